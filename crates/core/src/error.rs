@@ -1,0 +1,325 @@
+//! What went wrong, at which service, and what to do next.
+//!
+//! One opaque type for the whole crate: one failed exchange answers every waiter, so it must be
+//! cheap to clone, and `Result<Arc<AccessToken>, Error>` stays two words.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::oauth_error::OAuthError;
+
+/// Anything that can go wrong in tokenkeeper.
+///
+/// Its size is one pointer and cloning it is cheap. `Display` is one complete line that names the
+/// service and says what to do next; it never holds a secret, a response body or a URL query.
+///
+/// # Examples
+///
+/// ```
+/// use tokenkeeper::{Error, ErrorKind, Recovery};
+///
+/// let error = Error::new(ErrorKind::Config, "client id: must not be empty").at_service("billing");
+/// assert_eq!(error.recovery(), Recovery::FixRequest);
+/// assert!(error.to_string().starts_with("billing: client id: must not be empty"));
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    service_name: Option<Box<str>>,
+    status: Option<StatusCode>,
+    oauth: Option<OAuthError>,
+    retry_after: Option<Duration>,
+    answer_lost: bool,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What failed, in the terms of the caller's next move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value given at construction, or an argument, is wrong. Nothing was sent.
+    Config,
+    /// The service could not be reached, did not answer in time, or was cut off.
+    Transport,
+    /// The service answered that it cannot answer now: 408, 425, 429, 5xx, `server_error`,
+    /// `temporarily_unavailable`.
+    Unavailable,
+    /// The service answered with success and something that is no token response.
+    InvalidResponse,
+    /// The service refused the refresh token (`invalid_grant`, RFC 6749 §5.2).
+    RefreshRejected,
+    /// The service refused the client or the user: `invalid_grant` on anything but a refresh,
+    /// `invalid_client`, `unauthorized_client`.
+    CredentialsRejected,
+    /// Somebody must log in: nothing is left that could be exchanged without a person.
+    LoginRequired,
+    /// The service refused the request itself: a redirect, 404, `invalid_scope`, and so on.
+    RequestRejected,
+    /// The storage failed, or did not answer in time.
+    Storage,
+    /// The storage holds a record that cannot be read, and it must not be overwritten.
+    RecordUnreadable,
+    /// This provider or storage does not offer the operation.
+    Unsupported,
+    /// `clear` or `install` overtook the exchange that this call waited for.
+    Superseded,
+    /// A panic in a provider or storage, or a driver that is gone.
+    Internal,
+}
+
+/// What the caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// The same call may succeed later; not before `after`, if that is known.
+    Retry {
+        /// How long to wait before it makes sense to ask again.
+        after: Option<Duration>,
+    },
+    /// New credentials or a new login are needed.
+    Reauthenticate,
+    /// The request or the configuration must be changed.
+    FixRequest,
+    /// Nothing that the caller can do at run time helps.
+    Fatal,
+}
+
+impl Error {
+    /// An error of the given kind. The message says what failed; it never holds a secret.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            service_name: None,
+            status: None,
+            oauth: None,
+            retry_after: None,
+            answer_lost: false,
+            source: None,
+        }))
+    }
+
+    /// Names the service; a name that is there already stays.
+    #[must_use]
+    pub fn at_service(self, name: &str) -> Self {
+        self.change(|inner| {
+            inner.service_name.get_or_insert_with(|| name.into());
+        })
+    }
+
+    /// Adds the HTTP status of the answer.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        self.change(|inner| inner.status = Some(status))
+    }
+
+    /// Adds the OAuth2 error of the answer (RFC 6749 §5.2).
+    #[must_use]
+    pub fn with_oauth(self, oauth: OAuthError) -> Self {
+        self.change(|inner| inner.oauth = Some(oauth))
+    }
+
+    /// Adds how long to wait before asking again (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn with_retry_after(self, after: Duration) -> Self {
+        self.change(|inner| inner.retry_after = Some(after))
+    }
+
+    /// Says that the request may have been acted upon although no answer arrived.
+    #[must_use]
+    pub fn with_answer_lost(self) -> Self {
+        self.change(|inner| inner.answer_lost = true)
+    }
+
+    /// Adds the cause. Its `Display` must not hold a secret or a URL query.
+    #[must_use]
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.change(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        match self.0.kind {
+            ErrorKind::Transport
+            | ErrorKind::Unavailable
+            | ErrorKind::InvalidResponse
+            | ErrorKind::Storage
+            | ErrorKind::Superseded => Recovery::Retry { after: self.0.retry_after },
+            ErrorKind::RefreshRejected
+            | ErrorKind::CredentialsRejected
+            | ErrorKind::LoginRequired => Recovery::Reauthenticate,
+            ErrorKind::Config | ErrorKind::RequestRejected | ErrorKind::Unsupported => {
+                Recovery::FixRequest
+            }
+            ErrorKind::RecordUnreadable | ErrorKind::Internal => Recovery::Fatal,
+        }
+    }
+
+    /// The HTTP status, if there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// The OAuth2 error code and description, if the answer had them (RFC 6749 §5.2).
+    #[must_use]
+    pub fn oauth(&self) -> Option<&OAuthError> {
+        self.0.oauth.as_ref()
+    }
+
+    /// How long to wait before asking again: what the service said, or what is left of the pause
+    /// that the manager keeps. Absent when neither applies.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the request may have been acted upon although no answer arrived.
+    #[must_use]
+    pub fn answer_lost(&self) -> bool {
+        self.0.answer_lost
+    }
+
+    /// The service that this is about, if it is known yet.
+    #[must_use]
+    pub fn service_name(&self) -> Option<&str> {
+        self.0.service_name.as_deref()
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// The bracket behind the message: status, code, description.
+    fn write_answer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.status, &self.0.oauth) {
+            (Some(status), Some(oauth)) => write!(f, " (HTTP {}, {oauth})", status.as_u16()),
+            (Some(status), None) => write!(f, " (HTTP {})", status.as_u16()),
+            (None, Some(oauth)) => write!(f, " ({oauth})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// What the reader of the message should do next.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Config => "correct the value",
+            Self::Transport => {
+                "check that the token endpoint can be reached; it will be tried again"
+            }
+            Self::Unavailable => "it will be tried again",
+            Self::InvalidResponse => {
+                "check that the URL is that of a token endpoint; it will be tried again"
+            }
+            Self::RefreshRejected => "log in again",
+            Self::CredentialsRejected => {
+                "correct the credentials, then call credentials_changed() or restart"
+            }
+            Self::LoginRequired => "log in, then install the tokens",
+            Self::RequestRejected => "correct the token URL, scopes or parameters",
+            Self::Storage => "check the storage; it will be tried again",
+            Self::RecordUnreadable => {
+                "update tokenkeeper if a newer version wrote the record, else remove it or log in"
+            }
+            Self::Unsupported => "use a provider or storage that offers it",
+            Self::Superseded => "call again",
+            Self::Internal => "see the cause and report it",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.0.service_name {
+            write!(f, "{name}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        self.write_answer(f)?;
+        write!(f, "; {}", self.0.kind.advice())?;
+        if let Some(after) = self.0.retry_after {
+            write!(f, " (not before {} s from now)", after.as_millis().div_ceil(1_000))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("service_name", &self.0.service_name)
+            .field("status", &self.0.status)
+            .field("oauth", &self.0.oauth)
+            .field("retry_after", &self.0.retry_after)
+            .field("answer_lost", &self.0.answer_lost)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_and_cheap_to_clone() {
+        let error = Error::new(ErrorKind::Transport, "no route");
+
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert!(Arc::ptr_eq(&error.clone().0, &error.0));
+    }
+
+    #[test]
+    fn one_line_names_the_service_the_failure_the_answer_and_the_next_step() {
+        let error =
+            Error::new(ErrorKind::CredentialsRejected, "auth.example.org refused the client")
+                .at_service("billing")
+                .at_service("ignored: the first name stays")
+                .with_status(StatusCode::UNAUTHORIZED)
+                .with_oauth(OAuthError::new("invalid_client", None))
+                .with_retry_after(Duration::from_millis(4_001));
+
+        assert_eq!(
+            error.to_string(),
+            "billing: auth.example.org refused the client (HTTP 401, invalid_client); correct the \
+             credentials, then call credentials_changed() or restart (not before 5 s from now)"
+        );
+    }
+
+    #[test]
+    fn adding_to_a_clone_leaves_the_original_alone() {
+        let error = Error::new(ErrorKind::Unavailable, "busy");
+
+        let later = error.clone().with_retry_after(Duration::from_secs(1));
+
+        assert_eq!(error.retry_after(), None);
+        assert_eq!(later.recovery(), Recovery::Retry { after: Some(Duration::from_secs(1)) });
+    }
+}

@@ -1,0 +1,210 @@
+//! The storage of this process: the default, and the reference for the others.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Now};
+use crate::error::{Error, ErrorKind};
+use crate::identity::StorageKey;
+use crate::record::TokenRecord;
+use crate::shared_storage::{
+    CasOutcome, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
+};
+use crate::storage::TokenStorage;
+
+/// Keeps records in memory. Clones share them, so several managers on clones of one storage
+/// behave like several processes on one Redis.
+///
+/// Records are never removed on their own; they are overwritten when they are dropped.
+#[derive(Clone, Default)]
+pub struct MemoryStorage {
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    records: HashMap<StorageKey, (u64, TokenRecord)>,
+    leases: HashMap<StorageKey, (u64, Now)>,
+    /// The last number given to a write or a lease: never reused, so neither are they.
+    last: u64,
+}
+
+impl MemoryStorage {
+    /// An empty storage.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.shelf.state.lock().records.len();
+        f.debug_struct("MemoryStorage").field("records", &records).finish()
+    }
+}
+
+#[async_trait]
+impl TokenStorage for MemoryStorage {
+    async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, Error> {
+        Ok(self.shelf.state.lock().records.get(key).map(|(_, record)| record.clone()))
+    }
+
+    async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
+        self.shelf.state.lock().write(key, record);
+        Ok(())
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<(), Error> {
+        self.shelf.state.lock().records.remove(key);
+        Ok(())
+    }
+
+    async fn exists(&self, key: &StorageKey) -> Result<bool, Error> {
+        Ok(self.shelf.state.lock().records.contains_key(key))
+    }
+
+    fn shared(&self) -> Option<&dyn SharedTokenStorage> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SharedTokenStorage for MemoryStorage {
+    async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
+        Ok(self.shelf.state.lock().read(key))
+    }
+
+    async fn compare_and_set(
+        &self,
+        key: &StorageKey,
+        expected: Option<&Version>,
+        record: &TokenRecord,
+    ) -> Result<CasOutcome, Error> {
+        let mut state = self.shelf.state.lock();
+        let there = state.read(key);
+        if there.as_ref().map(|(version, _)| version) != expected {
+            return Ok(CasOutcome::Conflict(there));
+        }
+        Ok(CasOutcome::Stored(state.write(key, record)))
+    }
+
+    async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
+        let clock = want.clock();
+        let started = clock.now();
+        loop {
+            let freed = self.shelf.freed.notified();
+            let now = clock.now();
+            let taken = self.shelf.state.lock().take_lease(key, now, want.ttl());
+            let ends = match taken {
+                Ok(id) => {
+                    let shelf = Arc::clone(&self.shelf);
+                    let handle = MemoryLease { shelf, key: key.clone(), id, clock: clock.clone() };
+                    return Ok(want.granted(now, Box::new(handle)));
+                }
+                Err(ends) => ends,
+            };
+            let patience = want.longest_wait().saturating_sub(now.since(&started));
+            if patience.is_zero() {
+                let what = "the lease of this key is held by somebody else";
+                return Err(Error::new(ErrorKind::Storage, what));
+            }
+            tokio::select! {
+                () = freed => {}
+                () = clock.sleep(now.until(&ends).min(patience)) => {}
+            }
+        }
+    }
+}
+
+impl State {
+    fn read(&self, key: &StorageKey) -> Option<(Version, TokenRecord)> {
+        self.records.get(key).map(|(version, record)| (version_of(*version), record.clone()))
+    }
+
+    fn write(&mut self, key: &StorageKey, record: &TokenRecord) -> Version {
+        self.last += 1;
+        self.records.insert(key.clone(), (self.last, record.clone()));
+        version_of(self.last)
+    }
+
+    /// The number of the lease, or when the one that is in the way ends.
+    fn take_lease(&mut self, key: &StorageKey, now: Now, ttl: Duration) -> Result<u64, Now> {
+        match self.leases.get(key) {
+            Some((_, ends)) if !now.has_reached(ends) => Err(*ends),
+            _ => {
+                self.last += 1;
+                self.leases.insert(key.clone(), (self.last, now.after(ttl)));
+                Ok(self.last)
+            }
+        }
+    }
+
+    fn holds_lease(&self, key: &StorageKey, id: u64) -> bool {
+        self.leases.get(key).is_some_and(|(holder, _)| *holder == id)
+    }
+}
+
+fn version_of(number: u64) -> Version {
+    Version::new(number.to_be_bytes())
+}
+
+struct MemoryLease {
+    shelf: Arc<Shelf>,
+    key: StorageKey,
+    id: u64,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryLease {
+    fn free(&self) {
+        let mut state = self.shelf.state.lock();
+        if state.holds_lease(&self.key, self.id) {
+            state.leases.remove(&self.key);
+            drop(state);
+            self.shelf.freed.notify_waiters();
+        }
+    }
+}
+
+impl fmt::Debug for MemoryLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryLease").field("key", &self.key).field("id", &self.id).finish()
+    }
+}
+
+#[async_trait]
+impl LeaseHandle for MemoryLease {
+    async fn renew(&mut self, ttl: Duration) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut state = self.shelf.state.lock();
+        match state.leases.get_mut(&self.key) {
+            Some((holder, ends)) if *holder == self.id && !now.has_reached(ends) => {
+                *ends = now.after(ttl);
+                Ok(())
+            }
+            _ => Err(Error::new(ErrorKind::Storage, "the lease of this key is no longer ours")),
+        }
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), Error> {
+        self.free();
+        Ok(())
+    }
+
+    fn abandon(self: Box<Self>) {
+        self.free();
+    }
+}

@@ -1,0 +1,219 @@
+//! What a storage adds when several processes share it: compare-and-set and leases.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::{Clock, Now};
+use crate::error::Error;
+use crate::identity::StorageKey;
+use crate::record::TokenRecord;
+use crate::storage::TokenStorage;
+
+/// A storage that several processes share, linearizable per key.
+///
+/// # Contract
+///
+/// - Every write makes a new [`Version`], also `set` and `delete`; none is ever used twice for a
+///   key, not even after a delete.
+/// - `compare_and_set` is atomic against every other write.
+/// - At any time at most one [`Lease`] of a key is alive. It ends when it is released or its time
+///   is up, and only its holder can release or renew it.
+/// - A storage that may forget a lease or a write (a failover) says so in its documentation.
+#[async_trait]
+pub trait SharedTokenStorage: TokenStorage {
+    /// The record under the key, with the version that `compare_and_set` wants.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenStorage::get`].
+    async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error>;
+
+    /// Writes the record if what is there has the `expected` version; `None` expects nothing to be
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it is not known whether it was written.
+    /// That another version was there is not an error, but [`CasOutcome::Conflict`].
+    async fn compare_and_set(
+        &self,
+        key: &StorageKey,
+        expected: Option<&Version>,
+        record: &TokenRecord,
+    ) -> Result<CasOutcome, Error>;
+
+    /// Waits for the lease of the key, at most [`LeaseRequest::longest_wait`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it was not to be had in that time, or
+    /// the storage failed.
+    async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error>;
+}
+
+/// Names one write of one record: opaque, unique, never reused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Version(Box<[u8]>);
+
+impl Version {
+    /// From whatever the backend tells its writes apart by.
+    #[must_use]
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes that it was made from.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What became of a compare-and-set.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third outcome")]
+pub enum CasOutcome {
+    /// The record was written, as this version.
+    Stored(Version),
+    /// Something else was there, and still is: this, or nothing.
+    Conflict(Option<(Version, TokenRecord)>),
+}
+
+/// How long a lease shall last, and how long its asker is willing to wait for it.
+#[derive(Clone)]
+pub struct LeaseRequest {
+    ttl: Duration,
+    longest_wait: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl LeaseRequest {
+    /// A lease of `ttl`, to be waited for at most `longest_wait` by `clock`.
+    #[must_use]
+    pub fn new(ttl: Duration, longest_wait: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { ttl, longest_wait, clock }
+    }
+
+    /// After this time the lease ends by itself.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// After this time the asker gives up.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        self.longest_wait
+    }
+
+    /// The clock of the asker: for waiting, and to be read directly before each attempt.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The lease that an attempt obtained. `asked_at` is what [`clock`](Self::clock) said before
+    /// the attempt: the time that the answer took is not the holder's.
+    #[must_use]
+    pub fn granted(&self, asked_at: Now, handle: Box<dyn LeaseHandle>) -> Lease {
+        let ends = asked_at.after(self.ttl);
+        Lease { ends, ttl: self.ttl, clock: Arc::clone(&self.clock), handle: Some(handle) }
+    }
+}
+
+impl fmt::Debug for LeaseRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseRequest")
+            .field("ttl", &self.ttl)
+            .field("longest_wait", &self.longest_wait)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to spend a refresh token, for a time.
+///
+/// Dropping it lets go of it where that can be done without waiting; otherwise it ends by itself.
+/// [`release`](Self::release) is the sure way.
+#[derive(Debug)]
+pub struct Lease {
+    ends: Now,
+    ttl: Duration,
+    clock: Arc<dyn Clock>,
+    handle: Option<Box<dyn LeaseHandle>>,
+}
+
+impl Lease {
+    /// How much time is left, by the clock that says the less.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.clock.now().until(&self.ends)
+    }
+
+    pub(crate) fn ends(&self) -> Now {
+        self.ends
+    }
+
+    /// Starts its time anew.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it is no longer ours, or the storage
+    /// failed. It must then be taken for lost.
+    pub async fn renew(&mut self) -> Result<(), Error> {
+        let asked_at = self.clock.now();
+        if let Some(handle) = &mut self.handle {
+            handle.renew(self.ttl).await?;
+        }
+        self.ends = asked_at.after(self.ttl);
+        Ok(())
+    }
+
+    /// Lets go of it. If it is no longer ours, nothing happens: a stranger's lease stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if the storage failed; it then ends by
+    /// itself.
+    pub async fn release(mut self) -> Result<(), Error> {
+        match self.handle.take() {
+            Some(handle) => handle.release().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            handle.abandon();
+        }
+    }
+}
+
+/// The backend's side of a lease.
+#[async_trait]
+pub trait LeaseHandle: fmt::Debug + Send + Sync {
+    /// Makes the lease last for `ttl` from now, if it is still the holder's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it is not, or the storage failed.
+    async fn renew(&mut self, ttl: Duration) -> Result<(), Error>;
+
+    /// Ends the lease, if it is still the holder's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if the storage failed.
+    async fn release(self: Box<Self>) -> Result<(), Error>;
+
+    /// Called instead of `release` when the lease is dropped: ends it where that takes no waiting.
+    ///
+    /// # Default
+    ///
+    /// Does nothing; the lease ends by itself.
+    fn abandon(self: Box<Self>) {}
+}
