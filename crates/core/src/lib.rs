@@ -2,17 +2,22 @@
 
 mod access_token;
 mod clock;
+mod driver;
 mod error;
 mod identity;
+mod manager;
 mod manual_clock;
 mod memory_storage;
 mod oauth_error;
+mod observer;
+mod policy;
 mod provider;
 mod record;
 mod record_format;
 mod scopes;
 mod secret;
 mod shared_storage;
+mod status;
 mod storage;
 mod token_set;
 
@@ -21,9 +26,12 @@ pub use async_trait::async_trait;
 pub use clock::{Clock, Now, SystemClock};
 pub use error::{Error, ErrorKind, Recovery};
 pub use identity::{ProviderIdentity, StorageKey};
+pub use manager::{BlockingTokenManager, RefresherHandle, TokenManager, TokenManagerBuilder};
 pub use manual_clock::ManualClock;
 pub use memory_storage::MemoryStorage;
 pub use oauth_error::{ExchangeKind, OAuthError};
+pub use observer::{Event, EventKind, Observer};
+pub use policy::RefreshPolicy;
 pub use provider::{FetchContext, TokenProvider};
 pub use record::{Order, TokenRecord};
 pub use scopes::Scopes;
@@ -31,5 +39,6 @@ pub use secret::Secret;
 pub use shared_storage::{
     CasOutcome, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
 };
+pub use status::{Status, StatusStream, TokenState};
 pub use storage::TokenStorage;
 pub use token_set::TokenSet;

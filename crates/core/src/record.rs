@@ -85,6 +85,10 @@ impl TokenRecord {
         Self { payload: Arc::new(Zeroizing::new(payload)), ..self.clone() }
     }
 
+    pub(crate) fn with_order(&self, order: Order) -> Self {
+        Self { order, ..self.clone() }
+    }
+
     /// The secret part. Only the core looks into it; to everybody else it is bytes.
     #[must_use]
     pub fn payload(&self) -> &[u8] {

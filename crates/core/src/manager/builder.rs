@@ -1,0 +1,126 @@
+//! Putting a manager together.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::TokenManager;
+use super::core::Core;
+use crate::clock::{Clock, SystemClock};
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::identity::StorageKey;
+use crate::memory_storage::MemoryStorage;
+use crate::observer::Observer;
+use crate::policy::RefreshPolicy;
+use crate::provider::TokenProvider;
+use crate::storage::TokenStorage;
+
+/// Builds a [`TokenManager`]; see [`TokenManager::builder`].
+#[derive(Debug)]
+pub struct TokenManagerBuilder {
+    provider: Arc<dyn TokenProvider>,
+    storage: Arc<dyn TokenStorage>,
+    policy: RefreshPolicy,
+    clock: Arc<dyn Clock>,
+    key: Option<StorageKey>,
+    driver: Driver,
+    observers: Vec<Arc<dyn Observer>>,
+}
+
+impl TokenManagerBuilder {
+    pub(super) fn new(provider: Arc<dyn TokenProvider>) -> Self {
+        Self {
+            provider,
+            storage: Arc::new(MemoryStorage::new()),
+            policy: RefreshPolicy::new(),
+            clock: Arc::new(SystemClock),
+            key: None,
+            driver: Driver::Process,
+            observers: Vec::new(),
+        }
+    }
+
+    /// Where the tokens are kept. Default: a [`MemoryStorage`] of its own.
+    #[must_use]
+    pub fn storage(mut self, storage: impl TokenStorage) -> Self {
+        self.storage = Arc::new(storage);
+        self
+    }
+
+    /// When tokens are renewed, and how long anything may take.
+    #[must_use]
+    pub fn policy(mut self, policy: RefreshPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The clock; a [`ManualClock`](crate::ManualClock) in tests.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The key of the record. Default: [`ProviderIdentity::storage_key`](crate::ProviderIdentity::storage_key).
+    ///
+    /// Two providers of different identity must never share a key.
+    #[must_use]
+    pub fn key(mut self, key: StorageKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The runtime that exchanges, storage calls and timers run on. Default: one thread for the
+    /// whole process, started at the first exchange.
+    ///
+    /// Whoever gives a runtime keeps it alive: shutting it down in the middle of an exchange can
+    /// lose a rotated refresh token.
+    #[must_use]
+    pub fn driver(mut self, runtime: Handle) -> Self {
+        self.driver = Driver::Given(runtime);
+        self
+    }
+
+    /// Adds somebody who hears of every event.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// The manager. Nothing is started or read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the policy has a duration that is zero,
+    /// absurd, or does not go with the others; the message names it.
+    pub fn build(self) -> Result<TokenManager, Error> {
+        let service_name = self.provider.identity().service_name();
+        self.policy.validate().map_err(|error| error.at_service(service_name))?;
+        Ok(self.build_valid())
+    }
+
+    pub(super) fn build_valid(self) -> TokenManager {
+        let identity = self.provider.identity();
+        let service_name = identity.service_name().into();
+        let key = self.key.unwrap_or_else(|| identity.storage_key());
+        TokenManager::from_core(Core {
+            provider: self.provider,
+            storage: self.storage,
+            clock: self.clock,
+            policy: self.policy,
+            service_name,
+            key: Arc::new(key),
+            driver: self.driver,
+            observers: self.observers,
+            published: ArcSwapOption::empty(),
+            state: Mutex::default(),
+            writing: tokio::sync::Mutex::new(()),
+            changes: watch::Sender::new(0),
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! What all handles of one manager share, and the three things done with it: publish what callers
+//! may see without a lock, call out with a deadline, and put work onto the driver.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::flight::{Errand, Flight, FlightGuard, Outcome};
+use super::state::{Abilities, State};
+use crate::access_token::AccessToken;
+use crate::clock::{Clock, Now};
+use crate::driver::Driver;
+use crate::error::{Error, ErrorKind};
+use crate::identity::StorageKey;
+use crate::observer::{Event, EventKind, Observer};
+use crate::policy::RefreshPolicy;
+use crate::provider::TokenProvider;
+use crate::storage::TokenStorage;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(super) provider: Arc<dyn TokenProvider>,
+    pub(super) storage: Arc<dyn TokenStorage>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policy: RefreshPolicy,
+    pub(super) service_name: Arc<str>,
+    pub(super) key: Arc<StorageKey>,
+    pub(super) driver: Driver,
+    pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) published: ArcSwapOption<Published>,
+    pub(super) state: Mutex<State>,
+    /// Held over every write, so that two of them never cross.
+    pub(super) writing: tokio::sync::Mutex<()>,
+    /// Counts changes, for whoever wants to look again.
+    pub(super) changes: watch::Sender<u64>,
+}
+
+/// What the hot path reads: a token, and until when it is served without a second thought.
+#[derive(Debug)]
+pub(super) struct Published {
+    token: Arc<AccessToken>,
+    fresh_until: Now,
+}
+
+impl Core {
+    /// The hot path: one atomic load, one reading of the clocks, two comparisons, one clone.
+    #[inline]
+    pub(super) fn fresh(&self) -> Option<Arc<AccessToken>> {
+        let published = self.published.load();
+        let published = published.as_ref()?;
+        if self.clock.now().has_reached(&published.fresh_until) {
+            return None;
+        }
+        Some(Arc::clone(&published.token))
+    }
+
+    pub(super) fn abilities(&self) -> Abilities {
+        Abilities { unattended: self.provider.unattended(), refreshes: self.provider.refreshes() }
+    }
+
+    /// Changes the state, and what the hot path sees of it, in one step.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state);
+        let published = state.held.as_ref().and_then(|held| {
+            let token = held.token().filter(|_| held.rejected.is_none())?;
+            let (token, fresh_until) = (Arc::clone(token), held.times.advisory);
+            Some(Arc::new(Published { token, fresh_until }))
+        });
+        self.published.store(published);
+        drop(state);
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        result
+    }
+
+    /// Notes a failure: the error that answers callers until the pause is over.
+    pub(super) fn fail(&self, error: Error) -> Error {
+        let now = self.clock.now();
+        let error = error.at_service(&self.service_name);
+        self.change(|state| state.pacing.fail(now, error, &self.policy))
+    }
+
+    /// An error of this manager.
+    pub(super) fn error(&self, kind: ErrorKind, what: impl Into<String>) -> Error {
+        Error::new(kind, what.into()).at_service(&self.service_name)
+    }
+
+    pub(super) fn emit(&self, kind: EventKind) {
+        if self.observers.is_empty() {
+            return;
+        }
+        let event = Event::new(Arc::clone(&self.service_name), Arc::clone(&self.key), kind);
+        for observer in &self.observers {
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.on_event(&event)));
+        }
+    }
+
+    /// Calls a provider or storage: at most for `limit`, and a panic becomes an error.
+    pub(super) async fn call<T>(
+        &self,
+        name: &'static str,
+        limit: Duration,
+        late: impl FnOnce() -> Error,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let result = tokio::select! {
+            biased;
+            result = catching(work) => result,
+            () = self.clock.sleep(limit) => Ok(Err(late())),
+        };
+        match result {
+            Ok(result) => result.map_err(|error| error.at_service(&self.service_name)),
+            Err(_panic) => {
+                self.emit(EventKind::Panicked { call: name });
+                Err(self.error(ErrorKind::Internal, format!("{name} panicked")))
+            }
+        }
+    }
+
+    /// Sends a flight on its way. The state lock must not be held: a driver that was shut down
+    /// drops the task at once, and its guard takes the lock.
+    pub(super) fn fly<F>(self: &Arc<Self>, flight: &Arc<Flight>, errand: F)
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let guard = FlightGuard::new(Arc::clone(self), Arc::clone(flight));
+        let handle = match self.driver.handle() {
+            Ok(handle) => handle,
+            Err(error) => return guard.land(Err(self.fail(error))),
+        };
+        let (core, slow) = (Arc::clone(self), Arc::clone(flight));
+        let task = async move {
+            let mut errand = pin!(catching(errand));
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut errand => outcome,
+                () = core.clock.sleep(core.policy.longest_wait) => {
+                    slow.mark_slow();
+                    errand.await
+                }
+            };
+            // After a panic the guard is dropped, and says so.
+            if let Ok(outcome) = outcome {
+                guard.land(outcome);
+            }
+        };
+        handle.spawn(task);
+    }
+
+    /// Runs something on the driver that nobody waits for, but `flush` does.
+    pub(super) fn spawn_counted(
+        self: &Arc<Self>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Error> {
+        let handle = self.driver.handle()?;
+        self.state.lock().tasks += 1;
+        let counted = TaskGuard(Arc::clone(self));
+        handle.spawn(async move {
+            let _counted = counted;
+            let _ = catching(task).await;
+        });
+        Ok(())
+    }
+
+    pub(super) fn land(&self, flight: &Arc<Flight>) {
+        self.change(|state| {
+            state.tasks -= 1;
+            if state.is_current(flight) {
+                state.flight = None;
+            }
+        });
+    }
+
+    /// The flight of this errand, started or joined; `None` if another one is in the way.
+    pub(super) fn is_joinable(flight: &Flight, errand: Errand) -> bool {
+        match errand {
+            Errand::Renew => true,
+            Errand::Force => flight.force(),
+            Errand::Login => flight.errand() == Errand::Login,
+            Errand::Handover => false,
+        }
+    }
+}
+
+struct TaskGuard(Arc<Core>);
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        self.0.change(|state| state.tasks -= 1);
+    }
+}
+
+/// Polls a future and catches a panic in it.
+async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}

@@ -1,0 +1,362 @@
+//! One exchange: which call to make, what its answer means, and what becomes of the tokens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::core::Core;
+use super::flight::{Errand, Flight};
+use super::persistence::Persisted;
+use super::renewal::{Basis, Look, Renewal, Stopped};
+use super::state::Reissued;
+use super::stored::{Expected, Write};
+use crate::access_token::AccessToken;
+use crate::clock::Now;
+use crate::error::{Error, ErrorKind};
+use crate::oauth_error::ExchangeKind;
+use crate::observer::EventKind;
+use crate::provider::{FetchContext, SendGate};
+use crate::record::{Order, TokenRecord};
+use crate::record_format::{Contents, StoredVerdict};
+use crate::secret::Secret;
+use crate::shared_storage::Lease;
+use crate::token_set::TokenSet;
+
+/// An exchange on the basis of what was just read.
+pub(super) struct Exchange<'a> {
+    renewal: &'a Renewal,
+    core: &'a Arc<Core>,
+    flight: &'a Arc<Flight>,
+    basis: Basis,
+    has_reloaded: bool,
+}
+
+/// What a provider brought, and when it was asked for.
+struct Brought {
+    tokens: TokenSet,
+    sent: Now,
+    order: Order,
+    spent: Option<Secret>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(renewal: &'a Renewal, basis: Basis) -> Self {
+        let (core, flight) = (&renewal.core, &renewal.flight);
+        Self { renewal, core, flight, basis, has_reloaded: false }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        lease: &mut Option<Lease>,
+    ) -> Result<Option<Arc<AccessToken>>, Stopped> {
+        loop {
+            let (order, current) = {
+                let state = self.core.state.lock();
+                if !state.is_current(self.flight) {
+                    return Ok(None);
+                }
+                (state.order, state.held.as_ref().map(|held| Arc::clone(&held.tokens)))
+            };
+            let spends = current.as_deref().filter(|tokens| self.spends_refresh_token(tokens));
+            let exchange = self.choose(spends.is_some())?;
+            self.secure(lease).await?;
+            let (result, sent) = self.call(exchange, spends, lease.as_ref()).await?;
+            let error = match result {
+                Ok(tokens) => {
+                    let tokens = match spends {
+                        Some(current) => tokens.carry_over(current),
+                        None => tokens,
+                    };
+                    let spent = spends.and_then(TokenSet::refresh_token).cloned();
+                    return self.keep(Brought { tokens, sent, order, spent }).await;
+                }
+                Err(error) => error,
+            };
+            let verdict_on_refresh = error.kind() == ErrorKind::RefreshRejected;
+            let Some(current) = spends.filter(|_| verdict_on_refresh) else {
+                return self.give_up(error, order, current.as_deref()).await;
+            };
+            if let Some(token) = self.reload().await? {
+                return Ok(Some(token));
+            }
+            if self.holds(current) {
+                self.drop_refresh_token(order, current).await;
+                if !self.core.provider.unattended() {
+                    return Err(Stopped::Failed(self.core.fail(error)));
+                }
+            }
+        }
+    }
+
+    fn spends_refresh_token(&self, current: &TokenSet) -> bool {
+        self.flight.errand() != Errand::Login
+            && self.core.provider.refreshes()
+            && !self.basis.distrusts_memory
+            && current.refresh_token().is_some()
+    }
+
+    /// Which call to make, or why none.
+    fn choose(&self, has_refresh_token: bool) -> Result<ExchangeKind, Stopped> {
+        if !self.flight.insists() {
+            let state = self.core.state.lock();
+            if let Some(error) = state.pacing.wants_person() {
+                return Err(Stopped::Failed(error.clone()));
+            }
+            let doubts = state.doubts_stored_verdict;
+            drop(state);
+            if !doubts && let Some((error, left)) = self.basis.fresh_verdict(self.core) {
+                let now = self.core.clock.now();
+                let error = self.core.change(|s| s.pacing.learn_verdict(now, error, left));
+                return Err(Stopped::Failed(error));
+            }
+        }
+        if has_refresh_token {
+            return Ok(ExchangeKind::Refresh);
+        }
+        if self.core.provider.unattended() || self.flight.errand() == Errand::Login {
+            return Ok(ExchangeKind::Fetch);
+        }
+        let what = "there is no refresh token, and this provider cannot log in with nobody there";
+        Err(Stopped::Failed(self.core.error(ErrorKind::LoginRequired, what)))
+    }
+
+    /// Sees to it that the lease lasts for a request and a write.
+    async fn secure(&self, lease: &mut Option<Lease>) -> Result<(), Stopped> {
+        let Some(lease) = lease else { return Ok(()) };
+        let reserve = self.core.policy.lease_reserve();
+        if lease.remaining() > reserve {
+            return Ok(());
+        }
+        match self.core.renew_lease(lease).await {
+            Ok(()) if lease.remaining() > reserve => Ok(()),
+            _ => Err(Stopped::LeaseTooShort),
+        }
+    }
+
+    async fn call(
+        &self,
+        exchange: ExchangeKind,
+        spends: Option<&TokenSet>,
+        lease: Option<&Lease>,
+    ) -> Result<(Result<TokenSet, Error>, Now), Stopped> {
+        let core = self.core;
+        let started = core.clock.now();
+        let gate = LeaseGate::new(lease, core.policy.lease_reserve());
+        let limit = core.policy.request_timeout;
+        let cx = FetchContext::gated(&core.clock, limit, &gate);
+        let late = || {
+            let what = format!("the service did not answer within {} s", limit.as_secs_f64());
+            let error = Error::new(ErrorKind::Transport, what);
+            if cx.sent().is_some() { error.with_answer_lost() } else { error }
+        };
+        core.emit(EventKind::ExchangeStarted { exchange });
+        let result = match spends {
+            Some(current) => {
+                let work = core.provider.refresh_token(current, &cx);
+                core.call("refresh_token", limit, late, work).await
+            }
+            None => core.call("fetch_token", limit, late, core.provider.fetch_token(&cx)).await,
+        };
+        let result = result.and_then(|tokens| self.check(tokens));
+        let took = core.clock.now().since(&started);
+        match &result {
+            Ok(tokens) => {
+                let expires_at = tokens.expires_at();
+                core.emit(EventKind::ExchangeSucceeded { exchange, took, expires_at });
+            }
+            Err(_) if gate.refused() => return Err(Stopped::LeaseTooShort),
+            Err(error) => {
+                let error = error.clone();
+                if error.answer_lost() && spends.is_some() {
+                    core.emit(EventKind::AnswerLost { error: error.clone() });
+                }
+                core.emit(EventKind::ExchangeFailed { exchange, took, error });
+            }
+        }
+        Ok((result, cx.sent().unwrap_or(started)))
+    }
+
+    fn check(&self, tokens: TokenSet) -> Result<TokenSet, Error> {
+        if tokens.access_token().is_some() {
+            return Ok(tokens);
+        }
+        Err(self.core.error(ErrorKind::InvalidResponse, "the provider brought no access token"))
+    }
+
+    /// Persists, then publishes.
+    async fn keep(self, brought: Brought) -> Result<Option<Arc<AccessToken>>, Stopped> {
+        let Brought { tokens, sent, order, spent } = brought;
+        let order = order.max(self.core.state.lock().order).next_generation();
+        let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
+        let expected = self.basis.expected;
+        let write = Write { record, expected, spent, overrules: false };
+        let order = match self.core.persist(self.flight, write).await {
+            Persisted::Stored(order) | Persisted::Later(order, _) => order,
+            Persisted::Overtaken => return Ok(discard(self.core, tokens)),
+            Persisted::Overruled(there) => return Ok(yield_to(self.core, &there, order, tokens)),
+        };
+        let now = self.core.clock.now();
+        let token = tokens.access_token().cloned();
+        let published = self.core.change(|state| {
+            state
+                .is_current(self.flight)
+                .then(|| state.publish(order, tokens.clone(), sent, now, &self.core.policy))
+        });
+        match published {
+            Some(Reissued(reissued)) => {
+                if reissued {
+                    self.core.emit(EventKind::RejectedTokenReissued);
+                }
+                Ok(token)
+            }
+            None => Ok(discard(self.core, tokens)),
+        }
+    }
+
+    /// After a verdict on a refresh token: did somebody store a newer one meanwhile? A token that
+    /// serves is adopted; a newer refresh token is left in memory for another attempt.
+    async fn reload(&mut self) -> Result<Option<Arc<AccessToken>>, Stopped> {
+        if std::mem::replace(&mut self.has_reloaded, true) {
+            return Ok(None);
+        }
+        match self.renewal.look().await? {
+            Look::Adopt(token) => Ok(Some(token)),
+            Look::Go(basis) => {
+                self.basis = basis;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether memory still has the refresh token of `spent`.
+    fn holds(&self, spent: &TokenSet) -> bool {
+        let state = self.core.state.lock();
+        let held = state.held.as_ref().and_then(|held| held.tokens.refresh_token());
+        held.zip(spent.refresh_token()).is_some_and(|(held, spent)| held.ct_eq(spent))
+    }
+
+    /// Nobody shall spend it again: not we, and not whoever reads the storage.
+    async fn drop_refresh_token(&mut self, order: Order, current: &TokenSet) {
+        self.core.emit(EventKind::RefreshTokenDropped);
+        let order = order.next_generation();
+        let tokens = current.clone().without_refresh_token();
+        let Ok(record) = Contents::of_tokens(tokens.clone()).to_record(order) else { return };
+        let expected = std::mem::replace(&mut self.basis.expected, Expected::Unknown);
+        let spent = current.refresh_token().cloned();
+        let write = Write { record, expected, spent, overrules: false };
+        match self.core.persist(self.flight, write).await {
+            Persisted::Stored(order) | Persisted::Later(order, _) => self.core.change(|state| {
+                if state.is_current(self.flight)
+                    && let Some(held) = &mut state.held
+                {
+                    state.order = order;
+                    held.tokens = Arc::new(tokens);
+                }
+            }),
+            Persisted::Overruled(there) => self.core.take_over(&there),
+            Persisted::Overtaken => {}
+        }
+    }
+
+    /// Notes a failure, and tells the other processes of a verdict on the credentials.
+    async fn give_up(
+        &self,
+        error: Error,
+        order: Order,
+        current: Option<&TokenSet>,
+    ) -> Result<Option<Arc<AccessToken>>, Stopped> {
+        if !self.core.state.lock().is_current(self.flight) {
+            return Ok(None);
+        }
+        let is_verdict = error.kind() == ErrorKind::CredentialsRejected;
+        let noted = self.core.fail(error);
+        if is_verdict && self.core.storage.shared().is_some() {
+            self.share_verdict(&noted, order, current).await;
+        }
+        Err(Stopped::Failed(noted))
+    }
+
+    async fn share_verdict(&self, error: &Error, order: Order, current: Option<&TokenSet>) {
+        let verdict = StoredVerdict {
+            at: self.core.clock.now().wall(),
+            status: error.status(),
+            code: error.oauth().map(|oauth| oauth.code().into()),
+        };
+        let contents = Contents { tokens: current.cloned(), rejected: Some(verdict) };
+        let Ok(record) = contents.to_record(order.next_generation()) else { return };
+        let expected = self.basis.expected.clone();
+        let write = Write { record, expected, spent: None, overrules: false };
+        let _writing = self.core.writing.lock().await;
+        if !self.core.state.lock().is_current(self.flight) {
+            return;
+        }
+        // Others would only ask in vain; that is not worth another attempt.
+        if let Ok(super::stored::Written::Stored(order)) = self.core.put(&write).await {
+            self.core.change(|state| state.order = state.order.max(order));
+        }
+    }
+}
+
+/// Drops tokens that a `clear` or `install` has overtaken, at the service too.
+fn discard(core: &Arc<Core>, tokens: TokenSet) -> Option<Arc<AccessToken>> {
+    core.emit(EventKind::Overtaken);
+    let task = {
+        let core = Arc::clone(core);
+        async move {
+            let limit = core.policy.request_timeout;
+            let late = || Error::new(ErrorKind::Transport, "the revocation took too long");
+            // Best effort: nobody has these tokens, and nobody waits.
+            let _ = core.call("revoke", limit, late, core.provider.revoke(&tokens)).await;
+        }
+    };
+    let _ = core.spawn_counted(task);
+    None
+}
+
+/// Somebody else stored something newer. After a logout or login our tokens belong to nobody;
+/// otherwise they may be of the same family as theirs, and revoking them would take both.
+fn yield_to(
+    core: &Arc<Core>,
+    there: &TokenRecord,
+    ours: Order,
+    tokens: TokenSet,
+) -> Option<Arc<AccessToken>> {
+    core.take_over(there);
+    if there.order().epoch() > ours.epoch() {
+        return discard(core, tokens);
+    }
+    let servable = core.state.lock().servable(core.clock.now());
+    core.emit(EventKind::Adopted);
+    servable
+}
+
+/// Lets a request out only while the lease lasts for it and for the write after it.
+#[derive(Debug)]
+struct LeaseGate {
+    ends: Option<Now>,
+    reserve: Duration,
+    refused: AtomicBool,
+}
+
+impl LeaseGate {
+    fn new(lease: Option<&Lease>, reserve: Duration) -> Self {
+        Self { ends: lease.map(Lease::ends), reserve, refused: AtomicBool::new(false) }
+    }
+
+    fn refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl SendGate for LeaseGate {
+    fn check(&self, now: &Now) -> Result<(), Error> {
+        match self.ends {
+            Some(ends) if now.until(&ends) <= self.reserve => {
+                self.refused.store(true, Ordering::Relaxed);
+                let what = "the lease is nearly over, so the request was not sent";
+                Err(Error::new(ErrorKind::Storage, what))
+            }
+            _ => Ok(()),
+        }
+    }
+}

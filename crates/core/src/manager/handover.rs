@@ -1,0 +1,154 @@
+//! Putting tokens in and out: install, clear, revoke. Whatever exchange is under way loses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::core::Core;
+use super::flight::{Errand, Flight, Outcome};
+use super::persistence::Persisted;
+use super::state::State;
+use super::stored::{Expected, Write};
+use super::thresholds::Thresholds;
+use crate::error::{Error, ErrorKind};
+use crate::observer::EventKind;
+use crate::record_format::{Contents, tombstone};
+use crate::token_set::TokenSet;
+
+impl Core {
+    pub(super) async fn install(self: &Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
+        if tokens.access_token().is_none() && tokens.refresh_token().is_none() {
+            let what = "tokens: there is neither an access token nor a refresh token to install";
+            return Err(self.error(ErrorKind::Config, what));
+        }
+        let flight = self.overtake(|_| {});
+        let core = Arc::clone(self);
+        let this = Arc::clone(&flight);
+        self.fly(&flight, async move { core.run_install(&this, tokens).await });
+        flight.done().await.map(|_| ())
+    }
+
+    async fn run_install(self: &Arc<Self>, flight: &Arc<Flight>, tokens: TokenSet) -> Outcome {
+        let order = self.state.lock().order;
+        let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
+        let order = match self.persist(flight, overruling(record)).await {
+            Persisted::Stored(order) | Persisted::Later(order, _) => order,
+            Persisted::Overtaken | Persisted::Overruled(_) => return Err(self.superseded()),
+        };
+        let now = self.clock.now();
+        let times = Thresholds::of_loaded(&tokens, now, &self.policy);
+        let token = tokens.access_token().cloned();
+        let installed = self.change(|state| {
+            state.is_current(flight).then(|| state.install(order, tokens, times, now)).is_some()
+        });
+        if !installed {
+            return Err(self.superseded());
+        }
+        self.emit(EventKind::Installed);
+        Ok(token)
+    }
+
+    /// Memory is empty before the first await.
+    pub(super) async fn clear(self: &Arc<Self>) -> Result<(), Error> {
+        let flight = self.overtake(State::clear);
+        let core = Arc::clone(self);
+        let this = Arc::clone(&flight);
+        self.fly(&flight, async move { core.run_clear(&this).await });
+        flight.done().await.map(|_| ())
+    }
+
+    async fn run_clear(self: &Arc<Self>, flight: &Arc<Flight>) -> Outcome {
+        self.emit(EventKind::Cleared);
+        let order = self.state.lock().order;
+        let keep_until = self.clock.now().after(TOMBSTONE_TTL).wall();
+        match self.persist(flight, overruling(tombstone(order, keep_until))).await {
+            Persisted::Stored(order) => {
+                self.change(|state| state.order = state.order.max(order));
+                Ok(None)
+            }
+            Persisted::Later(_, error) => Err(error),
+            // Somebody who logs in, or clears too, came later and has the last word.
+            Persisted::Overtaken | Persisted::Overruled(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn revoke(self: &Arc<Self>) -> Result<(), Error> {
+        let core = Arc::clone(self);
+        self.on_driver(async move { core.run_revoke().await }).await
+    }
+
+    async fn run_revoke(self: &Arc<Self>) -> Result<(), Error> {
+        // An exchange under way brings the tokens that have to be revoked.
+        let flight = self.state.lock().flight.clone();
+        if let Some(flight) = flight {
+            let _ = flight.done().await;
+        }
+        if let Some(record) = self.read().await?.record
+            && record.order() > self.state.lock().order
+        {
+            self.take_over(&record);
+        }
+        let tokens = self.state.lock().held.as_ref().map(|held| Arc::clone(&held.tokens));
+        if let Some(tokens) = tokens {
+            let limit = self.policy.request_timeout;
+            let late =
+                || self.error(ErrorKind::Transport, "the revocation was not answered in time");
+            self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
+        }
+        self.clear().await
+    }
+
+    /// Waits for what is under way, then writes what is left to write.
+    pub(super) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
+        let mut changes = self.changes.subscribe();
+        while self.state.lock().tasks > 0 {
+            // The sender lives in `self`, so waiting cannot fail.
+            let _ = changes.changed().await;
+        }
+        if self.state.lock().unpersisted.is_none() {
+            return Ok(());
+        }
+        let core = Arc::clone(self);
+        self.on_driver(async move { core.write_unpersisted().await }).await
+    }
+
+    /// Raises the epoch, so that every exchange under way loses, and takes its place.
+    fn overtake(self: &Arc<Self>, change: impl FnOnce(&mut State)) -> Arc<Flight> {
+        let wall = self.clock.now().wall_millis();
+        self.change(|state| {
+            state.order = state.order.next_epoch(wall);
+            change(state);
+            state.take_off(Errand::Handover)
+        })
+    }
+
+    /// Runs something on the driver and waits for it; dropping the wait does not stop it.
+    async fn on_driver<T: Send + 'static>(
+        self: &Arc<Self>,
+        task: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.spawn_counted(async move {
+            let _ = answer.send(task.await);
+        })?;
+        answered.await.unwrap_or_else(|_| {
+            Err(self.error(ErrorKind::Internal, "the task on the driver is gone"))
+        })
+    }
+}
+
+impl State {
+    fn clear(&mut self) {
+        self.held = None;
+        self.unpersisted = None;
+        self.pacing.forget_verdict();
+        self.rejections.forgive();
+    }
+}
+
+fn overruling(record: crate::record::TokenRecord) -> Write {
+    Write { record, expected: Expected::Unknown, spent: None, overrules: true }
+}
+
+const TOMBSTONE_TTL: Duration = Duration::from_secs(30 * 24 * 3_600); // longer than a process sleeps

@@ -1,0 +1,293 @@
+//! The manager: any number of callers, one exchange.
+//!
+//! `token()` reads what is published and returns. Only when that has had its day does it come to
+//! `serve`, which decides under the lock of `state` and waits for a `flight`. The flight runs on
+//! the driver: `renewal` looks into the storage, `exchange` calls the provider, `persistence`
+//! writes, and only then is the token published.
+
+mod blocking;
+mod builder;
+mod core;
+mod exchange;
+mod flight;
+mod handover;
+mod pacing;
+mod persistence;
+mod refresher;
+mod rejections;
+mod renewal;
+mod serve;
+mod state;
+mod stored;
+mod thresholds;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::blocking::BlockingTokenManager;
+pub use self::builder::TokenManagerBuilder;
+pub(crate) use self::core::Core;
+use self::flight::Errand;
+pub use self::refresher::RefresherHandle;
+use crate::access_token::AccessToken;
+use crate::error::Error;
+use crate::identity::StorageKey;
+use crate::provider::TokenProvider;
+use crate::status::{Status, StatusStream, TokenState};
+use crate::token_set::TokenSet;
+
+/// Keeps the tokens of one provider fresh. Clones share everything.
+///
+/// # Cancel safety
+///
+/// Every method may be dropped at any await point. Exchanges, writes and revocations that it
+/// started run to their end on the manager's driver.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn run(provider: impl tokenkeeper::TokenProvider) -> Result<(), tokenkeeper::Error> {
+/// let manager = tokenkeeper::TokenManager::new(provider);
+/// let token = manager.token().await?;
+/// let header = token.authorization(); // "Bearer …", marked sensitive
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TokenManager {
+    core: Arc<Core>,
+}
+
+impl TokenManager {
+    /// A manager with the default policy that keeps its tokens in memory. Starts nothing.
+    #[must_use]
+    pub fn new(provider: impl TokenProvider) -> Self {
+        // The default policy is valid.
+        TokenManagerBuilder::new(Arc::new(provider)).build_valid()
+    }
+
+    /// A builder, to choose storage, policy, clock, key, driver and observers.
+    pub fn builder(provider: impl TokenProvider) -> TokenManagerBuilder {
+        TokenManagerBuilder::new(Arc::new(provider))
+    }
+
+    fn from_core(core: Core) -> Self {
+        Self { core: Arc::new(core) }
+    }
+
+    /// The token that can be had without waiting, if there is one. Starts nothing, not even when
+    /// the token is due for renewal.
+    #[must_use]
+    pub fn peek(&self) -> Option<Arc<AccessToken>> {
+        if let Some(token) = self.core.fresh() {
+            return Some(token);
+        }
+        self.core.state.lock().servable(self.core.clock.now())
+    }
+
+    /// A token that is good now.
+    ///
+    /// A fresh token is returned at once. One that is due is returned at once too, and renewed in
+    /// the background. Shortly before its end the call waits for the renewal, at most 5 s, and
+    /// then takes the old token while it lasts. Without a token it waits for the exchange, which
+    /// all callers share, as they share its error.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last exchange, with [`retry_after`](Error::retry_after) while a pause is on;
+    /// [`LoginRequired`](crate::ErrorKind::LoginRequired) if only a person can help.
+    pub async fn token(&self) -> Result<Arc<AccessToken>, Error> {
+        match self.core.fresh() {
+            Some(token) => Ok(token),
+            None => self.core.obtain(Duration::ZERO).await,
+        }
+    }
+
+    /// A token that is good for `at_least`, as far as the clock can tell: for work that takes long.
+    /// A token of unknown lifetime will do.
+    ///
+    /// Within [5 s of the last exchange](crate#spacing) the newest token answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token); and [`Config`](crate::ErrorKind::Config), without an exchange, if
+    /// `at_least` exceeds the lifetime that the service issued last.
+    pub async fn token_valid_for(&self, at_least: Duration) -> Result<Arc<AccessToken>, Error> {
+        self.core.obtain(at_least).await
+    }
+
+    /// Says that a resource server rejected this token, so that nobody gets it again.
+    ///
+    /// Returns whether the next `token()` will replace it: `false` if it was replaced already, or
+    /// if tokens are being rejected so fast that exchanges are paused.
+    pub fn invalidate(&self, rejected: &AccessToken) -> bool {
+        self.core.reject(rejected)
+    }
+
+    /// A token in the place of one that a resource server rejected.
+    ///
+    /// Any number of callers with the same rejected token cause one exchange, or none if it was
+    /// replaced already. `None` means that there is no use in sending the request again: the
+    /// service issued the same token, or exchanges are paused because young tokens keep being
+    /// rejected (one is replaced at once, the next after 5 s, doubling to 10 min).
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token).
+    pub async fn replace_rejected(
+        &self,
+        rejected: &AccessToken,
+    ) -> Result<Option<Arc<AccessToken>>, Error> {
+        self.core.replace(rejected).await
+    }
+
+    /// Makes an exchange although the token is good; joins one that is under way. The old token
+    /// stays until there is a new one.
+    ///
+    /// Within [5 s of the last exchange](crate#spacing) the newest token answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token). After a refusal of the credentials it may be tried again every
+    /// 5 s, whatever the pause.
+    pub async fn force_refresh(&self) -> Result<Arc<AccessToken>, Error> {
+        self.core.insist(Errand::Force).await
+    }
+
+    /// Puts in tokens from a login elsewhere. An exchange under way is overtaken: its tokens are
+    /// dropped, and revoked where the provider can.
+    ///
+    /// If the storage fails, the tokens are served from memory and written later; call
+    /// [`flush`](Self::flush) before the process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if the set is empty;
+    /// [`Superseded`](crate::ErrorKind::Superseded) if another `install` or `clear` came later.
+    pub async fn install(&self, tokens: TokenSet) -> Result<(), Error> {
+        self.core.install(tokens).await
+    }
+
+    /// Makes the provider log in, whatever tokens there are: the only call that proves a password.
+    ///
+    /// # Errors
+    ///
+    /// As [`force_refresh`](Self::force_refresh).
+    pub async fn login(&self) -> Result<Arc<AccessToken>, Error> {
+        self.core.insist(Errand::Login).await
+    }
+
+    /// Forgets all tokens, here and in the storage. Memory is empty when this returns its future
+    /// for the first time; the storage keeps a mark for 30 days, so that other processes notice.
+    ///
+    /// An unattended provider logs in again at the next [`token`](Self::token).
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::ErrorKind::Storage) if the mark could not be written; memory is empty
+    /// all the same, and the write is tried again.
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.core.clear().await
+    }
+
+    /// Tells the service to revoke the tokens (RFC 7009), then clears them.
+    ///
+    /// # Errors
+    ///
+    /// The provider's, or the storage's. After an error of the provider nothing was cleared: call
+    /// this again, or [`clear`](Self::clear) to forget the tokens without the service's consent.
+    pub async fn revoke(&self) -> Result<(), Error> {
+        self.core.revoke().await
+    }
+
+    /// Waits for the exchange under way and for writes that failed before. Call it before the
+    /// process ends: the driver's thread ends with it.
+    ///
+    /// # Errors
+    ///
+    /// The storage's, if a write is still failing.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.core.flush().await
+    }
+
+    /// Says that the credentials were corrected, so that the next call tries them.
+    pub fn credentials_changed(&self) {
+        self.core.change(|state| {
+            state.pacing.forget_verdict();
+            state.doubts_stored_verdict = true;
+        });
+    }
+
+    /// How the manager is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// Tells of changes of [`status`](Self::status).
+    #[must_use]
+    pub fn subscribe(&self) -> StatusStream {
+        StatusStream::new(&self.core, self.core.changes.subscribe())
+    }
+
+    /// Keeps the token fresh in the background although nobody asks for it, until the handle or
+    /// the last manager is dropped.
+    pub fn spawn_refresher(&self) -> RefresherHandle {
+        RefresherHandle::spawn(&self.core)
+    }
+
+    /// This manager with calls that block the thread.
+    #[must_use]
+    pub fn blocking(&self) -> BlockingTokenManager {
+        BlockingTokenManager::new(self.clone())
+    }
+
+    /// The key under which the tokens are stored.
+    #[must_use]
+    pub fn key(&self) -> &StorageKey {
+        &self.core.key
+    }
+
+    /// The name of the service, as the provider gave it.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        &self.core.service_name
+    }
+}
+
+impl fmt::Debug for TokenManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenManager")
+            .field("service_name", &self.core.service_name)
+            .field("key", &self.core.key)
+            .field("provider", &self.core.provider)
+            .field("storage", &self.core.storage)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn status(&self) -> Status {
+        let now = self.clock.now();
+        let state = self.state.lock();
+        let token = match state.held.as_ref().filter(|held| held.token().is_some()) {
+            None => TokenState::Absent,
+            Some(held) if held.rejected.is_some() => TokenState::Rejected,
+            Some(held) if now.has_reached(&held.times.expiry) => TokenState::Expired,
+            Some(held) if now.has_reached(&held.times.advisory) => TokenState::Due,
+            Some(_) => TokenState::Fresh,
+        };
+        let tokens = state.held.as_ref().map(|held| &held.tokens);
+        Status {
+            service_name: Arc::clone(&self.service_name),
+            token,
+            expires_at: tokens.and_then(|tokens| tokens.expires_at()),
+            has_refresh_token: tokens.is_some_and(|tokens| tokens.refresh_token().is_some()),
+            exchanging: state.flight.is_some(),
+            unpersisted: state.unpersisted.as_ref().map(|unpersisted| unpersisted.error.clone()),
+            last_error: state.pacing.last_error().cloned(),
+            paused_for: state.pacing.pause(now).and_then(|error| error.retry_after()),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! When a service that failed or refused may be asked again.
+
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::error::{Error, ErrorKind};
+use crate::policy::RefreshPolicy;
+
+/// The last failure, and the pause that it earned.
+#[derive(Debug, Default)]
+pub(super) struct Pacing {
+    failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: Error,
+    class: Class,
+    streak: u32,
+    at: Now,
+    /// `None` for as long as nobody does anything about it.
+    until: Option<Now>,
+}
+
+/// What kind of patience a failure asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// It may pass by itself.
+    Transient,
+    /// The service has decided; asking again changes nothing until somebody changes something.
+    Verdict,
+    /// The service wants a person.
+    Person,
+}
+
+impl Pacing {
+    /// Notes a failure and returns it with the pause that follows.
+    pub(super) fn fail(&mut self, now: Now, error: Error, policy: &RefreshPolicy) -> Error {
+        let class = Class::of(error.kind());
+        let streak = match &self.failure {
+            Some(last) if last.class == class => last.streak.saturating_add(1),
+            _ => 1,
+        };
+        let pause = match class {
+            Class::Transient => Some(transient_pause(streak, error.retry_after(), policy)),
+            Class::Verdict => {
+                let pause = doubled(FIRST_VERDICT_PAUSE, LONGEST_VERDICT_PAUSE, streak);
+                Some(pause.max(error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER)))
+            }
+            Class::Person => None,
+        };
+        let until = pause.map(|pause| now.after(pause));
+        self.failure = Some(Failure { error: error.clone(), class, streak, at: now, until });
+        match pause {
+            Some(pause) => error.with_retry_after(pause),
+            None => error,
+        }
+    }
+
+    /// A verdict that another process met: answered from memory until it is `over`.
+    pub(super) fn learn_verdict(&mut self, now: Now, error: Error, left: Duration) -> Error {
+        let until = Some(now.after(left));
+        let class = Class::of(error.kind());
+        self.failure = Some(Failure { error: error.clone(), class, streak: 1, at: now, until });
+        error.with_retry_after(left)
+    }
+
+    /// The failure that answers callers now, if a pause is on.
+    pub(super) fn pause(&self, now: Now) -> Option<Error> {
+        let failure = self.failure.as_ref()?;
+        let until = failure.until?;
+        if now.has_reached(&until) {
+            return None;
+        }
+        Some(failure.error.clone().with_retry_after(now.until(&until)))
+    }
+
+    /// Whether somebody who insists must still wait: a verdict may be put to the test once in 5 s.
+    pub(super) fn pause_for_insistent(&self, now: Now) -> Option<Error> {
+        let failure = self.failure.as_ref()?;
+        if failure.class == Class::Transient {
+            return self.pause(now);
+        }
+        let again = failure.at.after(FIRST_VERDICT_PAUSE);
+        if now.has_reached(&again) {
+            return None;
+        }
+        Some(failure.error.clone().with_retry_after(now.until(&again)))
+    }
+
+    /// The failure after which only a person can help.
+    pub(super) fn wants_person(&self) -> Option<&Error> {
+        self.failure.as_ref().filter(|f| f.class == Class::Person).map(|f| &f.error)
+    }
+
+    /// When the pause ends.
+    pub(super) fn until(&self) -> Option<Now> {
+        self.failure.as_ref()?.until
+    }
+
+    /// The last failure, while nothing has succeeded since.
+    pub(super) fn last_error(&self) -> Option<&Error> {
+        self.failure.as_ref().map(|failure| &failure.error)
+    }
+
+    /// Something succeeded, or somebody logged in.
+    pub(super) fn reset(&mut self) {
+        self.failure = None;
+    }
+
+    /// Somebody corrected the credentials; a server that is down is still down.
+    pub(super) fn forget_verdict(&mut self) {
+        if self.failure.as_ref().is_some_and(|f| f.class != Class::Transient) {
+            self.failure = None;
+        }
+    }
+}
+
+impl Class {
+    const fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::LoginRequired => Self::Person,
+            ErrorKind::CredentialsRejected
+            | ErrorKind::RefreshRejected
+            | ErrorKind::RequestRejected
+            | ErrorKind::RecordUnreadable
+            | ErrorKind::Unsupported
+            | ErrorKind::Config => Self::Verdict,
+            ErrorKind::Transport
+            | ErrorKind::Unavailable
+            | ErrorKind::InvalidResponse
+            | ErrorKind::Storage
+            | ErrorKind::Superseded
+            | ErrorKind::Internal => Self::Transient,
+        }
+    }
+}
+
+fn transient_pause(streak: u32, asked: Option<Duration>, policy: &RefreshPolicy) -> Duration {
+    let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+    let pause = doubled(policy.first_backoff, policy.longest_backoff, streak);
+    if !policy.jitter {
+        return pause.max(asked);
+    }
+    // Never earlier than the service asked for: jitter only adds.
+    let spread = 1.0 + fastrand::f64() / 4.0;
+    pause.mul_f64(spread).min(policy.longest_backoff).max(asked.mul_f64(spread))
+}
+
+/// `first`, doubled for every repetition, at most `longest`.
+pub(super) fn doubled(first: Duration, longest: Duration, streak: u32) -> Duration {
+    let factor = 2_u32.saturating_pow(streak.saturating_sub(1));
+    first.saturating_mul(factor).min(longest)
+}
+
+const FIRST_VERDICT_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_VERDICT_PAUSE: Duration = Duration::from_secs(600); // a corrected password is noticed in time
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600); // a typing error must not mean for ever
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Now = Now::from_millis(1_000_000, 1_000_000);
+
+    fn pauses(kind: ErrorKind, policy: &RefreshPolicy, count: usize) -> Vec<u64> {
+        let mut pacing = Pacing::default();
+        let mut fail = || pacing.fail(START, Error::new(kind, "x"), policy).retry_after();
+        (0..count).map(|_| fail().unwrap().as_secs()).collect()
+    }
+
+    #[test]
+    fn a_transient_pause_doubles_from_one_second_to_a_minute() {
+        let policy = RefreshPolicy::new().without_jitter();
+        assert_eq!(pauses(ErrorKind::Unavailable, &policy, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_verdict_pause_doubles_from_five_seconds_to_ten_minutes() {
+        let policy = RefreshPolicy::new();
+        assert_eq!(
+            pauses(ErrorKind::CredentialsRejected, &policy, 9),
+            [5, 10, 20, 40, 80, 160, 320, 600, 600]
+        );
+    }
+
+    #[test]
+    fn jitter_never_undercuts_what_the_service_asked_for() {
+        let policy = RefreshPolicy::new();
+        for _ in 0..1_000 {
+            let mut pacing = Pacing::default();
+            let asked = Duration::from_secs(120);
+            let error = Error::new(ErrorKind::Unavailable, "x").with_retry_after(asked);
+            let pause = pacing.fail(START, error, &policy).retry_after().unwrap();
+            assert!((asked..=asked.mul_f64(1.25)).contains(&pause), "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_retry_after_is_cut_to_an_hour() {
+        let policy = RefreshPolicy::new().without_jitter();
+        let error = Error::new(ErrorKind::Unavailable, "x").with_retry_after(Duration::MAX);
+        let pause = Pacing::default().fail(START, error, &policy).retry_after();
+        assert_eq!(pause, Some(Duration::from_secs(3_600)));
+    }
+
+    #[test]
+    fn who_insists_may_test_a_verdict_every_five_seconds_but_not_a_server_that_is_down() {
+        let policy = RefreshPolicy::new().without_jitter();
+        let six = START.after(Duration::from_secs(6));
+        let mut pacing = Pacing::default();
+        for _ in 0..5 {
+            pacing.fail(START, Error::new(ErrorKind::CredentialsRejected, "x"), &policy);
+        }
+        assert!(pacing.pause(six).is_some());
+        assert!(pacing.pause_for_insistent(START).is_some());
+        assert!(pacing.pause_for_insistent(six).is_none());
+
+        for _ in 0..5 {
+            pacing.fail(START, Error::new(ErrorKind::Transport, "x"), &policy);
+        }
+        assert!(pacing.pause_for_insistent(six).is_some());
+    }
+}

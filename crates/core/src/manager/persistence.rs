@@ -1,0 +1,151 @@
+//! Getting tokens into the storage before anybody sees them, and afterwards if need be.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::flight::Flight;
+use super::pacing::doubled;
+use super::state::Unpersisted;
+use super::stored::{Expected, Write, Written};
+use crate::error::Error;
+use crate::observer::EventKind;
+use crate::record::{Order, TokenRecord};
+use crate::record_format::Contents;
+use std::time::Duration;
+
+/// What became of a write that a flight made.
+#[derive(Debug)]
+pub(super) enum Persisted {
+    Stored(Order),
+    /// The storage failed. The record is served from memory, and written again later.
+    Later(Order, Error),
+    Overruled(TokenRecord),
+    /// `clear` or `install` came first; nothing was written.
+    Overtaken,
+}
+
+impl Core {
+    /// Writes what a flight brought. A failure is noted, and the write is tried again later.
+    pub(super) async fn persist(self: &Arc<Self>, flight: &Arc<Flight>, write: Write) -> Persisted {
+        let order = write.record.order();
+        let result = {
+            let _writing = self.writing.lock().await;
+            if !self.state.lock().is_current(flight) {
+                return Persisted::Overtaken;
+            }
+            self.put(&write).await
+        };
+        match result {
+            Ok(Written::Stored(order)) => {
+                self.note_persisted(order);
+                Persisted::Stored(order)
+            }
+            Ok(Written::Overruled(there)) => Persisted::Overruled(there),
+            Err(error) => {
+                self.persist_later(write, error.clone());
+                Persisted::Later(order, error)
+            }
+        }
+    }
+
+    pub(super) fn note_persisted(&self, order: Order) {
+        self.change(|state| {
+            if state.unpersisted.as_ref().is_some_and(|u| u.record.order() <= order) {
+                state.unpersisted = None;
+            }
+        });
+    }
+
+    /// Keeps a record that the storage refused, and sees to it that it is written later.
+    pub(super) fn persist_later(self: &Arc<Self>, write: Write, error: Error) {
+        let starts = self.change(|state| {
+            let is_newest =
+                state.unpersisted.as_ref().is_none_or(|u| u.record.order() <= write.record.order());
+            if is_newest {
+                let Write { record, spent, .. } = write;
+                state.unpersisted = Some(Unpersisted { record, spent, error });
+            }
+            !std::mem::replace(&mut state.retries_writes, true)
+        });
+        if !starts {
+            return;
+        }
+        let core = Arc::clone(self);
+        let started = self.driver.handle().map(|handle| handle.spawn(core.retry_writes()));
+        if started.is_err() {
+            self.change(|state| state.retries_writes = false);
+        }
+    }
+
+    /// Holds the manager alive until what it knows is in the storage.
+    async fn retry_writes(self: Arc<Self>) {
+        let mut streak = 1;
+        loop {
+            self.clock.sleep(doubled(FIRST_RETRY, LONGEST_RETRY, streak)).await;
+            match self.write_unpersisted().await {
+                Ok(()) => streak = 1,
+                Err(_) => streak += 1,
+            }
+            let over = self.change(|state| {
+                state.retries_writes = state.unpersisted.is_some();
+                !state.retries_writes
+            });
+            if over {
+                return;
+            }
+        }
+    }
+
+    /// Writes now what the storage refused before, if there is anything.
+    pub(super) async fn write_unpersisted(&self) -> Result<(), Error> {
+        let _writing = self.writing.lock().await;
+        let write = self.state.lock().unpersisted.as_ref().map(|unpersisted| Write {
+            record: unpersisted.record.clone(),
+            expected: Expected::Unknown,
+            spent: unpersisted.spent.clone(),
+            overrules: false,
+        });
+        let Some(write) = write else { return Ok(()) };
+        let tried = write.record.order();
+        match self.put(&write).await {
+            Ok(Written::Stored(order)) => {
+                self.change(|state| {
+                    if state.unpersisted.as_ref().is_some_and(|u| u.record.order() <= tried) {
+                        state.unpersisted = None;
+                    }
+                    if state.order == tried {
+                        state.order = order;
+                    }
+                });
+                self.emit(EventKind::WriteRecovered);
+                Ok(())
+            }
+            Ok(Written::Overruled(there)) => {
+                self.take_over(&there);
+                Ok(())
+            }
+            Err(error) => {
+                self.change(|state| {
+                    if let Some(unpersisted) = &mut state.unpersisted {
+                        unpersisted.error = error.clone();
+                    }
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// Learns from a record that beat ours.
+    pub(super) fn take_over(&self, there: &TokenRecord) {
+        let Ok(contents) = Contents::of_record(there) else { return };
+        let now = self.clock.now();
+        self.change(|state| {
+            if there.order() >= state.order {
+                state.learn(there.order(), contents.tokens, now, &self.policy);
+            }
+        });
+    }
+}
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);

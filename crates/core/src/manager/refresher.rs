@@ -1,0 +1,99 @@
+//! Keeping a token fresh although nobody asks for it: opt-in, and never in the way.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::core::Core;
+use super::state::State;
+use crate::clock::{Clock, Now};
+
+/// Keeps a manager's token fresh until it is dropped.
+///
+/// It does not keep the manager alive. Dropping it stops the refresher, never an exchange.
+#[derive(Debug)]
+#[must_use = "dropping the handle stops the refresher"]
+pub struct RefresherHandle {
+    task: Option<JoinHandle<()>>,
+}
+
+impl Drop for RefresherHandle {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl RefresherHandle {
+    pub(super) fn spawn(core: &Arc<Core>) -> Self {
+        let changes = core.changes.subscribe();
+        let run = run(Arc::downgrade(core), Arc::clone(&core.clock), changes);
+        let task = core.driver.handle().ok().map(|handle| handle.spawn(run));
+        Self { task }
+    }
+}
+
+/// Between two looks only the clock is held, so that the manager can go.
+async fn run(core: Weak<Core>, clock: Arc<dyn Clock>, mut changes: watch::Receiver<u64>) {
+    loop {
+        changes.mark_unchanged();
+        let nap = match core.upgrade() {
+            Some(core) => core.tend(),
+            None => return,
+        };
+        let changed = tokio::select! {
+            changed = changes.changed() => changed,
+            () = clock.sleep(nap) => Ok(()),
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+impl Core {
+    /// Renews if it is time; returns how long to nap unless something changes before.
+    fn tend(self: &Arc<Self>) -> Duration {
+        let now = self.clock.now();
+        let can = self.abilities();
+        let next = {
+            let state = self.state.lock();
+            // Without a token a look into the storage may help, but one is enough.
+            let is_worth_it = state.may_exchange(can) || !state.has_read;
+            if is_worth_it { state.next_renewal(now) } else { None }
+        };
+        match next {
+            Some(at) if now.has_reached(&at) => {
+                let _ = self.renew_if_due();
+                LONGEST_NAP
+            }
+            Some(at) => now.until(&at).min(LONGEST_NAP),
+            None => LONGEST_NAP,
+        }
+    }
+}
+
+impl State {
+    /// When a renewal is next worth a try. `None` while one is under way.
+    fn next_renewal(&self, now: Now) -> Option<Now> {
+        if self.flight.is_some() {
+            return None;
+        }
+        let due = match &self.held {
+            None => now,
+            Some(held) if held.token().is_none() => now,
+            Some(held) if held.rejected.is_some() => self.rejections.pause(now).unwrap_or(now),
+            Some(held) => held.times.advisory,
+        };
+        let free = self.pacing.until().filter(|until| !now.has_reached(until));
+        match free {
+            Some(free) if now.has_reached(&due) || now.until(&due) < now.until(&free) => Some(free),
+            _ => Some(due),
+        }
+    }
+}
+
+const LONGEST_NAP: Duration = Duration::from_secs(60); // a suspended machine is noticed by the wall clock

@@ -1,0 +1,295 @@
+//! What a manager knows, and what a caller gets on the strength of it.
+//!
+//! Everything here is pure bookkeeping under one lock: nothing waits, nothing calls out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{Errand, Flight};
+use super::pacing::Pacing;
+use super::rejections::Rejections;
+use super::thresholds::Thresholds;
+use crate::access_token::AccessToken;
+use crate::clock::Now;
+use crate::error::{Error, ErrorKind};
+use crate::policy::RefreshPolicy;
+use crate::record::{Order, TokenRecord};
+use crate::secret::Secret;
+use crate::token_set::TokenSet;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) held: Option<Held>,
+    /// The highest order that was seen: of what is held, or of what cleared it.
+    pub(super) order: Order,
+    pub(super) flight: Option<Arc<Flight>>,
+    pub(super) pacing: Pacing,
+    pub(super) rejections: Rejections,
+    /// When the request of the last successful exchange was sent.
+    pub(super) exchanged_at: Option<Now>,
+    /// The lifetime issued last.
+    pub(super) last_life: Option<Duration>,
+    /// What the storage should hold and does not.
+    pub(super) unpersisted: Option<Unpersisted>,
+    /// The storage was read at least once.
+    pub(super) has_read: bool,
+    /// Somebody corrected the credentials: a verdict in the storage is about the old ones.
+    pub(super) doubts_stored_verdict: bool,
+    /// A task on the driver is about to write what is unpersisted.
+    pub(super) retries_writes: bool,
+    /// Tasks on the driver that must end before a process should.
+    pub(super) tasks: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Unpersisted {
+    pub(super) record: TokenRecord,
+    /// The refresh token that was spent to get it, if one was.
+    pub(super) spent: Option<Secret>,
+    pub(super) error: Error,
+}
+
+/// The newest tokens.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) tokens: Arc<TokenSet>,
+    pub(super) times: Thresholds,
+    pub(super) published_at: Now,
+    pub(super) rejected: Option<RejectedHeld>,
+}
+
+/// That a resource server rejected the token that is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RejectedHeld {
+    pub(super) young: bool,
+}
+
+/// What the provider can do; asked once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abilities {
+    pub(super) unattended: bool,
+    pub(super) refreshes: bool,
+}
+
+/// What a caller of `token()` gets.
+#[derive(Debug)]
+pub(super) enum Decision {
+    Serve(Arc<AccessToken>),
+    /// Serve, and renew in the background.
+    ServeAndRenew(Arc<AccessToken>),
+    /// Wait for this flight; with something good in hand, not for long.
+    Wait {
+        flight: Arc<Flight>,
+        has_fallback: bool,
+    },
+    /// Start a flight, then decide again.
+    Renew,
+    Fail(Error),
+}
+
+impl Held {
+    pub(super) fn token(&self) -> Option<&Arc<AccessToken>> {
+        self.tokens.access_token()
+    }
+
+    fn is_alive(&self, now: Now) -> bool {
+        !now.has_reached(&self.times.expiry)
+    }
+
+    pub(super) fn holds(&self, token: &AccessToken) -> bool {
+        self.token().is_some_and(|held| same_token(held, token))
+    }
+}
+
+/// Whether both are the same secret: pointer first, then without telling where they differ.
+pub(super) fn same_token(a: &AccessToken, b: &AccessToken) -> bool {
+    std::ptr::eq(a, b) || a.secret().ct_eq(b.secret())
+}
+
+impl State {
+    /// What to do for a caller who wants a token with `at_least` left.
+    pub(super) fn decide(&self, now: Now, at_least: Duration, can: Abilities) -> Decision {
+        let Some((held, token)) = self.held.as_ref().and_then(|h| Some((h, h.token()?))) else {
+            return self.obtain(now);
+        };
+        let serve = || Decision::Serve(Arc::clone(token));
+        if held.rejected.is_some() {
+            // While exchanges for rejections are paused, the newest token serves everybody.
+            let paused = self.rejections.pause(now).is_some();
+            return if paused && held.is_alive(now) { serve() } else { self.obtain(now) };
+        }
+        if !held.is_alive(now) || now.until(&held.times.expiry) < at_least {
+            let answers = self.flight.is_none() && self.is_just_exchanged(now);
+            return if answers { serve() } else { self.obtain(now) };
+        }
+        if !now.has_reached(&held.times.advisory) {
+            return serve();
+        }
+        let must_wait = now.has_reached(&held.times.mandatory);
+        if let Some(flight) = &self.flight {
+            if must_wait && !flight.is_slow() {
+                return Decision::Wait { flight: Arc::clone(flight), has_fallback: true };
+            }
+            return serve();
+        }
+        if self.is_just_exchanged(now)
+            || self.pacing.pause(now).is_some()
+            || !self.may_exchange(can)
+        {
+            return serve();
+        }
+        if must_wait { Decision::Renew } else { Decision::ServeAndRenew(Arc::clone(token)) }
+    }
+
+    /// For whoever has nothing that could serve.
+    fn obtain(&self, now: Now) -> Decision {
+        if let Some(flight) = &self.flight {
+            return Decision::Wait { flight: Arc::clone(flight), has_fallback: false };
+        }
+        match self.pacing.pause(now) {
+            Some(error) => Decision::Fail(error),
+            None => Decision::Renew,
+        }
+    }
+
+    /// The token that would be served without waiting for anything.
+    pub(super) fn servable(&self, now: Now) -> Option<Arc<AccessToken>> {
+        let held = self.held.as_ref()?;
+        let rejected = held.rejected.is_some() && self.rejections.pause(now).is_none();
+        let serves = held.is_alive(now) && !rejected;
+        serves.then(|| held.token().cloned()).flatten()
+    }
+
+    /// Whether the last exchange is so young that another one must wait: half the life it brought,
+    /// at least 1 s and at most 5 s.
+    pub(super) fn is_just_exchanged(&self, now: Now) -> bool {
+        let Some(at) = self.exchanged_at else { return false };
+        let half = self.last_life.map_or(LONGEST_SPACING, |life| life / 2);
+        now.since(&at) < half.clamp(SHORTEST_SPACING, LONGEST_SPACING)
+    }
+
+    /// Whether an exchange could be made without a person.
+    pub(super) fn may_exchange(&self, can: Abilities) -> bool {
+        self.pacing.wants_person().is_none() && (can.unattended || self.may_refresh(can))
+    }
+
+    fn may_refresh(&self, can: Abilities) -> bool {
+        can.refreshes && self.held.as_ref().is_some_and(|h| h.tokens.refresh_token().is_some())
+    }
+
+    /// Whether the flight is the one that counts, and not overtaken.
+    pub(super) fn is_current(&self, flight: &Arc<Flight>) -> bool {
+        self.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight))
+    }
+
+    /// Makes a flight the one that counts.
+    pub(super) fn take_off(&mut self, errand: Errand) -> Arc<Flight> {
+        let flight = Flight::new(errand);
+        self.flight = Some(Arc::clone(&flight));
+        self.tasks += 1;
+        flight
+    }
+
+    /// A service promised less than the caller asks for, and asking again would not change it.
+    pub(super) fn asks_too_much(&self, at_least: Duration) -> Option<Error> {
+        let life = self.last_life.filter(|life| *life < at_least)?;
+        let what = format!(
+            "a token valid for {} s was asked for, but the service issues tokens that live {} s",
+            at_least.as_secs_f64(),
+            life.as_secs_f64()
+        );
+        Some(Error::new(ErrorKind::Config, what))
+    }
+
+    /// The current token was rejected. Whether that is news, and whether it was young.
+    pub(super) fn reject(&mut self, now: Now, token: &AccessToken) -> Option<RejectedHeld> {
+        self.rejections.remember(token);
+        let held = self.held.as_mut().filter(|held| held.holds(token))?;
+        if held.rejected.is_some() {
+            return None;
+        }
+        let young = self.rejections.note(now.since(&held.published_at));
+        let rejected = RejectedHeld { young };
+        held.rejected = Some(rejected);
+        Some(rejected)
+    }
+
+    /// Takes over what a storage holds, because it is newer.
+    pub(super) fn learn(
+        &mut self,
+        order: Order,
+        tokens: Option<TokenSet>,
+        now: Now,
+        policy: &RefreshPolicy,
+    ) {
+        if order.epoch() > self.order.epoch() {
+            // A login or logout elsewhere: what the service said before no longer counts.
+            self.pacing.forget_verdict();
+            self.rejections.forgive();
+        }
+        self.order = order;
+        if self.unpersisted.as_ref().is_some_and(|u| u.record.order() <= order) {
+            self.unpersisted = None;
+        }
+        let Some(tokens) = tokens else {
+            self.held = None;
+            return;
+        };
+        self.last_life = tokens.lifetime().or(self.last_life);
+        let times = Thresholds::of_loaded(&tokens, now, policy);
+        self.hold(tokens, times, now);
+    }
+
+    /// Holds tokens that an exchange brought.
+    pub(super) fn publish(
+        &mut self,
+        order: Order,
+        tokens: TokenSet,
+        sent: Now,
+        now: Now,
+        policy: &RefreshPolicy,
+    ) -> Reissued {
+        let replaced = self.held.as_ref().and_then(|held| held.rejected);
+        self.order = order;
+        self.exchanged_at = Some(sent);
+        self.last_life = tokens.lifetime();
+        self.pacing.reset();
+        self.doubts_stored_verdict = false;
+        let times = Thresholds::of_issued(&tokens, sent, policy);
+        self.hold(tokens, times, now);
+        let reissued = self.held.as_ref().is_some_and(|held| held.rejected.is_some());
+        if reissued || replaced.is_some_and(|rejected| rejected.young) {
+            self.rejections.replaced(now, true);
+        }
+        Reissued(reissued)
+    }
+
+    /// Holds tokens that a login elsewhere brought.
+    pub(super) fn install(&mut self, order: Order, tokens: TokenSet, times: Thresholds, now: Now) {
+        self.order = order;
+        self.last_life = tokens.lifetime();
+        self.exchanged_at = None;
+        self.pacing.reset();
+        self.rejections.forgive();
+        self.hold(tokens, times, now);
+    }
+
+    fn hold(&mut self, tokens: TokenSet, times: Thresholds, now: Now) {
+        let same = self.held.as_ref().zip(tokens.access_token());
+        let same = same.is_some_and(|(held, token)| held.holds(token));
+        let rejected = tokens.access_token().is_some_and(|t| self.rejections.contains(t));
+        let published_at = match &self.held {
+            Some(held) if same => held.published_at,
+            _ => now,
+        };
+        let rejected = rejected.then_some(RejectedHeld { young: true });
+        self.held = Some(Held { tokens: Arc::new(tokens), times, published_at, rejected });
+    }
+}
+
+/// Whether the service issued a secret that had been rejected before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reissued(pub(super) bool);
+
+const SHORTEST_SPACING: Duration = Duration::from_secs(1);
+const LONGEST_SPACING: Duration = Duration::from_secs(5);

@@ -1,0 +1,130 @@
+//! What happens inside a manager, told to whoever wants to know.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::error::Error;
+use crate::identity::StorageKey;
+use crate::oauth_error::ExchangeKind;
+
+/// Hears of every event of the managers that it was given to.
+///
+/// # Contract
+///
+/// - It is called outside every lock, on the driver or in the caller's thread, and must not block.
+/// - It may call back into the manager's synchronous methods.
+/// - A panic in it is caught and forgotten.
+pub trait Observer: Debug + Send + Sync + 'static {
+    /// Something happened.
+    fn on_event(&self, event: &Event);
+}
+
+impl<T: Observer + ?Sized> Observer for Arc<T> {
+    fn on_event(&self, event: &Event) {
+        (**self).on_event(event);
+    }
+}
+
+/// One event, and the manager that it happened in.
+#[derive(Clone, Debug)]
+pub struct Event {
+    service_name: Arc<str>,
+    key: Arc<StorageKey>,
+    kind: EventKind,
+}
+
+impl Event {
+    pub(crate) fn new(service_name: Arc<str>, key: Arc<StorageKey>, kind: EventKind) -> Self {
+        Self { service_name, key, kind }
+    }
+
+    /// The service whose tokens the manager keeps.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        &self.service_name
+    }
+
+    /// The storage key of the manager.
+    #[must_use]
+    pub fn key(&self) -> &StorageKey {
+        &self.key
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &EventKind {
+        &self.kind
+    }
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A provider is about to be called.
+    ExchangeStarted {
+        /// Which of its calls.
+        exchange: ExchangeKind,
+    },
+    /// A provider brought tokens.
+    ExchangeSucceeded {
+        /// Which of its calls.
+        exchange: ExchangeKind,
+        /// How long the call took.
+        took: Duration,
+        /// When the new access token ends, if that is known.
+        expires_at: Option<SystemTime>,
+    },
+    /// A provider failed.
+    ExchangeFailed {
+        /// Which of its calls.
+        exchange: ExchangeKind,
+        /// How long the call took.
+        took: Duration,
+        /// What went wrong.
+        error: Error,
+    },
+    /// A refresh was sent and its answer never arrived. If the service rotated the refresh token,
+    /// the new one is lost; the stored one will be tried again.
+    AnswerLost {
+        /// What went wrong.
+        error: Error,
+    },
+    /// A newer token was found in the storage.
+    Adopted,
+    /// `clear` or `install` overtook an exchange, and its tokens were dropped.
+    Overtaken,
+    /// The service refused the refresh token, and nobody had stored a newer one.
+    RefreshTokenDropped,
+    /// The record in the storage cannot be read.
+    RecordUnreadable {
+        /// Whether a newer version of tokenkeeper wrote it; then it is never overwritten.
+        newer: bool,
+    },
+    /// A storage call failed.
+    StorageFailed {
+        /// `get`, `set`, `load`, `compare_and_set`, `lease` or `release`.
+        call: &'static str,
+        /// What went wrong.
+        error: Error,
+    },
+    /// A write that had failed before succeeded.
+    WriteRecovered,
+    /// A resource server rejected the current token.
+    Rejected {
+        /// Whether it was rejected within a minute of being published.
+        young: bool,
+    },
+    /// The service issued a token that had been rejected before.
+    RejectedTokenReissued,
+    /// Tokens from a login were installed.
+    Installed,
+    /// Tokens were cleared.
+    Cleared,
+    /// A provider or storage panicked; the panic was caught.
+    Panicked {
+        /// Which call.
+        call: &'static str,
+    },
+}
