@@ -69,7 +69,7 @@ impl Gate {
     /// Lets those `count` go who came first, and stays closed for the others.
     pub fn let_through(&self, count: usize) {
         self.state.send_modify(|state| {
-            for _ in 0..count {
+            for _ in 0..count.min(state.held.len()) {
                 state.held.pop_first();
             }
         });
