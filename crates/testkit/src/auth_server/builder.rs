@@ -1,0 +1,187 @@
+//! How a server is set up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokenkeeper::{Clock, Scopes, Secret, SystemClock};
+
+use super::FakeAuthServer;
+use super::clients::{Client, ClientAuth, Clients};
+use super::listener::Listener;
+use super::state::{Config, DEFAULT_LIFETIME, Shared, State};
+use super::stats::Stats;
+use super::token_book::{Terms, TokenBook};
+
+/// Sets up a [`FakeAuthServer`].
+///
+/// # Default
+///
+/// One client `client` with the secret `secret` and any way to send it, one user `alice` with the
+/// password `wonderland`, access tokens for 15 minutes, rotating refresh tokens without an end for
+/// everything but client credentials, any scope.
+#[must_use = "a builder does nothing until it is started"]
+pub struct FakeAuthServerBuilder {
+    clients: Vec<Client>,
+    users: HashMap<String, Secret>,
+    terms: Terms,
+    config: Config,
+}
+
+impl FakeAuthServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            clients: Vec::new(),
+            users: HashMap::new(),
+            terms: Terms {
+                lifetime: DEFAULT_LIFETIME,
+                refresh_lifetime: None,
+                rotates: true,
+                reuse_grace: Duration::ZERO,
+            },
+            config: Config {
+                token_path: "/token".to_owned(),
+                revocation_path: "/revoke".to_owned(),
+                resource_prefix: "/api".to_owned(),
+                states_lifetime: true,
+                issues_refresh_tokens: true,
+                refreshes_client_credentials: false,
+                allowed_scopes: None,
+                extra: Map::new(),
+                clock: Arc::new(SystemClock),
+            },
+        }
+    }
+
+    /// Adds a client. The first one takes the place of the default client.
+    pub fn client(mut self, id: &str, secret: &str, auth: ClientAuth) -> Self {
+        self.clients.push(Client { id: id.to_owned(), secret: secret.into(), auth });
+        self
+    }
+
+    /// Adds a user. The first one takes the place of the default user.
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users.insert(name.to_owned(), password.into());
+        self
+    }
+
+    /// How long access tokens live, and what `expires_in` says, in whole seconds.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.terms.lifetime = lifetime;
+        self
+    }
+
+    /// Leaves `expires_in` out of the answers. The tokens end nevertheless.
+    pub fn without_expires_in(mut self) -> Self {
+        self.config.states_lifetime = false;
+        self
+    }
+
+    /// Issues no refresh tokens.
+    pub fn without_refresh_tokens(mut self) -> Self {
+        self.config.issues_refresh_tokens = false;
+        self
+    }
+
+    /// Issues refresh tokens for client credentials too, against RFC 6749 §4.4.3.
+    pub fn with_client_credentials_refresh(mut self) -> Self {
+        self.config.refreshes_client_credentials = true;
+        self
+    }
+
+    /// Refresh tokens stay good when they are used, and answers to a refresh leave them out.
+    pub fn without_rotation(mut self) -> Self {
+        self.terms.rotates = false;
+        self
+    }
+
+    /// How long refresh tokens live; stated as `refresh_expires_in`, as Keycloak does.
+    pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
+        self.terms.refresh_lifetime = Some(lifetime);
+        self
+    }
+
+    /// For so long a refresh token that was spent may come again, as many servers allow for
+    /// answers that were lost. Zero, the default: never.
+    pub fn reuse_grace(mut self, grace: Duration) -> Self {
+        self.terms.reuse_grace = grace;
+        self
+    }
+
+    /// The scopes that may be asked for, separated by blanks; all of them are granted where a
+    /// request names none. Words that are no scopes are left out.
+    pub fn allowed_scopes(mut self, scopes: &str) -> Self {
+        self.config.allowed_scopes = Some(Scopes::from_response(scopes.split(' ')));
+        self
+    }
+
+    /// The path of the token endpoint; `/token` by default.
+    pub fn token_path(mut self, path: &str) -> Self {
+        self.config.token_path = path.to_owned();
+        self
+    }
+
+    /// The path of the revocation endpoint; `/revoke` by default.
+    pub fn revocation_path(mut self, path: &str) -> Self {
+        self.config.revocation_path = path.to_owned();
+        self
+    }
+
+    /// Where the protected resource begins; `/api` by default.
+    pub fn resource_prefix(mut self, prefix: &str) -> Self {
+        self.config.resource_prefix = prefix.trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// Adds a member to every token response.
+    pub fn extra(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.config.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The clock by which tokens end; the system's by default. Delays are by real time always.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.config.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Panics
+    ///
+    /// If no port of 127.0.0.1 or no thread is to be had.
+    #[must_use]
+    pub fn start(mut self) -> FakeAuthServer {
+        if self.clients.is_empty() {
+            self = self.client("client", "secret", ClientAuth::Any);
+        }
+        if self.users.is_empty() {
+            self = self.user("alice", "wonderland");
+        }
+        let clients = Clients { registered: self.clients, ..Clients::default() };
+        let state = State {
+            clients,
+            users: self.users,
+            terms: self.terms,
+            book: TokenBook::default(),
+            faults: HashMap::new(),
+            stats: Stats::default(),
+            log: std::collections::VecDeque::new(),
+        };
+        let shared = Arc::new(Shared::new(self.config, state));
+        #[expect(clippy::expect_used, reason = "a test without its server cannot go on")]
+        let listener =
+            Listener::start(Arc::clone(&shared)).expect("FakeAuthServer could not be started");
+        FakeAuthServer { shared, listener }
+    }
+}
+
+impl std::fmt::Debug for FakeAuthServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeAuthServerBuilder")
+            .field("token_path", &self.config.token_path)
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! Which tokens were issued, and which of them are still good.
+//!
+//! Every login starts a family: the tokens that follow from it by refreshing. A refresh token that
+//! comes a second time means that two parties have it, so the whole family dies (RFC 9700 §4.14.2).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokenkeeper::{Now, Scopes};
+
+/// Who may do what with the tokens of one login.
+#[derive(Clone, Debug)]
+pub(super) struct Family {
+    pub(super) client_id: String,
+    /// Absent where the client acts for itself.
+    pub(super) username: Option<String>,
+    pub(super) scopes: Scopes,
+}
+
+/// How new tokens are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) lifetime: Duration,
+    pub(super) refresh_lifetime: Option<Duration>,
+    pub(super) rotates: bool,
+    pub(super) reuse_grace: Duration,
+}
+
+#[derive(Default)]
+pub(super) struct TokenBook {
+    families: Vec<Family>,
+    access: HashMap<String, Access>,
+    refresh: HashMap<String, Refresh>,
+    last_access: Option<String>,
+    reuses: usize,
+}
+
+struct Access {
+    family: usize,
+    scopes: Scopes,
+    ends: Now,
+    dead: bool,
+}
+
+struct Refresh {
+    family: usize,
+    ends: Option<Now>,
+    spent_at: Option<Now>,
+    dead: bool,
+}
+
+/// What a request with a refresh token comes to.
+#[derive(Debug)]
+pub(super) enum Spending {
+    /// The family, to issue new tokens in.
+    Allowed(usize),
+    /// Unknown, ended, revoked, of another client, or spent before.
+    Refused,
+    /// More scopes than were granted.
+    TooMuch,
+}
+
+/// What a bearer token at the resource comes to.
+pub(super) enum Presented {
+    Live { family: Family, scopes: Scopes },
+    Dead,
+}
+
+impl TokenBook {
+    pub(super) fn open_family(&mut self, family: Family) -> usize {
+        self.families.push(family);
+        self.families.len() - 1
+    }
+
+    pub(super) fn family(&self, id: usize) -> Option<&Family> {
+        self.families.get(id)
+    }
+
+    pub(super) fn issue_access(
+        &mut self,
+        family: usize,
+        scopes: Scopes,
+        terms: &Terms,
+        now: &Now,
+    ) -> String {
+        let token = random_token("at");
+        let ends = now.after(terms.lifetime);
+        self.access.insert(token.clone(), Access { family, scopes, ends, dead: false });
+        self.last_access = Some(token.clone());
+        token
+    }
+
+    /// The access token issued last, its life started anew.
+    pub(super) fn issue_last_access_again(&mut self, terms: &Terms, now: &Now) -> Option<String> {
+        let token = self.last_access.clone()?;
+        let access = self.access.get_mut(&token)?;
+        access.ends = now.after(terms.lifetime);
+        Some(token)
+    }
+
+    pub(super) fn issue_refresh(&mut self, family: usize, terms: &Terms, now: &Now) -> String {
+        let token = random_token("rt");
+        let ends = terms.refresh_lifetime.map(|lifetime| now.after(lifetime));
+        self.refresh.insert(token.clone(), Refresh { family, ends, spent_at: None, dead: false });
+        token
+    }
+
+    /// Spends a refresh token. `wanted` are the scopes that the request names, if it does.
+    pub(super) fn spend(
+        &mut self,
+        token: &str,
+        client_id: &str,
+        wanted: Option<&Scopes>,
+        terms: &Terms,
+        now: &Now,
+    ) -> Spending {
+        let Some(refresh) = self.refresh.get(token) else { return Spending::Refused };
+        let id = refresh.family;
+        let Some(family) = self.families.get(id) else { return Spending::Refused };
+        if family.client_id != client_id {
+            return Spending::Refused;
+        }
+        let in_grace = |spent: &Now| now.since(spent) < terms.reuse_grace;
+        if refresh.spent_at.as_ref().is_some_and(|spent| !in_grace(spent)) {
+            self.reuses += 1;
+            self.kill_family(id);
+            return Spending::Refused;
+        }
+        if refresh.dead || refresh.ends.is_some_and(|ends| has_ended(&ends, now)) {
+            return Spending::Refused;
+        }
+        if wanted.is_some_and(|wanted| !contains_all(&family.scopes, wanted)) {
+            return Spending::TooMuch;
+        }
+        if let Some(refresh) = self.refresh.get_mut(token).filter(|_| terms.rotates) {
+            refresh.spent_at.get_or_insert(*now);
+        }
+        Spending::Allowed(id)
+    }
+
+    pub(super) fn present(&self, token: &str, now: &Now) -> Presented {
+        let access = self.access.get(token).filter(|a| !a.dead && !has_ended(&a.ends, now));
+        let found = access.and_then(|access| {
+            let family = self.families.get(access.family)?.clone();
+            Some(Presented::Live { family, scopes: access.scopes.clone() })
+        });
+        found.unwrap_or(Presented::Dead)
+    }
+
+    /// Whose token it is, of either kind; `None` if it was never issued.
+    pub(super) fn owner(&self, token: &str) -> Option<&Family> {
+        let family = match (self.refresh.get(token), self.access.get(token)) {
+            (Some(refresh), _) => refresh.family,
+            (None, Some(access)) => access.family,
+            (None, None) => return None,
+        };
+        self.families.get(family)
+    }
+
+    /// Revokes an access token, or a refresh token with its whole family (RFC 7009 §2.1).
+    pub(super) fn revoke(&mut self, token: &str) {
+        match self.refresh.get(token).map(|refresh| refresh.family) {
+            Some(family) => self.kill_family(family),
+            None => {
+                self.revoke_access(token);
+            }
+        }
+    }
+
+    pub(super) fn revoke_access(&mut self, token: &str) -> bool {
+        match self.access.get_mut(token) {
+            Some(access) => !std::mem::replace(&mut access.dead, true),
+            None => false,
+        }
+    }
+
+    pub(super) fn revoke_all_access(&mut self) {
+        self.access.values_mut().for_each(|access| access.dead = true);
+    }
+
+    pub(super) fn kill_all_refresh(&mut self) {
+        self.refresh.values_mut().for_each(|refresh| refresh.dead = true);
+    }
+
+    pub(super) fn live_access(&self, now: &Now) -> usize {
+        self.access.values().filter(|a| !a.dead && !has_ended(&a.ends, now)).count()
+    }
+
+    pub(super) fn reuses(&self) -> usize {
+        self.reuses
+    }
+
+    pub(super) fn forget_reuses(&mut self) {
+        self.reuses = 0;
+    }
+
+    fn kill_family(&mut self, family: usize) {
+        let access = self.access.values_mut().filter(|access| access.family == family);
+        access.for_each(|access| access.dead = true);
+        let refresh = self.refresh.values_mut().filter(|refresh| refresh.family == family);
+        refresh.for_each(|refresh| refresh.dead = true);
+    }
+}
+
+pub(super) fn contains_all(granted: &Scopes, wanted: &Scopes) -> bool {
+    wanted.iter().all(|scope| granted.contains(scope))
+}
+
+fn has_ended(ends: &Now, now: &Now) -> bool {
+    now.until(ends).is_zero()
+}
+
+fn random_token(kind: &str) -> String {
+    let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(32).collect();
+    format!("{kind}.{random}")
+}
