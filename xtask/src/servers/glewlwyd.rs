@@ -17,8 +17,8 @@ use crate::workspace::{Workspace, output};
 
 pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
     tools::require_programs(&[
-        // Its database is a file here, so the packages that would set up MariaDB stay away.
-        ("glewlwyd", &["glewlwyd", "dbconfig-no-thanks"]),
+        // Its database is a file here, so what would set up MariaDB stays away.
+        ("glewlwyd", &["glewlwyd", "dbconfig-sqlite3"]),
         ("sqlite3", &["sqlite3"]),
         ("openssl", &["openssl"]),
     ])?;
