@@ -79,15 +79,11 @@ fn apt_get_install(packages: &[&str]) -> Result<()> {
     if find_program("apt-get").is_none() {
         bail!("missing: {}, and this is no system with apt-get", packages.join(" "));
     }
-    let apt_get = |arguments: &[&str]| -> Result<()> {
-        let mut command = match output(Command::new("id").arg("-u"))?.trim() {
-            "0" => Command::new("env"),
-            _ => Command::new("sudo"),
-        };
-        if command.get_program() == "sudo" {
-            command.args(["-n", "env"]);
-        }
-        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]);
+    let root = output(Command::new("id").arg("-u"))?.trim() == "0";
+    let apt_get = |arguments: &[&str]| {
+        let prefix: &[&str] = if root { &[] } else { &["-n", "env"] };
+        let mut command = Command::new(if root { "env" } else { "sudo" });
+        command.args(prefix).args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
         command.args(["-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0"]);
         run(command.args(arguments))
     };

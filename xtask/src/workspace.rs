@@ -35,10 +35,19 @@ impl Workspace {
     }
 
     /// The cargo that runs this, in the workspace, with these arguments.
+    ///
+    /// What cargo told us about the package xtask is taken out of its environment: build scripts that
+    /// watch these variables would run again whenever xtask and a person take turns.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut cargo =
-            Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+        let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        let mut cargo = Command::new(program);
         cargo.current_dir(&self.root).args(arguments);
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(&name);
+            }
+        }
         cargo
     }
 }
