@@ -1,0 +1,40 @@
+//! Steps that are one or two cargo commands.
+
+use std::env;
+
+use anyhow::Result;
+
+use crate::workspace::{Workspace, run};
+
+pub(crate) fn fmt(workspace: &Workspace) -> Result<()> {
+    run(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+}
+
+pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo(&["clippy", "--locked", "--workspace", "--all-targets"]);
+    run(cargo.args(["--all-features", "--", "-D", "warnings"]))
+}
+
+/// Features that need a server are features of `tokenkeeper-tests` alone, so that package is tested
+/// with its default features here, and every other one with all of its features.
+pub(crate) fn tests(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo(&["test", "--locked", "--workspace", "--all-targets"]);
+    run(cargo.args(["--exclude", "tokenkeeper-tests", "--all-features"]))?;
+    run(&mut workspace.cargo(&[
+        "test",
+        "--locked",
+        "--package",
+        "tokenkeeper-tests",
+        "--all-targets",
+    ]))
+}
+
+pub(crate) fn doctests(workspace: &Workspace) -> Result<()> {
+    run(&mut workspace.cargo(&["test", "--locked", "--workspace", "--doc", "--all-features"]))
+}
+
+pub(crate) fn docs(workspace: &Workspace) -> Result<()> {
+    let flags = env::var("RUSTDOCFLAGS").unwrap_or_default();
+    let mut cargo = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    run(cargo.arg("--all-features").env("RUSTDOCFLAGS", format!("{flags} -D warnings")))
+}

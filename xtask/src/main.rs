@@ -1,0 +1,77 @@
+//! The checks of this repository, so that a person and a CI job run the same thing.
+//!
+//! `cargo xtask test` is the whole check; `cargo xtask bench` measures. Nothing is ever skipped in
+//! silence: a tool or a server that is missing is installed into `.servers`, and where that cannot be
+//! done the step fails and says what to do.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "talks to whoever ran it")]
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::steps::STEPS;
+use crate::workspace::Workspace;
+
+mod arrows;
+mod cargo_steps;
+mod interop;
+mod servers;
+mod steps;
+mod tools;
+mod workspace;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match arguments.split_first() {
+        Some((command, rest)) if command == "test" => test(&workspace, rest),
+        Some((command, rest)) if command == "bench" => bench(&workspace, rest),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let mut only = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match (argument.as_str(), arguments.as_slice().first()) {
+            ("--list", _) => {
+                for step in STEPS {
+                    println!("{:<10} {}", step.name, step.about);
+                }
+                return Ok(());
+            }
+            ("--only", Some(name)) => {
+                only.push(name.as_str());
+                arguments.next();
+            }
+            _ => bail!("{USAGE}"),
+        }
+    }
+    steps::run(workspace, &steps::chosen(&only)?)
+}
+
+fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let manifest = workspace.root().join("benches/Cargo.toml");
+    let mut cargo = workspace.cargo(&["run", "--release", "--locked", "--manifest-path"]);
+    cargo.arg(manifest).arg("--").args(arguments);
+    workspace::run(&mut cargo)
+}
+
+const USAGE: &str = "usage:
+  cargo xtask test                  every check, cheap ones first; stops at the first that fails
+  cargo xtask test --only STEP      that one; may be given more than once
+  cargo xtask test --list           the steps
+  cargo xtask bench [ARGUMENT]...   runs the benchmarks of benches/";

@@ -1,0 +1,136 @@
+//! Real servers, started for the tests and always stopped.
+//!
+//! A server must not outlive the check, not even one that was killed with `kill -9`, and safe Rust
+//! cannot ask the kernel for that. So every server runs under a small shell that waits for the end of
+//! its own standard input, which is a pipe from here: however this process ends, the pipe closes, and
+//! the shell kills the server and deletes the folder it ran in.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::now;
+use crate::workspace::Workspace;
+
+pub(crate) mod glewlwyd;
+mod http;
+pub(crate) mod oidc_provider;
+
+/// A running server, which ends with this value.
+#[derive(Debug)]
+pub(crate) struct Server {
+    keeper: Child,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Server {
+    /// Starts `command` in `folder`, which is the server's own and goes away with it, and waits until
+    /// a GET of `ready_path` is answered with 200.
+    fn start(command: &Command, folder: PathBuf, port: u16, ready_path: &str) -> Result<Self> {
+        let log = File::create(folder.join(LOG)).context("cannot create the log of a server")?;
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(&folder);
+        keeper.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                keeper.env(name, value);
+            }
+        }
+        keeper.current_dir(&folder).stdin(Stdio::piped());
+        keeper.stdout(log.try_clone()?).stderr(log);
+        // A group of its own: Ctrl-C is for us, and the keeper must live to clean up.
+        let keeper = keeper.process_group(0).spawn().context("cannot start a server")?;
+        let server = Self { keeper, port, folder };
+        server.wait_until_ready(ready_path).inspect_err(|_| server.print_log())?;
+        Ok(server)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        url(self.port)
+    }
+
+    /// Shows what the server wrote; for when something went wrong.
+    pub(crate) fn print_log(&self) {
+        let mut text = Vec::new();
+        if let Ok(mut log) = File::open(self.folder.join(LOG)) {
+            let _ = log.read_to_end(&mut text);
+        }
+        println!("--- log of {}\n{}---", self.folder.display(), String::from_utf8_lossy(&text));
+    }
+
+    fn wait_until_ready(&self, path: &str) -> Result<()> {
+        let start = now();
+        loop {
+            match http::get(self.port, path) {
+                Ok(answer) if answer.status == 200 => return Ok(()),
+                result if start.elapsed() > READY_WITHIN => {
+                    let last = result.map_or_else(|e| format!("{e:#}"), |a| a.status.to_string());
+                    bail!("not ready after {READY_WITHIN:?}: {}{path} gives: {last}", self.url());
+                }
+                _ => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A folder for one run of a server. Its name holds our process id, so that two checks at a time keep
+/// apart.
+fn run_folder(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let folder = workspace.ignored("run")?.join(format!("{name}-{}", process::id()));
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// The folder in the repository that describes a server.
+fn recipe(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.root().join("tests/servers").join(name)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A port that was free a moment ago. Somebody may take it before the server does; then the server
+/// does not get ready, and its log says so.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+const LOG: &str = "log";
+const READY_WITHIN: Duration = Duration::from_secs(30); // both take under a second on an idle machine
+
+/// `$1` is the folder, the rest the server. Killed at once: it holds nothing worth saving.
+const KEEPER: &str = r#"
+folder=$1; shift
+"$@" & server=$!
+cat > /dev/null
+kill -9 "$server"; wait "$server"
+cd / && rm -rf "$folder"
+"#;

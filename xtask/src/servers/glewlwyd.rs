@@ -1,0 +1,93 @@
+//! Debian's `glewlwyd`: a server that is right in its own way.
+//!
+//! It answers a wrong secret with 403 and an empty body, takes Basic credentials only as they are, and
+//! writes `bearer` in lower case. It is set up over its own admin API, by the requests of
+//! `tests/servers/glewlwyd/setup.json`; every run starts from an empty database.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::{Server, free_port, http, read, recipe, run_folder, url, write};
+use crate::tools;
+use crate::workspace::{Workspace, output};
+
+pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
+    tools::require_programs(&[
+        // Its database is a file here, so what would set up MariaDB stays away.
+        ("glewlwyd", &["glewlwyd", "dbconfig-sqlite3"]),
+        ("sqlite3", &["sqlite3"]),
+        ("openssl", &["openssl"]),
+    ])?;
+    let recipe = recipe(workspace, "glewlwyd");
+    let folder = run_folder(workspace, "glewlwyd")?;
+    let port = free_port()?;
+    let config = folder.join("glewlwyd.conf");
+    let text = read(&recipe.join("glewlwyd.conf"))?;
+    let text = text.replace("@PORT@", &port.to_string()).replace("@URL@", &url(port));
+    write(&config, &text.replace("@FOLDER@", &folder.to_string_lossy()))?;
+    create_database(&folder)?;
+    let (private_key, public_key) = key_pair(&folder)?;
+
+    let mut glewlwyd = Command::new("glewlwyd");
+    glewlwyd.arg(format!("--config-file={}", config.display()));
+    let server = Server::start(&glewlwyd, folder, port, "/config")?;
+    let fill = [("@URL@", url(port)), ("@PRIVATE_KEY@", private_key), ("@PUBLIC_KEY@", public_key)];
+    let mut requests = serde_json::from_str(&read(&recipe.join("setup.json"))?)
+        .context("setup.json is not JSON")?;
+    fill_in(&mut requests, &fill);
+    set_up(port, &requests).inspect_err(|_| server.print_log())?;
+    Ok(server)
+}
+
+fn create_database(folder: &Path) -> Result<()> {
+    let schema = File::open(SCHEMA)
+        .with_context(|| format!("{SCHEMA} is missing; reinstall the package glewlwyd"))?;
+    let mut sqlite = Command::new("sqlite3");
+    output(sqlite.arg(folder.join("glewlwyd.db")).stdin(schema)).map(|_| ())
+}
+
+fn key_pair(folder: &Path) -> Result<(String, String)> {
+    let [private_key, public_key] = ["private.pem", "public.pem"].map(|name| folder.join(name));
+    let mut generate = Command::new("openssl");
+    generate.args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    output(generate.arg("-out").arg(&private_key))?;
+    let mut publish = Command::new("openssl");
+    publish.args(["pkey", "-pubout", "-in"]).arg(&private_key).arg("-out").arg(&public_key);
+    output(&mut publish)?;
+    Ok((read(&private_key)?, read(&public_key)?))
+}
+
+/// Replaces every string that is one of the placeholders, or begins with it.
+fn fill_in(value: &mut Value, fill: &[(&str, String)]) {
+    match value {
+        Value::String(text) => {
+            for (placeholder, with) in fill {
+                *text = text.replace(placeholder, with);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| fill_in(value, fill)),
+        Value::Object(values) => values.values_mut().for_each(|value| fill_in(value, fill)),
+        _ => {}
+    }
+}
+
+fn set_up(port: u16, requests: &Value) -> Result<()> {
+    // What the schema creates; the server is this machine's alone and lives for one run.
+    let administrator = json!({ "username": "admin", "password": "password" });
+    let login = http::post_json(port, "/api/auth/", "", &administrator)?;
+    let cookie = login.cookie().context("glewlwyd does not let its administrator in")?;
+    for request in requests.as_array().context("setup.json is not a list")? {
+        let path = request["post"].as_str().context("a request of setup.json has no `post`")?;
+        let answer = http::post_json(port, path, cookie, &request["body"])?;
+        if answer.status != 200 {
+            bail!("glewlwyd answers {} to {request}: {}", answer.status, answer.body);
+        }
+    }
+    Ok(())
+}
+
+const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";

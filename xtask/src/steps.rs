@@ -1,0 +1,101 @@
+//! The steps of `cargo xtask test`, in order, and how they are run.
+//!
+//! To add one: write `fn(&Workspace) -> Result<()>` in the file it belongs to and add a line to
+//! [`STEPS`], where its cost puts it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+use crate::{arrows, cargo_steps, interop, tools};
+
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    check: fn(&Workspace) -> Result<()>,
+}
+
+#[rustfmt::skip]
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "code is formatted", check: cargo_steps::fmt },
+    Step { name: "spelling", about: "words are spelled right", check: tools::spelling },
+    Step { name: "arrows", about: "crates depend only on what they may", check: arrows::check },
+    Step { name: "clippy", about: "no lint, all targets, all features", check: cargo_steps::clippy },
+    Step { name: "tests", about: "unit and integration tests that need no server", check: cargo_steps::tests },
+    Step { name: "doctests", about: "examples in the documentation run", check: cargo_steps::doctests },
+    Step { name: "docs", about: "documentation builds without a warning", check: cargo_steps::docs },
+    Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
+    Step { name: "interop", about: "tests against real authorization servers", check: interop::check },
+];
+
+/// The steps with these names, in the order of the table; all of them for no name.
+pub(crate) fn chosen(names: &[&str]) -> Result<Vec<&'static Step>> {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        bail!("there is no step `{unknown}`; `cargo xtask test --list` shows them");
+    }
+    Ok(STEPS.iter().filter(|step| names.is_empty() || names.contains(&step.name)).collect())
+}
+
+/// Runs the steps, stops at the first that fails, and ends with a table of all of them.
+pub(crate) fn run(workspace: &Workspace, steps: &[&Step]) -> Result<()> {
+    let mut done = Vec::new();
+    let mut failure = None;
+    for step in steps {
+        println!("\n=== {}: {}", step.name, step.about);
+        let start = now();
+        let result = (step.check)(workspace);
+        let took = start.elapsed();
+        println!("--- {} took {}", step.name, seconds(took));
+        done.push(took);
+        if let Err(error) = result {
+            failure = Some(error.context(format!("step `{}` failed", step.name)));
+            break;
+        }
+    }
+
+    println!("\n{:<10} {:<8} {:>8}", "step", "result", "time");
+    for (index, step) in steps.iter().enumerate() {
+        let (result, time) = match done.get(index) {
+            None => ("not run", String::new()),
+            Some(took) if failure.is_some() && index + 1 == done.len() => {
+                ("FAILED", seconds(*took))
+            }
+            Some(took) => ("ok", seconds(*took)),
+        };
+        println!("{:<10} {result:<8} {time:>8}", step.name);
+    }
+    println!("{:<10} {:<8} {:>8}", "", "", seconds(done.iter().sum()));
+    failure.map_or(Ok(()), Err)
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures real time; no token is involved")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_every_step_and_names_keep_the_order_of_the_table() {
+        let all = chosen(&[]).unwrap();
+        let two = chosen(&["docs", "fmt"]).unwrap();
+
+        assert_eq!(all.len(), STEPS.len());
+        assert_eq!(two.iter().map(|step| step.name).collect::<Vec<_>>(), ["fmt", "docs"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_names_it() {
+        let error = chosen(&["fmt", "fnt"]).unwrap_err();
+
+        assert!(error.to_string().contains("`fnt`"));
+    }
+}
