@@ -36,7 +36,9 @@
 //! assert_eq!(token.authorization(), "Bearer from your service");
 //! # Ok(())
 //! # }
-//! # TokenManager::new(Vending(ProviderIdentity::new("vending"))).blocking().token().map(|_| ())
+//! # let manager = TokenManager::new(Vending(ProviderIdentity::new("vending")));
+//! # manager.blocking().token()?;
+//! # Ok::<(), Error>(())
 //! ```
 //!
 //! # What to call
