@@ -185,7 +185,7 @@ async fn what_kind_of_provider_it_is_can_be_said() {
     let provider = ScriptedProvider::new("svc").attended().without_refresh_tokens();
 
     assert!(!provider.unattended());
-    assert!(!provider.refreshes());
+    assert!(!TokenProvider::refreshes(&provider));
     assert!(bench.fetch(&provider).await.unwrap().refresh_token().is_none());
 }
 
