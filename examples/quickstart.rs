@@ -252,7 +252,7 @@ async fn real_server(token_url: &str, out: &mut impl Write) -> Result<()> {
     let manager =
         TokenManager::builder(real_provider(token_url)?).observer(exchanges.clone()).build()?;
 
-    writeln!(out, "1. A thousand tasks want a token of {token_url}.")?;
+    writeln!(out, "1. A thousand tasks want a token of your server.")?;
     let token = ask(&manager, 1_000).await?;
     writeln!(out, "   1,000 callers, {} exchange. {}.", exchanges.count(), manager.status())?;
     assert_eq!(exchanges.count(), 1);
