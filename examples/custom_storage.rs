@@ -5,6 +5,7 @@
 //! is the three methods below; the contract suite of the test kit checks what they have to keep to.
 
 use std::error::Error;
+<<<<<<< HEAD
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +17,35 @@ use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
 /// One file for each key, in a folder that one process uses.
+=======
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+use tokenkeeper::{ErrorKind, StorageKey, TokenManager, TokenRecord, TokenStorage, async_trait};
+use tokenkeeper_providers::{ClientAuth, PasswordProvider};
+use tokenkeeper_testkit::FakeAuthServer;
+use tokio::sync::Mutex;
+
+/// One file for each key, in a folder that only this process uses.
+>>>>>>> examples
 ///
 /// File systems that fold letter case or refuse a colon would need the key encoded.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
+<<<<<<< HEAD
     writes: AtomicU64,
+=======
+    turn: Arc<Mutex<()>>,
+>>>>>>> examples
 }
 
 impl Folder {
     fn new(path: impl Into<PathBuf>) -> Self {
+<<<<<<< HEAD
         Self { path: path.into(), writes: AtomicU64::new(0) }
     }
 
@@ -46,12 +66,34 @@ impl Folder {
         file.write_all(bytes).await?;
         file.sync_all().await?;
         fs::rename(&new, self.file(key)).await
+=======
+        Self { path: path.into(), turn: Arc::default() }
+    }
+
+    /// Works on the file of a key on a thread that may wait for the disk; the one that calls
+    /// storages serves all managers. A call that is dropped goes on there and keeps its turn, so a
+    /// later write cannot be overwritten by it.
+    async fn with_file<T: Send + 'static>(
+        &self,
+        key: &StorageKey,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, tokenkeeper::Error> {
+        let file = self.path.join(format!("{key}.token"));
+        let turn = self.turn.clone().lock_owned().await;
+        let work = move || {
+            let _turn = turn;
+            work(&file).map_err(|error| failed(format!("{}: {error}", file.display())))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(failed(error.to_string())))
+>>>>>>> examples
     }
 }
 
 #[async_trait]
 impl TokenStorage for Folder {
     async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, tokenkeeper::Error> {
+<<<<<<< HEAD
         match fs::read(self.file(key)).await {
             Ok(bytes) => Ok(Some(TokenRecord::from_bytes(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -76,6 +118,41 @@ impl TokenStorage for Folder {
 
 fn failed(what: &'static str, cause: io::Error) -> tokenkeeper::Error {
     tokenkeeper::Error::new(ErrorKind::Storage, what).with_source(cause)
+=======
+        let bytes = self.with_file(key, |file| none_if_missing(fs::read(file))).await?;
+        Ok(bytes.map(|bytes| TokenRecord::from_bytes(&bytes)))
+    }
+
+    async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), tokenkeeper::Error> {
+        let (folder, bytes) = (self.path.clone(), record.to_bytes());
+        self.with_file(key, move |file| {
+            // Written elsewhere first: readers, also those after a crash, see the old record or
+            // the new one, never half of it. On Unix nobody else may read a temporary file.
+            let mut new = NamedTempFile::new_in(folder)?;
+            new.write_all(&bytes)?;
+            new.as_file().sync_all()?;
+            new.persist(file)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<(), tokenkeeper::Error> {
+        self.with_file(key, |file| none_if_missing(fs::remove_file(file))).await?;
+        Ok(())
+    }
+}
+
+fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn failed(what: String) -> tokenkeeper::Error {
+    tokenkeeper::Error::new(ErrorKind::Storage, what)
+>>>>>>> examples
 }
 
 #[tokio::main]
