@@ -93,7 +93,11 @@ fn problems_with(entry: &Value) -> Vec<String> {
         Ok(tokens) => {
             let access = tokens.access_token().unwrap();
             compare("result", "ok".into(), &expect["result"]);
-            compare("access_token", access.secret().expose_secret().into(), &expect["access_token"]);
+            compare(
+                "access_token",
+                access.secret().expose_secret().into(),
+                &expect["access_token"],
+            );
             let wanted_type = expect["token_type"].as_str().unwrap_or("Bearer");
             assert!(wanted_type.eq_ignore_ascii_case("bearer") && access.is_bearer());
             let lifetime = tokens.lifetime().map(|life| life.as_secs());
@@ -186,7 +190,8 @@ async fn a_secondary_member_that_cannot_be_read_never_costs_the_token() {
 
 #[tokio::test]
 async fn a_token_of_another_type_is_refused_and_its_type_named() {
-    for (kind, named) in [("DPoP", "`dpop`"), ("mac", "`mac`"), ("N_A", "`n_a`"), ("a\\nb", "another")]
+    for (kind, named) in
+        [("DPoP", "`dpop`"), ("mac", "`mac`"), ("N_A", "`n_a`"), ("a\\nb", "another")]
     {
         let body = format!(r#"{{"access_token":"planted","token_type":"{kind}"}}"#);
 

@@ -15,9 +15,12 @@ use tokenkeeper::{Error, ErrorKind, TokenSet};
 use tokenkeeper_providers::{
     BundledTransport, ClientAuth, ClientCredentialsProvider, HttpTransport, TransportOptions,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 fn provider_at(url: &str, options: TransportOptions) -> ClientCredentialsProvider {
     ClientCredentialsProvider::builder("svc", url)
@@ -32,7 +35,7 @@ async fn fetch_from(address: SocketAddr, options: TransportOptions) -> Result<To
 }
 
 /// Reads one request to its end.
-async fn read_request(stream: &mut TcpStream) -> String {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut seen = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -287,4 +290,48 @@ async fn a_loopback_host_is_not_asked_for_through_the_proxy() {
     fetch(&provider_at(&server.url("/token"), options)).await.unwrap();
 
     assert_eq!(token.calls_async().await, 1);
+}
+
+/// A TLS server with a certificate for `localhost` that answers once, and that certificate.
+async fn answering_over_tls() -> (u16, String) {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let Ok(mut stream) = acceptor.accept(stream).await else { return };
+        read_request(&mut stream).await;
+        let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{OK}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    (port, issued.cert.pem())
+}
+
+#[tokio::test]
+async fn a_root_certificate_of_ones_own_is_trusted() {
+    let (port, certificate) = answering_over_tls().await;
+    let options = TransportOptions::new().with_root_certificates(certificate);
+
+    let provider = provider_at(&format!("https://localhost:{port}/token"), options);
+
+    fetch(&provider).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_stranger_is_not_trusted_and_nothing_is_sent() {
+    let (port, _) = answering_over_tls().await;
+    let url = format!("https://localhost:{port}/token?key=planted");
+
+    let error = fetch(&provider_at(&url, TransportOptions::new())).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert!(!error.answer_lost());
+    assert!(!printed(&error).contains("planted"), "{}", printed(&error));
 }

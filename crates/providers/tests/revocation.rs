@@ -50,8 +50,7 @@ async fn an_error_in_the_body_of_a_200_is_not_read() {
 #[tokio::test]
 async fn revocation_may_have_an_authentication_of_its_own() {
     let playback = Playback::default().and(200, "").and(200, "");
-    let provider =
-        builder(&playback).revocation_auth(ClientAuth::post("other")).build().unwrap();
+    let provider = builder(&playback).revocation_auth(ClientAuth::post("other")).build().unwrap();
 
     provider.revoke(&access_only()).await.unwrap();
 

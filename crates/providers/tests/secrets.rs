@@ -98,7 +98,8 @@ fn a_code_that_repeats_a_secret_is_withheld_and_still_decides() {
 #[test]
 fn a_part_of_a_secret_is_a_secret_too() {
     for part in ["s3cret/o", "/of+the ", "e client"] {
-        let error = refused(400, "invalid_request", &format!("<{part}…>"), ClientAuth::post(SECRET));
+        let error =
+            refused(400, "invalid_request", &format!("<{part}…>"), ClientAuth::post(SECRET));
 
         assert!(!printed(&error).contains(part), "{part}");
     }

@@ -4,17 +4,24 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use support::{
-    Counting, OK, OK_WITH_REFRESH, Playback, TOKEN_URL, fetch, fetch_at, refresh,
+use support::{Counting, OK, OK_WITH_REFRESH, Playback, TOKEN_URL, fetch, fetch_at, refresh};
+use tokenkeeper::{
+    Clock, Error, ErrorKind, FetchContext, ManualClock, Secret, TokenProvider, TokenSet,
+    async_trait,
 };
-use tokenkeeper::{ErrorKind, ManualClock, TokenProvider, TokenSet};
 use tokenkeeper_providers::{
-    ClientAuth, ClientCredentialsProvider, PasswordProvider, RefreshTokenProvider,
+    ClientAssertion, ClientAuth, ClientCredentialsProvider, HttpTransport, PasswordProvider,
+    RefreshTokenProvider,
 };
 
-fn client_credentials(id: &str, auth: ClientAuth, playback: &Playback) -> ClientCredentialsProvider {
+fn client_credentials(
+    id: &str,
+    auth: ClientAuth,
+    playback: &Playback,
+) -> ClientCredentialsProvider {
     ClientCredentialsProvider::builder("svc", TOKEN_URL)
         .client(id, auth)
         .transport(playback.clone())
@@ -318,4 +325,49 @@ async fn a_refresh_token_provider_never_starts_a_login() {
     assert!(error.to_string().contains("install a token set"), "{error}");
     assert!(!provider.unattended() && provider.refreshes());
     assert_eq!(playback.count(), 0);
+}
+
+#[tokio::test]
+async fn the_last_check_before_sending_comes_after_the_assertion() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+    let cx = FetchContext::detached(&clock, Duration::from_secs(20));
+    let playback = Playback::of(&[OK]);
+    let failing = client_credentials("id", ClientAuth::assertion(Failing), &playback);
+    let working = client_credentials("id", ClientAuth::none(), &playback);
+
+    let error = failing.fetch_token(&cx).await.unwrap_err();
+    assert_eq!(error.to_string(), "svc: no key; see the cause and report it");
+    assert!(cx.sent().is_none());
+    assert_eq!(playback.count(), 0);
+
+    working.fetch_token(&cx).await.unwrap();
+    assert_eq!(cx.sent(), Some(clock.now()));
+}
+
+#[derive(Debug)]
+struct Failing;
+
+#[async_trait]
+impl ClientAssertion for Failing {
+    async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
+        Err(Error::new(ErrorKind::Internal, "no key"))
+    }
+}
+
+#[tokio::test]
+async fn pointers_to_a_transport_are_transports() {
+    let playback = Playback::of(&[OK, OK]);
+    let shared: Arc<dyn HttpTransport> = Arc::new(playback.clone());
+    let boxed: Box<dyn HttpTransport> = Box::new(playback.clone());
+
+    for transport in [Arc::new(shared) as Arc<dyn HttpTransport>, Arc::new(boxed)] {
+        let provider = ClientCredentialsProvider::builder("svc", TOKEN_URL)
+            .client("id", ClientAuth::none())
+            .transport(transport)
+            .build()
+            .unwrap();
+        fetch(&provider).await.unwrap();
+    }
+
+    assert_eq!(playback.count(), 2);
 }

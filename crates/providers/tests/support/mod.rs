@@ -14,28 +14,29 @@ use tokenkeeper::{
 };
 use tokenkeeper_providers::{ClientAssertion, HttpTransport};
 
-pub const TOKEN_URL: &str = "https://auth.example.org/token";
-pub const OK: &str = r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900}"#;
-pub const OK_WITH_REFRESH: &str = r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900,"refresh_token":"rt-1"}"#;
+pub(crate) const TOKEN_URL: &str = "https://auth.example.org/token";
+pub(crate) const OK: &str = r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900}"#;
+pub(crate) const OK_WITH_REFRESH: &str =
+    r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900,"refresh_token":"rt-1"}"#;
 
 /// Plays back answers in order and keeps the requests. Clones share both.
 #[derive(Clone, Debug, Default)]
-pub struct Playback {
+pub(crate) struct Playback {
     answers: Arc<Mutex<VecDeque<Response<Vec<u8>>>>>,
     requests: Arc<Mutex<Vec<Request<Vec<u8>>>>>,
     clock: Option<ManualClock>,
 }
 
 impl Playback {
-    pub fn of(bodies: &[&str]) -> Self {
+    pub(crate) fn of(bodies: &[&str]) -> Self {
         bodies.iter().fold(Self::default(), |playback, body| playback.and(200, body))
     }
 
-    pub fn and(self, status: u16, body: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn and(self, status: u16, body: impl AsRef<[u8]>) -> Self {
         self.and_with(status, &[], body)
     }
 
-    pub fn and_with(
+    pub(crate) fn and_with(
         self,
         status: u16,
         headers: &[(&'static str, &str)],
@@ -51,24 +52,24 @@ impl Playback {
     }
 
     /// Every answer takes ten seconds of this clock.
-    pub fn slowly(mut self, clock: &ManualClock) -> Self {
+    pub(crate) fn slowly(mut self, clock: &ManualClock) -> Self {
         self.clock = Some(clock.clone());
         self
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 
-    pub fn request(&self, at: usize) -> Request<Vec<u8>> {
+    pub(crate) fn request(&self, at: usize) -> Request<Vec<u8>> {
         self.requests.lock().unwrap().get(at).expect("a request").clone()
     }
 
-    pub fn body(&self, at: usize) -> String {
+    pub(crate) fn body(&self, at: usize) -> String {
         String::from_utf8(self.request(at).into_body()).unwrap()
     }
 
-    pub fn authorization(&self, at: usize) -> Option<String> {
+    pub(crate) fn authorization(&self, at: usize) -> Option<String> {
         let request = self.request(at);
         let all: Vec<_> = request.headers().get_all("authorization").iter().collect();
         assert!(all.len() < 2, "one method of authentication");
@@ -89,7 +90,7 @@ impl HttpTransport for Playback {
 
 /// Counts, so that two assertions are never the same.
 #[derive(Debug, Default)]
-pub struct Counting(pub std::sync::atomic::AtomicU32);
+pub(crate) struct Counting(pub(crate) std::sync::atomic::AtomicU32);
 
 #[async_trait]
 impl ClientAssertion for Counting {
@@ -99,11 +100,11 @@ impl ClientAssertion for Counting {
     }
 }
 
-pub async fn fetch(provider: &impl TokenProvider) -> Result<TokenSet, Error> {
+pub(crate) async fn fetch(provider: &impl TokenProvider) -> Result<TokenSet, Error> {
     fetch_at(provider, &ManualClock::new()).await
 }
 
-pub async fn fetch_at(
+pub(crate) async fn fetch_at(
     provider: &impl TokenProvider,
     clock: &ManualClock,
 ) -> Result<TokenSet, Error> {
@@ -111,14 +112,17 @@ pub async fn fetch_at(
     provider.fetch_token(&FetchContext::detached(&clock, Duration::from_secs(20))).await
 }
 
-pub async fn refresh(provider: &impl TokenProvider, current: &TokenSet) -> Result<TokenSet, Error> {
+pub(crate) async fn refresh(
+    provider: &impl TokenProvider,
+    current: &TokenSet,
+) -> Result<TokenSet, Error> {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
     let cx = FetchContext::detached(&clock, Duration::from_secs(20));
     provider.refresh_token(current, &cx).await
 }
 
 /// The error in every form in which it could be printed, causes included.
-pub fn printed(error: &Error) -> String {
+pub(crate) fn printed(error: &Error) -> String {
     let mut all = format!("{error} {error:?} {error:#?}");
     let mut cause = StdError::source(error);
     while let Some(error) = cause {
