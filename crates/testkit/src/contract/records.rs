@@ -344,7 +344,7 @@ pub async fn a_dropped_write_leaves_a_whole_record(storage: Arc<dyn TokenStorage
         check_whole(rule, found.as_ref(), "after a write was dropped");
     }
 
-    let last = uniform(200);
+    let last = uniform(100);
     rule.set(&storage, &key, &last).await;
     check_whole(rule, rule.get(&storage, &key).await.as_ref(), "after the next write");
 }
