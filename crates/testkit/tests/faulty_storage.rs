@@ -1,5 +1,7 @@
 //! What a faulty storage does to calls, and that it changes nothing else.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
