@@ -2,7 +2,7 @@
 
 mod fleet;
 
-use fleet::{DUE, Fleet, OVER, SPACING, secret, seconds};
+use fleet::{DUE, Fleet, OVER, SPACING, seconds, secret};
 use tokenkeeper::{ErrorKind, EventKind};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageOperation};
 use tokio::task::JoinSet;
