@@ -209,3 +209,27 @@ async fn a_login_in_one_process_is_taken_over_by_the_others() {
     assert_eq!(secret(&fleet.managers[1].peek().unwrap()), "access-later");
     assert_eq!(provider.calls(), 0);
 }
+
+#[tokio::test]
+async fn a_verdict_does_not_undo_a_login_that_came_meanwhile_with_the_same_refresh_token() {
+    let (provider, gate) = (ScriptedProvider::new("svc").attended(), Gate::closed());
+    provider.on_refresh(Step::refuse_refresh().held(&gate));
+    let fleet = Fleet::logged_in(2, &provider).await;
+    fleet.clock.advance(SPACING);
+
+    let caller = tokio::spawn({
+        let manager = fleet.managers[0].clone();
+        async move { manager.force_refresh().await }
+    });
+    gate.arrived(1).await;
+    let again = fleet.login("later").with_refresh_token("refresh-login");
+    fleet.managers[1].install(again).await.unwrap();
+    let order = fleet.stored_order().await;
+    gate.release();
+    caller.await.unwrap().unwrap_err();
+    fleet.flush().await;
+
+    assert!(fleet.stored_order().await > order);
+    assert_eq!(secret(&fleet.newcomer().token().await.unwrap()), "access-later");
+    assert_eq!(secret(&fleet.managers[0].token().await.unwrap()), "access-later");
+}

@@ -10,7 +10,7 @@ use tokenkeeper::{
     RefreshPolicy, TokenManager, TokenRecord, TokenSet, TokenStorage,
 };
 use tokenkeeper_testkit::{FaultyStorage, ScriptedProvider};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 /// Processes that share a storage, and a service that lets each refresh token be spent once.
@@ -20,6 +20,7 @@ pub struct Fleet {
     pub storage: FaultyStorage<MemoryStorage>,
     pub clock: ManualClock,
     pub diary: Diary,
+    driver: Option<Handle>,
 }
 
 impl Fleet {
@@ -30,6 +31,7 @@ impl Fleet {
             storage: FaultyStorage::new(MemoryStorage::new()),
             clock: ManualClock::new(),
             diary: Diary::default(),
+            driver: None,
         };
         fleet.managers = (0..size).map(|_| fleet.newcomer()).collect();
         fleet
@@ -58,9 +60,21 @@ impl Fleet {
         fleet
     }
 
+    /// A fleet of which everything runs on the runtime that this is called on.
+    pub fn on_this_runtime(size: usize, provider: &ScriptedProvider) -> Self {
+        let mut fleet = Self::new(0, provider);
+        fleet.driver = Some(Handle::current());
+        fleet.managers = (0..size).map(|_| fleet.newcomer()).collect();
+        fleet
+    }
+
     /// One more process that knows nothing yet.
     pub fn newcomer(&self) -> TokenManager {
-        self.builder().build().unwrap()
+        let builder = self.builder();
+        match &self.driver {
+            Some(driver) => builder.driver(driver.clone()).build().unwrap(),
+            None => builder.build().unwrap(),
+        }
     }
 
     /// One more process, which runs only while the test lets it.
