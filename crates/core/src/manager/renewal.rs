@@ -133,13 +133,13 @@ impl Renewal {
                 return Ok(Look::Go(basis));
             }
         };
-        basis.verdict = contents.rejected;
+        basis.verdict = contents.rejected.clone();
         let now = self.core.clock.now();
         let adopted = self.core.change(|state| {
             if record.order() <= state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            state.learn(record.order(), contents.tokens, now, &self.core.policy);
+            state.learn(record.order(), contents, now, &self.core.policy);
             let held = state.held.as_ref().filter(|held| held.rejected.is_none())?;
             let serves = !now.has_reached(&held.times.mandatory) && self.flight.adopts();
             let token = serves.then(|| held.token().cloned()).flatten()?;
