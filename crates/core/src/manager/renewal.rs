@@ -167,9 +167,14 @@ impl Basis {
     }
 
     /// A verdict that another process met within the last minute, and what is left of the minute.
+    /// One from further ahead than that was dated by a clock that was stepped.
     pub(super) fn fresh_verdict(&self, core: &Core) -> Option<(Error, Duration)> {
         let verdict = self.verdict.as_ref()?;
-        let age = core.clock.now().wall().duration_since(verdict.at).unwrap_or_default();
+        let age = match core.clock.now().wall().duration_since(verdict.at) {
+            Ok(age) => age,
+            Err(ahead) if ahead.duration() < VERDICT_STANDS => Duration::ZERO,
+            Err(_) => return None,
+        };
         let left = VERDICT_STANDS.checked_sub(age).filter(|left| !left.is_zero())?;
         Some((verdict.to_error().at_service(&core.service_name), left))
     }
