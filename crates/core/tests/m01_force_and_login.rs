@@ -1,5 +1,7 @@
 //! M1: what `force_refresh` and `login` share with others, and what they do not.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 mod setup;
 mod waiting;
 

@@ -1,5 +1,7 @@
 //! M6: served at once from the advisory point on, waited for from the mandatory point on.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 mod setup;
 mod waiting;
 

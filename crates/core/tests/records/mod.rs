@@ -1,6 +1,7 @@
 //! What a sibling process would have stored, and what a storage holds.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::SystemTime;
 

@@ -1,6 +1,7 @@
 //! Callers that are known to wait, and time that is known to be waited for.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::future::poll_fn;
 use std::pin::Pin;
