@@ -37,13 +37,22 @@ pub(super) enum Look {
 }
 
 impl Renewal {
+    /// Who waited for a flight that was overtaken looks at what overtook it.
     pub(super) async fn run(self) -> Outcome {
+        let outcome = self.run_to_its_end().await;
+        if outcome.is_err() && !self.core.state.lock().is_current(&self.flight) {
+            return Ok(None);
+        }
+        outcome
+    }
+
+    async fn run_to_its_end(&self) -> Outcome {
         if self.core.storage.shared().is_none() {
             let basis = match self.look().await? {
                 Look::Adopt(token) => return Ok(Some(token)),
                 Look::Go(basis) => basis,
             };
-            return match Exchange::new(&self, basis).run(&mut None).await {
+            return match Exchange::new(self, basis).run(&mut None).await {
                 Ok(outcome) => Ok(outcome),
                 Err(Stopped::Failed(error)) => Err(error),
                 Err(Stopped::LeaseTooShort) => Ok(None),
@@ -74,7 +83,7 @@ impl Renewal {
             }
         }
         let what = "the storage was too slow: every lease was nearly over before it could be used";
-        Err(self.core.fail(self.core.error(ErrorKind::Storage, what)))
+        Err(self.core.fail_flight(&self.flight, self.core.error(ErrorKind::Storage, what)))
     }
 
     async fn run_leased(
@@ -123,7 +132,7 @@ impl Renewal {
                 let newer = unreadable == Unreadable::Newer;
                 let error = self.core.unreadable(newer);
                 if !self.core.provider.unattended() {
-                    return Err(self.core.fail(error));
+                    return Err(self.core.fail_flight(&self.flight, error));
                 }
                 if newer {
                     basis.expected = Expected::Unknown; // the write will look, and refuse
@@ -161,7 +170,10 @@ impl Renewal {
 
     /// A storage that is down stops an exchange only if a single-use token could be spent twice.
     fn go_on_without_storage(&self, error: Error) -> Result<(), Error> {
-        if self.core.provider.refreshes() { Err(self.core.fail(error)) } else { Ok(()) }
+        if !self.core.provider.refreshes() {
+            return Ok(());
+        }
+        Err(self.core.fail_flight(&self.flight, error))
     }
 }
 
