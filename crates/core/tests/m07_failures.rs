@@ -237,12 +237,11 @@ async fn after_a_refusal_a_siblings_newer_refresh_token_is_spent_if_its_access_t
     provider.on_refresh(Step::refuse_refresh().held(&gate));
     let Setup { manager, clock, storage } = Setup::new(&provider);
     manager.token().await.unwrap();
-    let long_ago = clock.clone();
     clock.advance(seconds(900));
 
     let caller = started(manager.token()).await;
     gate.arrived(1).await;
-    let expired = tokens_of("sibling", long_ago.now().wall() - seconds(900));
+    let expired = tokens_of("sibling", clock.now().wall() - seconds(900));
     let order = storage.get(manager.key()).await.unwrap().unwrap().order();
     let newer = Order::new(order.epoch(), order.generation() + 1);
     storage.set(manager.key(), &record_of(expired, newer).await).await.unwrap();
