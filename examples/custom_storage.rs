@@ -5,19 +5,6 @@
 //! is the three methods below; the contract suite of the test kit checks what they have to keep to.
 
 use std::error::Error;
-<<<<<<< HEAD
-use std::io;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use tokenkeeper::{ErrorKind, StorageKey, TokenManager, TokenRecord, TokenStorage, async_trait};
-use tokenkeeper_providers::{ClientAuth, PasswordProvider};
-use tokenkeeper_testkit::FakeAuthServer;
-use tokio::fs::{self, OpenOptions};
-use tokio::io::AsyncWriteExt;
-
-/// One file for each key, in a folder that one process uses.
-=======
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,43 +17,16 @@ use tokenkeeper_testkit::FakeAuthServer;
 use tokio::sync::Mutex;
 
 /// One file for each key, in a folder that only this process uses.
->>>>>>> examples
 ///
 /// File systems that fold letter case or refuse a colon would need the key encoded.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-<<<<<<< HEAD
-    writes: AtomicU64,
-=======
     turn: Arc<Mutex<()>>,
->>>>>>> examples
 }
 
 impl Folder {
     fn new(path: impl Into<PathBuf>) -> Self {
-<<<<<<< HEAD
-        Self { path: path.into(), writes: AtomicU64::new(0) }
-    }
-
-    fn file(&self, key: &StorageKey) -> PathBuf {
-        self.path.join(format!("{key}.token"))
-    }
-
-    /// Writes elsewhere first, because a reader, and a process that crashes, must see the old
-    /// record or the new one, and never half of it.
-    async fn replace(&self, key: &StorageKey, bytes: &[u8]) -> io::Result<()> {
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let new = self.path.join(format!("{key}.{number}.new"));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        options.mode(0o600); // it holds a refresh token
-        let mut file = options.open(&new).await?;
-        file.write_all(bytes).await?;
-        file.sync_all().await?;
-        fs::rename(&new, self.file(key)).await
-=======
         Self { path: path.into(), turn: Arc::default() }
     }
 
@@ -86,39 +46,12 @@ impl Folder {
         };
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|error| Err(failed(error.to_string())))
->>>>>>> examples
     }
 }
 
 #[async_trait]
 impl TokenStorage for Folder {
     async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, tokenkeeper::Error> {
-<<<<<<< HEAD
-        match fs::read(self.file(key)).await {
-            Ok(bytes) => Ok(Some(TokenRecord::from_bytes(&bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("the record could not be read", error)),
-        }
-    }
-
-    async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), tokenkeeper::Error> {
-        let written = self.replace(key, &record.to_bytes()).await;
-        written.map_err(|error| failed("the record could not be written", error))
-    }
-
-    async fn delete(&self, key: &StorageKey) -> Result<(), tokenkeeper::Error> {
-        match fs::remove_file(self.file(key)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("the record could not be removed", error))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn failed(what: &'static str, cause: io::Error) -> tokenkeeper::Error {
-    tokenkeeper::Error::new(ErrorKind::Storage, what).with_source(cause)
-=======
         let bytes = self.with_file(key, |file| none_if_missing(fs::read(file))).await?;
         Ok(bytes.map(|bytes| TokenRecord::from_bytes(&bytes)))
     }
@@ -152,7 +85,6 @@ fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 fn failed(what: String) -> tokenkeeper::Error {
     tokenkeeper::Error::new(ErrorKind::Storage, what)
->>>>>>> examples
 }
 
 #[tokio::main]

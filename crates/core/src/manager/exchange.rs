@@ -82,7 +82,7 @@ impl<'a> Exchange<'a> {
             if self.holds(current) {
                 self.drop_refresh_token().await;
                 if !self.core.provider.unattended() {
-                    return Err(Stopped::Failed(self.core.fail(error)));
+                    return Err(Stopped::Failed(self.core.fail_flight(self.flight, error)));
                 }
             }
         }
@@ -275,7 +275,7 @@ impl<'a> Exchange<'a> {
             return Ok(None);
         }
         let is_verdict = error.kind() == ErrorKind::CredentialsRejected;
-        let noted = self.core.fail(error);
+        let noted = self.core.fail_flight(self.flight, error);
         if is_verdict && self.core.storage.shared().is_some() {
             self.share_verdict(&noted, order, current).await;
         }

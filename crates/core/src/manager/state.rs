@@ -14,6 +14,7 @@ use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
 use crate::policy::RefreshPolicy;
 use crate::record::{Order, TokenRecord};
+use crate::record_format::Contents;
 use crate::secret::Secret;
 use crate::token_set::TokenSet;
 
@@ -222,11 +223,12 @@ impl State {
     pub(super) fn learn(
         &mut self,
         order: Order,
-        tokens: Option<TokenSet>,
+        contents: Contents,
         now: Now,
         policy: &RefreshPolicy,
     ) {
-        if order.epoch() > self.order.epoch() {
+        let is_later_epoch = order.epoch() > self.order.epoch();
+        if is_later_epoch {
             // A login or logout elsewhere: what the service said before no longer counts.
             self.pacing.forget_verdict();
             self.rejections.forgive();
@@ -235,8 +237,11 @@ impl State {
         if self.unpersisted.as_ref().is_some_and(|u| u.record.order() <= order) {
             self.unpersisted = None;
         }
-        let Some(tokens) = tokens else {
-            self.held = None;
+        let Some(tokens) = contents.tokens else {
+            // A verdict of a process that had no tokens says nothing about ours.
+            if is_later_epoch || contents.rejected.is_none() {
+                self.held = None;
+            }
             return;
         };
         self.last_life = tokens.lifetime().or(self.last_life);
