@@ -51,6 +51,7 @@ fn constructing_a_manager_starts_and_reads_nothing() {
 /// The threads that are called as the driver's is; none where that cannot be found out.
 fn driver_threads() -> usize {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.trim() == "tokenkeeper").count()
 }

@@ -302,7 +302,11 @@ impl TokenProvider for Probe<ScriptedProvider> {
         self.0.fetch_token(cx).await
     }
 
-    async fn refresh_token(&self, now: &TokenSet, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+    async fn refresh_token(
+        &self,
+        now: &TokenSet,
+        cx: &FetchContext<'_>,
+    ) -> Result<TokenSet, Error> {
         self.1.note();
         self.0.refresh_token(now, cx).await
     }
