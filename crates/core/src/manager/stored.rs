@@ -125,6 +125,7 @@ impl Core {
             Expected::Unknown => {
                 let stored = self.read_quietly().await?;
                 match self.weigh(&record, stored.record, write)? {
+                    Weighed::IsThere => return Ok(Written::Stored(record.order())),
                     Weighed::Yield(there) => return Ok(Written::Overruled(there)),
                     Weighed::WriteAs(order) => record = record.with_order(order),
                 }
@@ -138,6 +139,7 @@ impl Core {
             };
             let (version, there) = there.unzip();
             match self.weigh(&record, there, write)? {
+                Weighed::IsThere => return Ok(Written::Stored(record.order())),
                 Weighed::Yield(there) => return Ok(Written::Overruled(there)),
                 Weighed::WriteAs(order) => record = record.with_order(order),
             }
@@ -187,6 +189,9 @@ impl Core {
         if there.order() < ours {
             return Ok(Weighed::WriteAs(ours));
         }
+        if there.order() == ours && there.payload() == record.payload() {
+            return Ok(Weighed::IsThere);
+        }
         if write.overrules {
             let wall = self.clock.now().wall_millis();
             return Ok(Weighed::WriteAs(there.order().next_epoch(wall)));
@@ -226,6 +231,8 @@ fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
 #[derive(Debug)]
 enum Weighed {
     WriteAs(Order),
+    /// It was written before, and only the answer was lost.
+    IsThere,
     Yield(TokenRecord),
 }
 
