@@ -88,6 +88,7 @@ pub mod contract;
 mod faulty_storage;
 mod gate;
 mod plain_storage;
+mod recording_observer;
 mod scripted_provider;
 mod step;
 
@@ -98,5 +99,6 @@ pub use auth_server::{
 pub use faulty_storage::{FaultyStorage, StorageFault, StorageOperation};
 pub use gate::Gate;
 pub use plain_storage::PlainStorage;
+pub use recording_observer::RecordingObserver;
 pub use scripted_provider::ScriptedProvider;
 pub use step::{ScriptedCall, Step};

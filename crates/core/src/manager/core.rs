@@ -50,6 +50,19 @@ pub(super) struct Published {
     fresh_until: Now,
 }
 
+/// A call that failed, and what observers have not been told of it yet.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: Error,
+    pub(super) events: Vec<EventKind>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, events: Vec::new() }
+    }
+}
+
 impl Core {
     /// The hot path: one atomic load, one reading of the clocks, two comparisons, one clone.
     #[inline]
@@ -122,17 +135,40 @@ impl Core {
         late: impl FnOnce() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.call_quietly(name, limit, late, work).await.map_err(|failed| self.tell(failed))
+    }
+
+    /// Tells the observers of a failure. No lock may be held, `writing` neither.
+    pub(super) fn tell(&self, failed: Failed) -> Error {
+        for event in failed.events {
+            self.emit(event);
+        }
+        failed.error
+    }
+
+    pub(super) fn panicked(&self, call: &'static str) -> Failed {
+        let error = self.error(ErrorKind::Internal, format!("{call} panicked"));
+        Failed { error, events: vec![EventKind::Panicked { call }] }
+    }
+
+    /// As [`call`](Self::call), and leaves it to the caller to tell the observers.
+    pub(super) async fn call_quietly<T>(
+        &self,
+        name: &'static str,
+        limit: Duration,
+        late: impl FnOnce() -> Error,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failed> {
         let result = tokio::select! {
             biased;
             result = catching(work) => result,
             () = self.clock.sleep(limit) => Ok(Err(late())),
         };
         match result {
-            Ok(result) => result.map_err(|error| error.at_service(&self.service_name)),
-            Err(_panic) => {
-                self.emit(EventKind::Panicked { call: name });
-                Err(self.error(ErrorKind::Internal, format!("{name} panicked")))
+            Ok(result) => {
+                result.map_err(|error| Failed::from(error.at_service(&self.service_name)))
             }
+            Err(_panic) => Err(self.panicked(name)),
         }
     }
 
@@ -210,7 +246,7 @@ impl Drop for TaskGuard {
 }
 
 /// Polls a future and catches a panic in it.
-async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+pub(super) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     let mut work = pin!(work);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,

@@ -9,7 +9,7 @@ use super::flight::{Errand, Flight};
 use super::persistence::Persisted;
 use super::renewal::{Basis, Look, Renewal, Stopped};
 use super::state::Reissued;
-use super::stored::{Expected, Write};
+use super::stored::{Expected, Write, Written};
 use crate::access_token::AccessToken;
 use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
@@ -292,13 +292,20 @@ impl<'a> Exchange<'a> {
         let Ok(record) = contents.to_record(order.next_generation()) else { return };
         let expected = self.basis.expected.clone();
         let write = Write { record, expected, spent: None, overrules: false };
-        let _writing = self.core.writing.lock().await;
-        if !self.core.state.lock().is_current(self.flight) {
-            return;
-        }
-        // Others would only ask in vain; that is not worth another attempt.
-        if let Ok(super::stored::Written::Stored(order)) = self.core.put(&write).await {
-            self.core.change(|state| state.order = state.order.max(order));
+        let result = {
+            let _writing = self.core.writing.lock().await;
+            if !self.core.state.lock().is_current(self.flight) {
+                return;
+            }
+            self.core.put(&write).await
+        };
+        match result {
+            Ok(Written::Stored(order)) => {
+                self.core.change(|state| state.order = state.order.max(order));
+            }
+            Ok(Written::Overruled(_)) => {}
+            // Others would only ask in vain; that is not worth another attempt.
+            Err(failed) => drop(self.core.tell(failed)),
         }
     }
 }

@@ -41,8 +41,10 @@ impl Core {
                 Persisted::Stored(order)
             }
             Ok(Written::Overruled(there)) => Persisted::Overruled(there),
-            Err(error) => {
+            Err(failed) => {
+                let error = failed.error.clone();
                 self.persist_later(write, error.clone());
+                self.tell(failed);
                 Persisted::Later(order, error)
             }
         }
@@ -98,7 +100,7 @@ impl Core {
 
     /// Writes now what the storage refused before, if there is anything.
     pub(super) async fn write_unpersisted(&self) -> Result<(), Error> {
-        let _writing = self.writing.lock().await;
+        let writing = self.writing.lock().await;
         let write = self.state.lock().unpersisted.as_ref().map(|unpersisted| Write {
             record: unpersisted.record.clone(),
             expected: Expected::Unknown,
@@ -107,7 +109,8 @@ impl Core {
         });
         let Some(write) = write else { return Ok(()) };
         let tried = write.record.order();
-        match self.put(&write).await {
+        let result = self.put(&write).await;
+        match result {
             Ok(Written::Stored(order)) => {
                 self.change(|state| {
                     if state.unpersisted.as_ref().is_some_and(|u| u.record.order() <= tried) {
@@ -117,6 +120,7 @@ impl Core {
                         state.order = order;
                     }
                 });
+                drop(writing);
                 self.emit(EventKind::WriteRecovered);
                 Ok(())
             }
@@ -124,12 +128,15 @@ impl Core {
                 self.take_over(&there);
                 Ok(())
             }
-            Err(error) => {
+            Err(failed) => {
+                let error = failed.error.clone();
                 self.change(|state| {
                     if let Some(unpersisted) = &mut state.unpersisted {
                         unpersisted.error = error.clone();
                     }
                 });
+                drop(writing);
+                self.tell(failed);
                 Err(error)
             }
         }

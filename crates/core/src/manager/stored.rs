@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
+use super::core::{Core, Failed, catching};
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::{Order, TokenRecord};
@@ -49,15 +49,19 @@ pub(super) enum Written {
 
 impl Core {
     pub(super) async fn read(&self) -> Result<Stored, Error> {
+        self.read_quietly().await.map_err(|failed| self.tell(failed))
+    }
+
+    async fn read_quietly(&self) -> Result<Stored, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
                 let work = shared.load(&self.key);
-                ("load", self.call("load", limit, || self.late("load"), work).await)
+                ("load", self.call_quietly("load", limit, || self.late("load"), work).await)
             }
             None => {
                 let work = async { Ok(self.storage.get(&self.key).await?.map(|r| (None, r))) };
-                let result = self.call("get", limit, || self.late("get"), work).await;
+                let result = self.call_quietly("get", limit, || self.late("get"), work).await;
                 return self.read_result("get", result);
             }
         };
@@ -67,9 +71,9 @@ impl Core {
     fn read_result(
         &self,
         call: &'static str,
-        result: Result<Option<(Option<Version>, TokenRecord)>, Error>,
-    ) -> Result<Stored, Error> {
-        let found = result.map_err(|error| self.storage_failed(call, error))?;
+        result: Result<Option<(Option<Version>, TokenRecord)>, Failed>,
+    ) -> Result<Stored, Failed> {
+        let found = result.map_err(|failed| storage_failed(call, failed))?;
         self.state.lock().has_read = true;
         Ok(match found {
             Some((version, record)) => Stored { version, record: Some(record) },
@@ -84,34 +88,44 @@ impl Core {
         let want = LeaseRequest::new(ttl, ttl, Arc::clone(&self.clock));
         let limit = ttl.saturating_add(self.policy.storage_timeout);
         let work = shared.lease(&self.key, &want);
-        let lease = self.call("lease", limit, || self.late("lease"), work).await;
-        lease.map(Some).map_err(|error| self.storage_failed("lease", error))
+        let lease = self.call_quietly("lease", limit, || self.late("lease"), work).await;
+        lease.map(Some).map_err(|failed| self.tell(storage_failed("lease", failed)))
     }
 
     pub(super) async fn renew_lease(&self, lease: &mut Lease) -> Result<(), Error> {
         let limit = self.policy.storage_timeout;
-        let renewed = self.call("renew", limit, || self.late("renew"), lease.renew()).await;
-        renewed.map_err(|error| self.storage_failed("renew", error))
+        let late = || self.late("renew");
+        let renewed = self.call_quietly("renew", limit, late, lease.renew()).await;
+        renewed.map_err(|failed| self.tell(storage_failed("renew", failed)))
     }
 
     pub(super) async fn release(&self, lease: Option<Lease>) {
         let Some(lease) = lease else { return };
         let limit = self.policy.storage_timeout;
-        let released = self.call("release", limit, || self.late("release"), lease.release()).await;
-        if let Err(error) = released {
+        let late = || self.late("release");
+        let released = self.call_quietly("release", limit, late, lease.release()).await;
+        if let Err(failed) = released {
             // It ends by itself.
-            let _ = self.storage_failed("release", error);
+            let _ = self.tell(storage_failed("release", failed));
         }
     }
 
-    /// Writes unless something newer is there. To be called with `writing` locked.
-    pub(super) async fn put(&self, write: &Write) -> Result<Written, Error> {
+    /// Writes unless something newer is there. To be called with `writing` locked; what observers
+    /// are to be told comes back, because they are told outside every lock.
+    ///
+    /// A panic costs this write, wherever it comes from; the tokens must not go with it.
+    pub(super) async fn put(&self, write: &Write) -> Result<Written, Failed> {
+        catching(self.try_put(write)).await.unwrap_or_else(|_| Err(self.panicked("a storage")))
+    }
+
+    async fn try_put(&self, write: &Write) -> Result<Written, Failed> {
         let mut record = write.record.clone();
         let mut expected = match &write.expected {
             Expected::Version(version) => version.clone(),
             Expected::Unknown => {
-                let stored = self.read().await?;
+                let stored = self.read_quietly().await?;
                 match self.weigh(&record, stored.record, write)? {
+                    Weighed::IsThere => return Ok(Written::Stored(record.order())),
                     Weighed::Yield(there) => return Ok(Written::Overruled(there)),
                     Weighed::WriteAs(order) => record = record.with_order(order),
                 }
@@ -125,36 +139,38 @@ impl Core {
             };
             let (version, there) = there.unzip();
             match self.weigh(&record, there, write)? {
+                Weighed::IsThere => return Ok(Written::Stored(record.order())),
                 Weighed::Yield(there) => return Ok(Written::Overruled(there)),
                 Weighed::WriteAs(order) => record = record.with_order(order),
             }
             expected = version;
         }
         let what = "other processes kept changing the record";
-        Err(self.storage_failed("compare_and_set", self.error(ErrorKind::Storage, what)))
+        let error = self.error(ErrorKind::Storage, what);
+        Err(storage_failed("compare_and_set", error.into()))
     }
 
     async fn put_once(
         &self,
         expected: Option<&Version>,
         record: &TokenRecord,
-    ) -> Result<CasOutcome, Error> {
+    ) -> Result<CasOutcome, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
                 let work = shared.compare_and_set(&self.key, expected, record);
                 let late = || self.late("compare_and_set");
-                ("compare_and_set", self.call("compare_and_set", limit, late, work).await)
+                ("compare_and_set", self.call_quietly("compare_and_set", limit, late, work).await)
             }
             None => {
                 let work = async {
                     self.storage.set(&self.key, record).await?;
                     Ok(CasOutcome::Stored(Version::new([])))
                 };
-                ("set", self.call("set", limit, || self.late("set"), work).await)
+                ("set", self.call_quietly("set", limit, || self.late("set"), work).await)
             }
         };
-        result.map_err(|error| self.storage_failed(call, error))
+        result.map_err(|failed| storage_failed(call, failed))
     }
 
     /// Which of two records stays: the one on its way, or the one that is there.
@@ -163,15 +179,18 @@ impl Core {
         record: &TokenRecord,
         there: Option<TokenRecord>,
         write: &Write,
-    ) -> Result<Weighed, Error> {
+    ) -> Result<Weighed, Failed> {
         let Some(there) = there else { return Ok(Weighed::WriteAs(record.order())) };
         let contents = Contents::of_record(&there);
         if matches!(contents, Err(Unreadable::Newer)) {
-            return Err(self.unreadable(true));
+            return Err(self.unreadable_quietly(true));
         }
         let ours = record.order();
         if there.order() < ours {
             return Ok(Weighed::WriteAs(ours));
+        }
+        if there.order() == ours && there.payload() == record.payload() {
+            return Ok(Weighed::IsThere);
         }
         if write.overrules {
             let wall = self.clock.now().wall_millis();
@@ -187,26 +206,33 @@ impl Core {
 
     /// The error for a record that cannot be used and must stay.
     pub(super) fn unreadable(&self, newer: bool) -> Error {
-        self.emit(EventKind::RecordUnreadable { newer });
+        self.tell(self.unreadable_quietly(newer))
+    }
+
+    fn unreadable_quietly(&self, newer: bool) -> Failed {
         let why = if newer { "was written by a newer version" } else { "cannot be read" };
         let what = format!("the stored record {} {why}, so it is left as it is", self.key);
-        self.error(ErrorKind::RecordUnreadable, what)
+        let error = self.error(ErrorKind::RecordUnreadable, what);
+        Failed { error, events: vec![EventKind::RecordUnreadable { newer }] }
     }
 
     fn late(&self, call: &str) -> Error {
         let what = format!("the storage did not answer to {call} in time");
         self.error(ErrorKind::Storage, what)
     }
+}
 
-    fn storage_failed(&self, call: &'static str, error: Error) -> Error {
-        self.emit(EventKind::StorageFailed { call, error: error.clone() });
-        error
-    }
+fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
+    let error = failed.error.clone();
+    failed.events.push(EventKind::StorageFailed { call, error });
+    failed
 }
 
 #[derive(Debug)]
 enum Weighed {
     WriteAs(Order),
+    /// It was written before, and only the answer was lost.
+    IsThere,
     Yield(TokenRecord),
 }
 
