@@ -155,6 +155,7 @@ impl State {
     fn clear(&mut self) {
         self.held = None;
         self.unpersisted = None;
+        self.exchanged_at = None;
         self.pacing.forget_verdict();
         self.rejections.forgive();
     }

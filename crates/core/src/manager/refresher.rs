@@ -88,8 +88,12 @@ impl State {
             Some(held) if held.rejected.is_some() => self.rejections.pause(now).unwrap_or(now),
             Some(held) => held.times.advisory,
         };
+        // A token in hand answers until the last exchange is far enough away.
+        let answers =
+            self.held.as_ref().is_some_and(|h| h.token().is_some() && h.rejected.is_none());
+        let spaced_until = if answers { self.spaced_until() } else { None };
         // The latest of what has to be waited for.
-        let waits = [Some(due), self.pacing.until(), self.spaced_until()];
+        let waits = [Some(due), self.pacing.until(), spaced_until];
         waits.into_iter().flatten().max_by_key(|point| now.until(point))
     }
 }
