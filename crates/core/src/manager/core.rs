@@ -112,6 +112,13 @@ impl Core {
         })
     }
 
+    /// Notes that there was nothing to be had, and nobody to ask.
+    pub(super) fn look_in_vain(&self, error: Error) -> Error {
+        let (now, error) = (self.clock.now(), error.at_service(&self.service_name));
+        self.change(|state| state.pacing.look_in_vain(now, error.clone()));
+        error
+    }
+
     /// An error of this manager.
     pub(super) fn error(&self, kind: ErrorKind, what: impl Into<String>) -> Error {
         Error::new(kind, what.into()).at_service(&self.service_name)

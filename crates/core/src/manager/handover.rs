@@ -9,7 +9,7 @@ use super::core::Core;
 use super::flight::{Errand, Flight, Outcome};
 use super::persistence::Persisted;
 use super::state::State;
-use super::stored::{Expected, Write};
+use super::stored::Write;
 use super::thresholds::Thresholds;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
@@ -32,7 +32,7 @@ impl Core {
     async fn run_install(self: &Arc<Self>, flight: &Arc<Flight>, tokens: TokenSet) -> Outcome {
         let order = self.state.lock().order;
         let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
-        let order = match self.persist(flight, overruling(record)).await {
+        let order = match self.persist(flight, Write::overruling(record)).await {
             Persisted::Stored(order) | Persisted::Later(order, _) => order,
             Persisted::Overtaken | Persisted::Overruled(_) => return Err(self.superseded()),
         };
@@ -62,12 +62,15 @@ impl Core {
         self.emit(EventKind::Cleared);
         let order = self.state.lock().order;
         let keep_until = self.clock.now().after(TOMBSTONE_TTL).wall();
-        match self.persist(flight, overruling(tombstone(order, keep_until))).await {
+        match self.persist(flight, Write::overruling(tombstone(order, keep_until))).await {
             Persisted::Stored(order) => {
                 self.change(|state| state.order = state.order.max(order));
                 Ok(None)
             }
-            Persisted::Later(_, error) => Err(error),
+            Persisted::Later(order, error) => {
+                self.change(|state| state.order = state.order.max(order));
+                Err(error)
+            }
             // Somebody who logs in, or clears too, came later and has the last word.
             Persisted::Overtaken | Persisted::Overruled(_) => Ok(None),
         }
@@ -156,13 +159,10 @@ impl State {
         self.held = None;
         self.unpersisted = None;
         self.exchanged_at = None;
+        self.is_cleared = true;
         self.pacing.forget_verdict();
         self.rejections.forgive();
     }
-}
-
-fn overruling(record: crate::record::TokenRecord) -> Write {
-    Write { record, expected: Expected::Unknown, spent: None, overrules: true }
 }
 
 const TOMBSTONE_TTL: Duration = Duration::from_secs(30 * 24 * 3_600); // longer than a process sleeps

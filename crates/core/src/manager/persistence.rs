@@ -27,13 +27,21 @@ pub(super) enum Persisted {
 impl Core {
     /// Writes what a flight brought. A failure is noted, and the write is tried again later.
     pub(super) async fn persist(self: &Arc<Self>, flight: &Arc<Flight>, write: Write) -> Persisted {
-        let order = write.record.order();
+        let mut write = write;
         let result = {
             let _writing = self.writing.lock().await;
-            if !self.state.lock().is_current(flight) {
+            let is_beaten = {
+                let state = self.state.lock();
+                let order = write.record.order();
+                // A login or logout has raised the order of the state to its own already.
+                let is_older =
+                    if write.overrules { state.order > order } else { state.order >= order };
+                is_older || !state.is_current(flight)
+            };
+            if is_beaten {
                 return Persisted::Overtaken;
             }
-            self.put(&write).await
+            self.put(&mut write).await
         };
         match result {
             Ok(Written::Stored(order)) => {
@@ -42,7 +50,7 @@ impl Core {
             }
             Ok(Written::Overruled(there)) => Persisted::Overruled(there),
             Err(failed) => {
-                let error = failed.error.clone();
+                let (order, error) = (write.record.order(), failed.error.clone());
                 self.persist_later(write, error.clone());
                 self.tell(failed);
                 Persisted::Later(order, error)
@@ -64,8 +72,10 @@ impl Core {
             let is_newest =
                 state.unpersisted.as_ref().is_none_or(|u| u.record.order() <= write.record.order());
             if is_newest {
+                // Once it was held against what is there, it beats that, and nothing later.
+                let overrules = write.overrules && !write.has_looked;
                 let Write { record, spent, .. } = write;
-                state.unpersisted = Some(Unpersisted { record, spent, error });
+                state.unpersisted = Some(Unpersisted { record, spent, overrules, error });
             }
             !std::mem::replace(&mut state.retries_writes, true)
         });
@@ -105,11 +115,12 @@ impl Core {
             record: unpersisted.record.clone(),
             expected: Expected::Unknown,
             spent: unpersisted.spent.clone(),
-            overrules: false,
+            overrules: unpersisted.overrules,
+            has_looked: false,
         });
-        let Some(write) = write else { return Ok(()) };
+        let Some(mut write) = write else { return Ok(()) };
         let tried = write.record.order();
-        let result = self.put(&write).await;
+        let result = self.put(&mut write).await;
         match result {
             Ok(Written::Stored(order)) => {
                 self.change(|state| {
@@ -131,8 +142,14 @@ impl Core {
             Err(failed) => {
                 let error = failed.error.clone();
                 self.change(|state| {
-                    if let Some(unpersisted) = &mut state.unpersisted {
+                    let same = |u: &&mut Unpersisted| u.record.order() == tried;
+                    if let Some(unpersisted) = state.unpersisted.as_mut().filter(same) {
+                        unpersisted.overrules = write.overrules && !write.has_looked;
                         unpersisted.error = error.clone();
+                        unpersisted.record = write.record.clone();
+                        if state.order == tried {
+                            state.order = write.record.order();
+                        }
                     }
                 });
                 drop(writing);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::exchange::Exchange;
-use super::flight::{Flight, Outcome};
+use super::flight::{Errand, Flight, Outcome};
 use super::stored::{Expected, Stored};
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
@@ -48,26 +48,33 @@ impl Renewal {
 
     async fn run_to_its_end(&self) -> Outcome {
         if self.core.storage.shared().is_none() {
-            let basis = match self.look().await? {
-                Look::Adopt(token) => return Ok(Some(token)),
-                Look::Go(basis) => basis,
-            };
-            return match Exchange::new(self, basis).run(&mut None).await {
-                Ok(outcome) => Ok(outcome),
-                Err(Stopped::Failed(error)) => Err(error),
-                Err(Stopped::LeaseTooShort) => Ok(None),
+            return match self.look().await? {
+                Look::Adopt(token) => Ok(Some(token)),
+                Look::Go(basis) => self.exchange_unleased(basis).await,
             };
         }
         self.run_in_fleet().await
     }
 
+    async fn exchange_unleased(&self, basis: Basis) -> Outcome {
+        match Exchange::new(self, basis).run(&mut None).await {
+            Ok(outcome) => Ok(outcome),
+            Err(Stopped::Failed(error)) => Err(error),
+            Err(Stopped::LeaseTooShort) => Ok(None),
+        }
+    }
+
     async fn run_in_fleet(&self) -> Outcome {
         let cold = !self.core.state.lock().has_read;
-        if cold
-            && !self.flight.insists()
-            && let Look::Adopt(token) = self.look().await?
-        {
-            return Ok(Some(token));
+        if cold && !self.flight.insists() {
+            match self.look().await? {
+                Look::Adopt(token) => return Ok(Some(token)),
+                // A storage that is down is not asked twice.
+                Look::Go(basis) if matches!(basis.expected, Expected::Unknown) => {
+                    return self.exchange_unleased(basis).await;
+                }
+                Look::Go(_) => {}
+            }
         }
         for _ in 0..MOST_STARTS {
             let mut lease = match self.core.lease().await {
@@ -102,9 +109,17 @@ impl Renewal {
         if lease.is_none() {
             return;
         }
-        let core = Arc::clone(&self.core);
+        let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
+        let task = async move {
+            // What overtook this exchange must be stored before others may spend what it spent.
+            let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
+            if let Some(overtook) = overtook.filter(|f| f.errand() == Errand::Handover) {
+                let _ = overtook.done().await;
+            }
+            core.release(lease).await;
+        };
         // Where the driver is gone the lease is dropped, which lets go of it too.
-        let _ = self.core.spawn_counted(async move { core.release(lease).await });
+        let _ = self.core.spawn_counted(task);
     }
 
     /// Reads the record, learns from it, and adopts its token if that serves.
@@ -131,7 +146,8 @@ impl Renewal {
             Err(unreadable) => {
                 let newer = unreadable == Unreadable::Newer;
                 let error = self.core.unreadable(newer);
-                if !self.core.provider.unattended() {
+                let logs_in = self.flight.errand() == Errand::Login && !newer;
+                if !self.core.provider.unattended() && !logs_in {
                     return Err(self.core.fail_flight(&self.flight, error));
                 }
                 if newer {
@@ -142,9 +158,11 @@ impl Renewal {
                 return Ok(Look::Go(basis));
             }
         };
-        basis.verdict = contents.rejected.clone();
+        let verdict = contents.rejected.clone();
         let now = self.core.clock.now();
         let adopted = self.core.change(|state| {
+            // One on a record that ours has beaten is about credentials of before.
+            basis.verdict = verdict.filter(|_| record.order() >= state.order);
             if record.order() <= state.order || !state.is_current(&self.flight) {
                 return None;
             }
@@ -154,8 +172,11 @@ impl Renewal {
             if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
                 return None; // the token that is due, under a higher order
             }
-            let serves = !now.has_reached(&held.times.mandatory) && self.flight.adopts();
-            let token = serves.then(|| held.token().cloned()).flatten()?;
+            let token =
+                held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()?;
+            if !self.flight.adopts() {
+                return None;
+            }
             state.pacing.reset();
             Some(token)
         });

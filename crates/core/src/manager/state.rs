@@ -21,6 +21,8 @@ use crate::token_set::TokenSet;
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) held: Option<Held>,
+    /// Tokens were cleared, and nobody has asked for one since.
+    pub(super) is_cleared: bool,
     /// The highest order that was seen: of what is held, or of what cleared it.
     pub(super) order: Order,
     pub(super) flight: Option<Arc<Flight>>,
@@ -47,6 +49,8 @@ pub(super) struct Unpersisted {
     pub(super) record: TokenRecord,
     /// The refresh token that was spent to get it, if one was.
     pub(super) spent: Option<Secret>,
+    /// It is a login or logout that was never held against what is stored.
+    pub(super) overrules: bool,
     pub(super) error: Error,
 }
 
@@ -227,8 +231,7 @@ impl State {
         now: Now,
         policy: &RefreshPolicy,
     ) {
-        let is_later_epoch = order.epoch() > self.order.epoch();
-        if is_later_epoch {
+        if order.epoch() > self.order.epoch() {
             // A login or logout elsewhere: what the service said before no longer counts.
             self.pacing.forget_verdict();
             self.rejections.forgive();
@@ -238,13 +241,10 @@ impl State {
             self.unpersisted = None;
         }
         let Some(tokens) = contents.tokens else {
-            // A verdict of a process that had no tokens says nothing about ours.
-            if is_later_epoch || contents.rejected.is_none() {
-                self.held = None;
-            }
+            self.held = None;
+            self.is_cleared = true;
             return;
         };
-        self.last_life = tokens.lifetime().or(self.last_life);
         let known = self.held.as_ref().filter(|held| {
             let same = tokens.access_token().is_some_and(|token| held.holds(token));
             same && held.tokens.expires_at() == tokens.expires_at()
@@ -283,7 +283,6 @@ impl State {
     /// Holds tokens that a login elsewhere brought.
     pub(super) fn install(&mut self, order: Order, tokens: TokenSet, times: Thresholds, now: Now) {
         self.order = order;
-        self.last_life = tokens.lifetime();
         self.exchanged_at = None;
         self.pacing.reset();
         self.rejections.forgive();
@@ -299,6 +298,7 @@ impl State {
             _ => now,
         };
         let rejected = rejected.then_some(RejectedHeld { young: true });
+        self.is_cleared = false;
         self.held = Some(Held { tokens: Arc::new(tokens), times, published_at, rejected });
     }
 }

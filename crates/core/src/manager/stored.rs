@@ -36,6 +36,25 @@ pub(super) struct Write {
     pub(super) spent: Option<Secret>,
     /// A login or logout: it beats what is there, whatever its order.
     pub(super) overrules: bool,
+    /// The order has been held against what is there.
+    pub(super) has_looked: bool,
+}
+
+impl Write {
+    /// Of tokens that an exchange brought.
+    pub(super) fn of_exchange(
+        record: TokenRecord,
+        expected: Expected,
+        spent: Option<Secret>,
+    ) -> Self {
+        Self { record, expected, spent, overrules: false, has_looked: false }
+    }
+
+    /// Of a login or logout.
+    pub(super) fn overruling(record: TokenRecord) -> Self {
+        let expected = Expected::Unknown;
+        Self { record, expected, spent: None, overrules: true, has_looked: false }
+    }
 }
 
 /// What became of a write that the storage did not fail.
@@ -114,34 +133,31 @@ impl Core {
     /// are to be told comes back, because they are told outside every lock.
     ///
     /// A panic costs this write, wherever it comes from; the tokens must not go with it.
-    pub(super) async fn put(&self, write: &Write) -> Result<Written, Failed> {
+    /// The order of the record rises on the way where it has to, and stays risen when the write
+    /// fails: then it is tried again as what it was meant to be.
+    pub(super) async fn put(&self, write: &mut Write) -> Result<Written, Failed> {
         catching(self.try_put(write)).await.unwrap_or_else(|_| Err(self.panicked("a storage")))
     }
 
-    async fn try_put(&self, write: &Write) -> Result<Written, Failed> {
-        let mut record = write.record.clone();
+    async fn try_put(&self, write: &mut Write) -> Result<Written, Failed> {
         let mut expected = match &write.expected {
             Expected::Version(version) => version.clone(),
             Expected::Unknown => {
                 let stored = self.read_quietly().await?;
-                match self.weigh(&record, stored.record, write)? {
-                    Weighed::IsThere => return Ok(Written::Stored(record.order())),
-                    Weighed::Yield(there) => return Ok(Written::Overruled(there)),
-                    Weighed::WriteAs(order) => record = record.with_order(order),
+                if let Some(written) = self.weigh(write, stored.record)? {
+                    return Ok(written);
                 }
                 stored.version
             }
         };
         for _ in 0..MOST_CONFLICTS {
-            let there = match self.put_once(expected.as_ref(), &record).await? {
-                CasOutcome::Stored(_) => return Ok(Written::Stored(record.order())),
+            let there = match self.put_once(expected.as_ref(), &write.record).await? {
+                CasOutcome::Stored(_) => return Ok(Written::Stored(write.record.order())),
                 CasOutcome::Conflict(there) => there,
             };
             let (version, there) = there.unzip();
-            match self.weigh(&record, there, write)? {
-                Weighed::IsThere => return Ok(Written::Stored(record.order())),
-                Weighed::Yield(there) => return Ok(Written::Overruled(there)),
-                Weighed::WriteAs(order) => record = record.with_order(order),
+            if let Some(written) = self.weigh(write, there)? {
+                return Ok(written);
             }
             expected = version;
         }
@@ -173,35 +189,42 @@ impl Core {
         result.map_err(|failed| storage_failed(call, failed))
     }
 
-    /// Which of two records stays: the one on its way, or the one that is there.
+    /// Which of two records stays: the one on its way, whose order rises if need be (`None`), or
+    /// the one that is there.
     fn weigh(
         &self,
-        record: &TokenRecord,
+        write: &mut Write,
         there: Option<TokenRecord>,
-        write: &Write,
-    ) -> Result<Weighed, Failed> {
-        let Some(there) = there else { return Ok(Weighed::WriteAs(record.order())) };
-        let contents = Contents::of_record(&there);
-        if matches!(contents, Err(Unreadable::Newer)) {
-            return Err(self.unreadable_quietly(true));
+    ) -> Result<Option<Written>, Failed> {
+        write.has_looked = true;
+        let Some(there) = there else { return Ok(None) };
+        let (ours, theirs) = (write.record.order(), there.order());
+        let contents = match Contents::of_record(&there) {
+            Ok(contents) => contents,
+            Err(Unreadable::Newer) => return Err(self.unreadable_quietly(true)),
+            Err(Unreadable::Nonsense) => {
+                // Nobody's tokens, whatever its order says.
+                write.record = write.record.with_order(ours.max(theirs.next_generation()));
+                return Ok(None);
+            }
+        };
+        if theirs < ours {
+            return Ok(None);
         }
-        let ours = record.order();
-        if there.order() < ours {
-            return Ok(Weighed::WriteAs(ours));
-        }
-        if there.order() == ours && there.payload() == record.payload() {
-            return Ok(Weighed::IsThere);
+        if theirs == ours && there.payload() == write.record.payload() {
+            return Ok(Some(Written::Stored(ours))); // only the answer was lost
         }
         if write.overrules {
             let wall = self.clock.now().wall_millis();
-            return Ok(Weighed::WriteAs(there.order().next_epoch(wall)));
+            write.record = write.record.with_order(theirs.next_epoch(wall));
+            return Ok(None);
         }
-        let theirs = contents.ok().and_then(|contents| contents.tokens);
-        let theirs = theirs.as_ref().and_then(|tokens| tokens.refresh_token());
-        if write.spent.as_ref().zip(theirs).is_some_and(|(spent, theirs)| spent.ct_eq(theirs)) {
-            return Ok(Weighed::WriteAs(there.order().next_generation()));
+        let stored = contents.tokens.as_ref().and_then(|tokens| tokens.refresh_token());
+        if write.spent.as_ref().zip(stored).is_some_and(|(spent, stored)| spent.ct_eq(stored)) {
+            write.record = write.record.with_order(theirs.next_generation());
+            return Ok(None);
         }
-        Ok(Weighed::Yield(there))
+        Ok(Some(Written::Overruled(there)))
     }
 
     /// The error for a record that cannot be used and must stay.
@@ -226,14 +249,6 @@ fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
     let error = failed.error.clone();
     failed.events.push(EventKind::StorageFailed { call, error });
     failed
-}
-
-#[derive(Debug)]
-enum Weighed {
-    WriteAs(Order),
-    /// It was written before, and only the answer was lost.
-    IsThere,
-    Yield(TokenRecord),
 }
 
 const MOST_CONFLICTS: usize = 8; // each one means that somebody else made progress
