@@ -196,6 +196,13 @@ impl Core {
             let wall = self.clock.now().wall_millis();
             return Ok(Weighed::WriteAs(there.order().next_epoch(wall)));
         }
+        if contents.is_err() {
+            // Nonsense is nobody's newer record, whatever its order says.
+            if !self.provider.unattended() {
+                return Err(self.unreadable_quietly(false));
+            }
+            return Ok(Weighed::WriteAs(there.order().next_generation()));
+        }
         let theirs = contents.ok().and_then(|contents| contents.tokens);
         let theirs = theirs.as_ref().and_then(|tokens| tokens.refresh_token());
         if write.spent.as_ref().zip(theirs).is_some_and(|(spent, theirs)| spent.ct_eq(theirs)) {
