@@ -134,3 +134,23 @@ cat > /dev/null
 kill -9 "$server"; wait "$server"
 cd / && rm -rf "$folder"
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pipe closes when its owner is killed, too; that is why it is the pipe that counts.
+    #[test]
+    fn a_server_and_its_folder_end_with_the_pipe() {
+        let folder = std::env::temp_dir().join(format!("xtask-keeper-{}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(&folder).args(["sh", "-c", "exec sleep 600"]);
+        let mut keeper = keeper.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+
+        drop(keeper.stdin.take());
+        keeper.wait().unwrap(); // for ten minutes, if the server were left alone
+
+        assert!(!folder.exists());
+    }
+}

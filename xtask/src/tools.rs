@@ -45,10 +45,16 @@ pub(crate) fn require_programs(wanted: &[(&str, &[&str])]) -> Result<()> {
          apt-get update && apt-get install --no-install-recommends {}",
         packages.join(" ")
     );
-    apt_get_install(&packages).context(by_hand.clone())?;
-    match missing().next() {
-        Some((program, _)) => bail!("there is still no `{program}`; {by_hand}"),
-        None => Ok(()),
+    let installed = apt_get_install(&packages);
+    match (missing().next(), installed) {
+        (None, Ok(())) => Ok(()),
+        // A package may fail to set up the service that it also is; the program is what we came for.
+        (None, Err(error)) => {
+            println!("{error:#}; but the programs are here now, so on with it");
+            Ok(())
+        }
+        (Some(_), Err(error)) => Err(error.context(by_hand)),
+        (Some((program, _)), Ok(())) => bail!("there is still no `{program}`; {by_hand}"),
     }
 }
 

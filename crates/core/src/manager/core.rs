@@ -101,6 +101,17 @@ impl Core {
         self.change(|state| state.pacing.fail(now, error, &self.policy))
     }
 
+    /// Notes the failure of a flight, unless `clear` or `install` overtook it: then it is about
+    /// tokens that are no longer there.
+    pub(super) fn fail_flight(&self, flight: &Arc<Flight>, error: Error) -> Error {
+        let now = self.clock.now();
+        let error = error.at_service(&self.service_name);
+        self.change(|state| match state.is_current(flight) {
+            true => state.pacing.fail(now, error, &self.policy),
+            false => error,
+        })
+    }
+
     /// An error of this manager.
     pub(super) fn error(&self, kind: ErrorKind, what: impl Into<String>) -> Error {
         Error::new(kind, what.into()).at_service(&self.service_name)

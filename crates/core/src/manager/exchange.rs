@@ -80,9 +80,9 @@ impl<'a> Exchange<'a> {
                 return Ok(Some(token));
             }
             if self.holds(current) {
-                self.drop_refresh_token(order, current).await;
+                self.drop_refresh_token().await;
                 if !self.core.provider.unattended() {
-                    return Err(Stopped::Failed(self.core.fail(error)));
+                    return Err(Stopped::Failed(self.core.fail_flight(self.flight, error)));
                 }
             }
         }
@@ -236,10 +236,16 @@ impl<'a> Exchange<'a> {
     }
 
     /// Nobody shall spend it again: not we, and not whoever reads the storage.
-    async fn drop_refresh_token(&mut self, order: Order, current: &TokenSet) {
+    async fn drop_refresh_token(&mut self) {
         self.core.emit(EventKind::RefreshTokenDropped);
-        let order = order.next_generation();
-        let tokens = current.clone().without_refresh_token();
+        // What is held now, not what was spent: a reload may have brought a newer access token
+        // with the same refresh token.
+        let (order, current) = {
+            let state = self.core.state.lock();
+            let Some(held) = &state.held else { return };
+            (state.order.next_generation(), Arc::clone(&held.tokens))
+        };
+        let tokens = TokenSet::clone(&current).without_refresh_token();
         let Ok(record) = Contents::of_tokens(tokens.clone()).to_record(order) else { return };
         let expected = std::mem::replace(&mut self.basis.expected, Expected::Unknown);
         let spent = current.refresh_token().cloned();
@@ -269,7 +275,7 @@ impl<'a> Exchange<'a> {
             return Ok(None);
         }
         let is_verdict = error.kind() == ErrorKind::CredentialsRejected;
-        let noted = self.core.fail(error);
+        let noted = self.core.fail_flight(self.flight, error);
         if is_verdict && self.core.storage.shared().is_some() {
             self.share_verdict(&noted, order, current).await;
         }

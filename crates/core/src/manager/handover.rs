@@ -79,24 +79,37 @@ impl Core {
     }
 
     async fn run_revoke(self: &Arc<Self>) -> Result<(), Error> {
-        // An exchange under way brings the tokens that have to be revoked.
-        let flight = self.state.lock().flight.clone();
-        if let Some(flight) = flight {
-            let _ = flight.done().await;
-        }
+        self.land_exchange().await;
         if let Some(record) = self.read().await?.record
             && record.order() > self.state.lock().order
         {
             self.take_over(&record);
         }
-        let tokens = self.state.lock().held.as_ref().map(|held| Arc::clone(&held.tokens));
-        if let Some(tokens) = tokens {
+        let mut told = None;
+        while let Some(tokens) = self.tokens_unlike(told.as_ref()) {
             let limit = self.policy.request_timeout;
             let late =
                 || self.error(ErrorKind::Transport, "the revocation was not answered in time");
             self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
+            told = Some(tokens);
+            self.land_exchange().await;
         }
         self.clear().await
+    }
+
+    /// An exchange under way brings the tokens that have to be revoked.
+    async fn land_exchange(&self) {
+        let flight = self.state.lock().flight.clone();
+        if let Some(flight) = flight {
+            let _ = flight.done().await;
+        }
+    }
+
+    /// The tokens that are held, unless the service was told of them already.
+    fn tokens_unlike(&self, told: Option<&Arc<TokenSet>>) -> Option<Arc<TokenSet>> {
+        let state = self.state.lock();
+        let tokens = state.held.as_ref().map(|held| &held.tokens)?;
+        told.is_none_or(|told| !Arc::ptr_eq(told, tokens)).then(|| Arc::clone(tokens))
     }
 
     /// Waits for what is under way, then writes what is left to write.

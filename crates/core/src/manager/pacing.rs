@@ -61,7 +61,11 @@ impl Pacing {
     pub(super) fn learn_verdict(&mut self, now: Now, error: Error, left: Duration) -> Error {
         let until = Some(now.after(left));
         let class = Class::of(error.kind());
-        self.failure = Some(Failure { error: error.clone(), class, streak: 1, at: now, until });
+        let streak = match &self.failure {
+            Some(last) if last.class == class => last.streak,
+            _ => 1,
+        };
+        self.failure = Some(Failure { error: error.clone(), class, streak, at: now, until });
         error.with_retry_after(left)
     }
 

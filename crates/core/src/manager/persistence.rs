@@ -148,7 +148,7 @@ impl Core {
         let now = self.clock.now();
         self.change(|state| {
             if there.order() >= state.order {
-                state.learn(there.order(), contents.tokens, now, &self.policy);
+                state.learn(there.order(), contents, now, &self.policy);
             }
         });
     }

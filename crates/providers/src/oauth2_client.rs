@@ -1,0 +1,377 @@
+//! The one file that knows the types of the `oauth2` crate.
+//!
+//! That crate builds the grants and reads answers in the letter of the standard. What it cannot
+//! do is done by the adapter between it and the transport: the `Authorization` header in the
+//! spellings that servers want, the last check before sending, `Retry-After`, and turning what
+//! servers really answer into what the standard says. Its secrets are plain strings, so the ones
+//! that are lent to it are taken back and overwritten, also when the attempt is dropped.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
+};
+use oauth2::{
+    AsyncHttpClient, AuthType, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
+    ResourceOwnerUsername, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
+};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokenkeeper::{AccessToken, Error, ErrorKind, FetchContext, Scopes, Secret, TokenSet};
+use zeroize::Zeroize;
+
+use crate::answer::{Answer, Dialect, Kept, to_body};
+use crate::client_auth::Proof;
+use crate::endpoint_url::EndpointUrl;
+use crate::refusal::Refusal;
+use crate::scrub::repeats;
+use crate::transport::HttpTransport;
+
+/// One token request, ready to be made.
+pub(crate) struct Exchange<'a> {
+    pub(crate) url: &'a EndpointUrl,
+    pub(crate) client_id: &'a str,
+    pub(crate) proof: &'a Proof,
+    pub(crate) grant: Grant<'a>,
+    pub(crate) scopes: Option<&'a Scopes>,
+    /// Resources, audience and extra parameters.
+    pub(crate) parameters: Vec<(&'a str, &'a str)>,
+    pub(crate) transport: &'a dyn HttpTransport,
+    pub(crate) dialect: Dialect,
+}
+
+/// What is exchanged for tokens.
+#[derive(Clone, Copy)]
+pub(crate) enum Grant<'a> {
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+    /// RFC 6749 §4.3.
+    Password { username: &'a str, password: &'a Secret },
+    /// RFC 6749 §6.
+    Refresh(&'a Secret),
+}
+
+impl<'a> Grant<'a> {
+    /// What the answer must not repeat.
+    pub(crate) fn secret(self) -> Option<&'a Secret> {
+        match self {
+            Self::ClientCredentials => None,
+            Self::Password { password: secret, .. } | Self::Refresh(secret) => Some(secret),
+        }
+    }
+}
+
+/// Why there are no tokens.
+pub(crate) enum Failure {
+    /// The transport, an assertion or the last check before sending failed.
+    NotAnswered(Error),
+    /// There was an answer, and it is none that has tokens.
+    Answered(Refusal),
+}
+
+impl Exchange<'_> {
+    /// Makes the request and reads the answer.
+    pub(crate) async fn run(self, cx: &FetchContext<'_>) -> Result<TokenSet, Failure> {
+        let client: TokenClient = Client::new(ClientId::new(self.client_id.to_owned()))
+            .set_token_uri(TokenUrl::from_url(self.url.url().clone()));
+        let client = match self.proof.header() {
+            // A secret, whatever its value, keeps the client id out of the body; the header that
+            // the crate makes of it is replaced.
+            Some(_) => client
+                .set_auth_type(AuthType::BasicAuth)
+                .set_client_secret(ClientSecret::new(String::new())),
+            None => client.set_auth_type(AuthType::RequestBody),
+        };
+        let adapter = Adapter {
+            transport: self.transport,
+            authorization: self.proof.header(),
+            dialect: self.dialect,
+            cx,
+            seen: Mutex::new(None),
+        };
+        macro_rules! answer_to {
+            ($request:expr) => {{
+                let mut request = $request;
+                for scope in self.scopes.into_iter().flat_map(Scopes::iter) {
+                    request = request.add_scope(Scope::new(scope.to_owned()));
+                }
+                for (name, value) in self.proof.parameters() {
+                    request = request.add_extra_param(name, value);
+                }
+                for (name, value) in &self.parameters {
+                    request = request.add_extra_param(*name, *value);
+                }
+                request.request_async(&adapter).await
+            }};
+        }
+        let answer = match self.grant {
+            Grant::ClientCredentials => answer_to!(client.exchange_client_credentials()),
+            Grant::Password { username, password } => {
+                let username = ResourceOwnerUsername::new(username.to_owned());
+                let password = LentPassword::new(password);
+                answer_to!(client.exchange_password(&username, &password.0))
+            }
+            Grant::Refresh(refresh_token) => {
+                let refresh_token = LentRefreshToken::new(refresh_token);
+                answer_to!(client.exchange_refresh_token(&refresh_token.0))
+            }
+        };
+        let seen = adapter.seen.into_inner();
+        let lent = [self.proof.secret(), self.grant.secret()];
+        match (answer, seen) {
+            (Ok(tokens), Some(seen)) => tokens
+                .into_set(seen.sent_at, seen.kept, &lent)
+                .map_err(|error| Failure::NotAnswered(error.with_status(seen.status))),
+            (Err(RequestTokenError::Request(error)), None) => Err(Failure::NotAnswered(error)),
+            (Err(error), Some(seen)) => Err(Failure::Answered(seen.refusal(error))),
+            (Ok(_), None) | (Err(_), None) => {
+                let what = "the request could not be built";
+                Err(Failure::NotAnswered(Error::new(ErrorKind::Internal, what)))
+            }
+        }
+    }
+}
+
+/// Reads an answer as a provider would and says whether it had tokens; for fuzzing.
+pub(crate) fn has_tokens(status: StatusCode, body: &[u8], dialect: Dialect) -> bool {
+    let Answer::Granted(granted) = Answer::read(status, body, dialect) else {
+        return false;
+    };
+    let json = to_body(&granted.standard, body.len());
+    serde_json::from_slice::<Tokens>(&json)
+        .is_ok_and(|tokens| tokens.into_set(SystemTime::UNIX_EPOCH, granted.kept, &[]).is_ok())
+}
+
+type TokenClient = Client<
+    BasicErrorResponse,
+    Tokens,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// Stands where the `oauth2` crate expects an HTTP client, for one request.
+struct Adapter<'a> {
+    transport: &'a dyn HttpTransport,
+    authorization: Option<&'a HeaderValue>,
+    dialect: Dialect,
+    cx: &'a FetchContext<'a>,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// What the `oauth2` crate does not hand on.
+struct Seen {
+    sent_at: SystemTime,
+    status: StatusCode,
+    headers: HeaderMap,
+    unreadable: Option<&'static str>,
+    kept: Kept,
+    tokens: Vec<Secret>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+impl Adapter<'_> {
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, Error> {
+        if let Some(authorization) = self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        let sent_at = self.cx.ready_to_send().inspect_err(|_| request.body_mut().zeroize())?;
+        let response = self.transport.send(request).await?;
+        let (parts, body) = response.into_parts();
+        let body = zeroize::Zeroizing::new(body);
+        let mut seen = Seen {
+            sent_at,
+            status: parts.status,
+            headers: parts.headers,
+            unreadable: None,
+            kept: Kept::default(),
+            tokens: Vec::new(),
+        };
+        let mut answer = HttpResponse::default();
+        match Answer::read(parts.status, &body, self.dialect) {
+            Answer::Granted(granted) => {
+                *answer.body_mut() = std::mem::take(&mut *to_body(&granted.standard, body.len()));
+                seen.kept = granted.kept;
+            }
+            Answer::Refused(refused) => {
+                *answer.status_mut() = StatusCode::BAD_REQUEST;
+                *answer.body_mut() = std::mem::take(&mut *to_body(&refused, body.len()));
+                seen.tokens = refused.tokens;
+            }
+            Answer::Unreadable(why) => {
+                *answer.status_mut() = StatusCode::BAD_REQUEST;
+                seen.unreadable = Some(why);
+            }
+        }
+        *self.seen.lock() = Some(seen);
+        Ok(answer)
+    }
+}
+
+impl Seen {
+    fn refusal(self, error: RequestTokenError<Error, BasicErrorResponse>) -> Refusal {
+        let (code, description) = match &error {
+            RequestTokenError::ServerResponse(error) => {
+                (Some(error.error().as_ref().to_owned()), error.error_description().cloned())
+            }
+            _ => (None, None),
+        };
+        let (status, headers, unreadable) = (self.status, self.headers, self.unreadable);
+        Refusal { status, headers, unreadable, code, description, tokens: self.tokens }
+    }
+}
+
+/// A token response, overwritten when dropped.
+#[derive(Debug, Deserialize, Serialize)]
+struct Tokens {
+    access_token: oauth2::AccessToken,
+    token_type: BasicTokenType,
+    #[serde(default)]
+    expires_in: Option<u64>,
+    #[serde(default)]
+    refresh_token: Option<RefreshToken>,
+    #[serde(
+        default,
+        rename = "scope",
+        deserialize_with = "oauth2::helpers::deserialize_space_delimited_vec",
+        serialize_with = "oauth2::helpers::serialize_space_delimited_vec"
+    )]
+    scopes: Option<Vec<Scope>>,
+}
+
+impl Tokens {
+    /// Only bearer tokens are taken: a client must not use a type that it does not understand
+    /// (RFC 6749 §7.1).
+    fn into_set(
+        mut self,
+        sent_at: SystemTime,
+        kept: Kept,
+        lent: &[Option<&Secret>],
+    ) -> Result<TokenSet, Error> {
+        let access_token = Secret::from(self.take_access_token());
+        let refresh_token = self.refresh_token.take().map(|t| Secret::from(t.into_secret()));
+        let kind = self.token_type.as_ref();
+        if kind != BEARER {
+            let mut secrets = vec![&access_token];
+            secrets.extend(refresh_token.iter().chain(lent.iter().copied().flatten()));
+            secrets.extend(kept.id_token.iter());
+            let what = format!(
+                "the answer has {}, and only bearer tokens can be used (RFC 6749 §7.1)",
+                named_type(kind, &secrets)
+            );
+            return Err(Error::new(ErrorKind::InvalidResponse, what).with_answer_lost());
+        }
+        let token = AccessToken::new(access_token, BEARER).map_err(Error::with_answer_lost)?;
+        let mut tokens = TokenSet::new(token, sent_at);
+        if let Some(seconds) = self.expires_in {
+            tokens = tokens.with_lifetime(Duration::from_secs(seconds));
+        }
+        if let Some(refresh_token) = refresh_token {
+            tokens = tokens.with_refresh_token(refresh_token);
+        }
+        let refresh_life = kept.refresh_expires_in.map(Duration::from_secs);
+        if let Some(end) = refresh_life.and_then(|life| sent_at.checked_add(life)) {
+            tokens = tokens.with_refresh_expires_at(end);
+        }
+        if let Some(id_token) = kept.id_token {
+            tokens = tokens.with_id_token(id_token);
+        }
+        if let Some(scopes) = &self.scopes {
+            tokens = tokens.with_scopes(Scopes::from_response(scopes.iter().map(|s| s.as_str())));
+        }
+        Ok(tokens.with_extra(kept.extra))
+    }
+
+    fn take_access_token(&mut self) -> String {
+        let nothing = oauth2::AccessToken::new(String::new());
+        std::mem::replace(&mut self.access_token, nothing).into_secret()
+    }
+}
+
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        self.take_access_token().zeroize();
+        if let Some(refresh_token) = self.refresh_token.take() {
+            refresh_token.into_secret().zeroize();
+        }
+    }
+}
+
+impl TokenResponse for Tokens {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &oauth2::AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in.map(Duration::from_secs)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        self.scopes.as_ref()
+    }
+}
+
+macro_rules! lent {
+    ($name:ident, $inner:ident) => {
+        /// Lent to the `oauth2` crate, and overwritten when it comes back.
+        struct $name($inner);
+
+        impl $name {
+            fn new(secret: &Secret) -> Self {
+                Self($inner::new(secret.expose_secret().to_owned()))
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                let nothing = $inner::new(String::new());
+                std::mem::replace(&mut self.0, nothing).into_secret().zeroize();
+            }
+        }
+    };
+}
+
+lent!(LentPassword, ResourceOwnerPassword);
+lent!(LentRefreshToken, RefreshToken);
+
+/// The type for a message, if it looks like one; it comes from a stranger.
+fn named_type(kind: &str, secrets: &[&Secret]) -> String {
+    let is_word = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if is_word && kind.len() <= LONGEST_TYPE && !repeats(kind, secrets) {
+        format!("a token of the type `{kind}`")
+    } else {
+        "a token of another type".to_owned()
+    }
+}
+
+const BEARER: &str = "bearer";
+const LONGEST_TYPE: usize = 32; // `urn:…` names are longer and say nothing to most people

@@ -1,0 +1,115 @@
+//! From an answer without tokens to an error.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+use tokenkeeper::{Error, ErrorKind, ExchangeKind, Secret};
+
+use crate::error_codes::class_of;
+use crate::retry_after::retry_after;
+use crate::scrub::scrubbed;
+
+/// What was asked for: the same answer means different things.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Exchange(ExchangeKind),
+    Revocation,
+}
+
+impl Purpose {
+    fn kind(self, status: StatusCode, class: Option<&str>) -> ErrorKind {
+        match self {
+            Self::Exchange(exchange) => ErrorKind::of_answer(exchange, status, class),
+            Self::Revocation => match ErrorKind::of_answer(ExchangeKind::Fetch, status, class) {
+                ErrorKind::RequestRejected if class == Some("unsupported_token_type") => {
+                    ErrorKind::Unsupported // RFC 7009 §2.2.1
+                }
+                kind => kind,
+            },
+        }
+    }
+
+    /// An error of the transport, which knows the status but not what was asked for.
+    pub(crate) fn judged(self, error: Error, host: &str) -> Error {
+        match error.status() {
+            Some(status) if !status.is_success() => {
+                let what = format!("the answer of {host} cannot be read");
+                Error::new(self.kind(status, None), what).with_status(status).with_source(error)
+            }
+            _ => error,
+        }
+    }
+}
+
+/// An answer without tokens.
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// What is wrong with an answer that cannot be read.
+    pub(crate) unreadable: Option<&'static str>,
+    pub(crate) code: Option<String>,
+    pub(crate) description: Option<String>,
+    /// Tokens that came with it nevertheless.
+    pub(crate) tokens: Vec<Secret>,
+}
+
+impl Refusal {
+    pub(crate) fn unreadable(status: StatusCode, headers: HeaderMap) -> Self {
+        let tokens = Vec::new();
+        Self { status, headers, unreadable: None, code: None, description: None, tokens }
+    }
+
+    /// The error that the answer means. `secrets` are those of the request; none of them, and no
+    /// token of the answer, gets into it.
+    pub(crate) fn into_error(
+        self,
+        purpose: Purpose,
+        host: &str,
+        secrets: &[&Secret],
+        now: SystemTime,
+    ) -> Error {
+        let kind = purpose.kind(self.status, self.code.as_deref().map(class_of));
+        let what = match purpose {
+            Purpose::Exchange(_) => self.sentence(kind, host),
+            Purpose::Revocation => format!("{host} did not revoke the token, so it still exists"),
+        };
+        let mut error = Error::new(kind, what).with_status(self.status);
+        if let Some(code) = &self.code {
+            let secrets: Vec<_> = secrets.iter().copied().chain(&self.tokens).collect();
+            error = error.with_oauth(scrubbed(code, self.description.as_deref(), &secrets));
+        }
+        if let Some(wait) = retry_after(&self.headers, now) {
+            error = error.with_retry_after(wait);
+        }
+        if self.status.is_success() && self.code.is_none() {
+            // The service did something, and what came of it cannot be read.
+            error = error.with_answer_lost();
+        }
+        error
+    }
+
+    fn sentence(&self, kind: ErrorKind, host: &str) -> String {
+        if self.status.is_redirection() {
+            return format!("{host} answered with a redirect, and those are not followed");
+        }
+        let what = match (kind, self.unreadable) {
+            (ErrorKind::InvalidResponse, Some(why)) => {
+                return format!("the answer of {host} {why}");
+            }
+            (ErrorKind::Unavailable, _) => "cannot answer now",
+            (ErrorKind::RefreshRejected, _) => "refused the refresh token",
+            (ErrorKind::CredentialsRejected, _) => "refused the credentials",
+            (ErrorKind::LoginRequired, _) => "wants a person to log in",
+            _ if self.code.is_some() => "refused the request",
+            _ if is_about_credentials(self.status) => {
+                "refused the request, perhaps the credentials, and did not say why"
+            }
+            _ => "refused the request and did not say why",
+        };
+        format!("{host} {what}")
+    }
+}
+
+fn is_about_credentials(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}

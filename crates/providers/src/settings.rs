@@ -1,0 +1,357 @@
+//! What every provider can be told, and the checks of it.
+//!
+//! The builders differ in a few setters only, so the common ones are written once. Nothing is
+//! checked before `build`, and then everything is: a provider that exists can be used.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper::{Error, ProviderIdentity, Scopes, Secret};
+use url::Url;
+
+use crate::answer::Dialect;
+use crate::client_auth::{ClientAuth, check_text};
+use crate::endpoint_url::{EndpointUrl, config_error};
+use crate::token_endpoint::TokenEndpoint;
+use crate::transport::HttpTransport;
+
+/// The state of a builder.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) service_name: String,
+    pub(crate) token_url: String,
+    pub(crate) client: Option<(String, ClientAuth)>,
+    pub(crate) subject: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) scopes_on_refresh: bool,
+    pub(crate) audience: Option<String>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) extra: Vec<(String, String)>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) default_lifetime: Option<Duration>,
+    pub(crate) dialect: Dialect,
+    pub(crate) transport: Option<Arc<dyn HttpTransport>>,
+    pub(crate) revocation_url: Option<String>,
+    pub(crate) revocation_auth: Option<ClientAuth>,
+    pub(crate) allow_http: bool,
+}
+
+impl Settings {
+    pub(crate) fn new(service_name: &str, token_url: &str) -> Self {
+        Self {
+            service_name: service_name.to_owned(),
+            token_url: token_url.to_owned(),
+            client: None,
+            subject: None,
+            scopes: Vec::new(),
+            scopes_on_refresh: false,
+            audience: None,
+            resources: Vec::new(),
+            extra: Vec::new(),
+            tenant: None,
+            default_lifetime: None,
+            dialect: Dialect::default(),
+            transport: None,
+            revocation_url: None,
+            revocation_auth: None,
+            allow_http: false,
+        }
+    }
+
+    /// Checks everything. `grant` is the name of the grant in the identity.
+    pub(crate) fn finish(self, grant: &str) -> Result<TokenEndpoint, Error> {
+        let service_name = self.service_name.clone();
+        self.checked(grant).map_err(|error| error.at_service(&service_name))
+    }
+
+    fn checked(self, grant: &str) -> Result<TokenEndpoint, Error> {
+        check_plain("service name", &self.service_name)?;
+        let url = EndpointUrl::parse("token URL", &self.token_url, self.allow_http)?;
+        let Some((client_id, auth)) = self.client else {
+            return Err(config_error("client", "must be given, with id and authentication"));
+        };
+        check_plain("client id", &client_id)?;
+        auth.check(&client_id)?;
+        let scopes = Scopes::new(&self.scopes)?;
+        check_optional("subject", self.subject.as_deref())?;
+        check_optional("audience", self.audience.as_deref())?;
+        check_optional("tenant", self.tenant.as_deref())?;
+        let resources: BTreeSet<String> = self.resources.into_iter().collect();
+        for resource in &resources {
+            check_resource(resource)?;
+        }
+        check_extra(&self.extra)?;
+        if let Some(lifetime) = self.default_lifetime {
+            check_lifetime(lifetime)?;
+        }
+        let revocation_url = self.revocation_url.as_deref();
+        let revocation_url = revocation_url
+            .map(|text| EndpointUrl::parse("revocation URL", text, self.allow_http))
+            .transpose()?;
+        if let Some(auth) = &self.revocation_auth {
+            auth.check(&client_id)?;
+        }
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => bundled(self.allow_http)?,
+        };
+
+        let mut identity = ProviderIdentity::new(&self.service_name)
+            .with("token_url", url.normalised())
+            .with("client_id", &client_id)
+            .with("grant", grant)
+            .with("subject", self.subject.as_deref().unwrap_or_default())
+            .with("scope", &scopes.to_string())
+            .with("audience", self.audience.as_deref().unwrap_or_default())
+            .with("tenant", self.tenant.as_deref().unwrap_or_default());
+        for resource in &resources {
+            identity = identity.with("resource", resource);
+        }
+        for (name, value) in &self.extra {
+            identity = identity.with(&format!("extra.{name}"), value);
+        }
+
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        parameters.extend(self.audience.map(|audience| ("audience".to_owned(), audience)));
+        parameters.extend(resources.into_iter().map(|uri| ("resource".to_owned(), uri)));
+        parameters.extend(self.extra);
+        Ok(TokenEndpoint {
+            identity,
+            url,
+            client_id,
+            revocation_auth: self.revocation_auth.unwrap_or_else(|| auth.clone()),
+            auth,
+            scopes,
+            scopes_on_refresh: self.scopes_on_refresh,
+            parameters,
+            default_lifetime: self.default_lifetime,
+            dialect: self.dialect,
+            transport,
+            revocation_url,
+        })
+    }
+}
+
+/// Whatever was given may be a secret in the wrong place, so only the name is shown.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("service_name", &self.service_name).finish_non_exhaustive()
+    }
+}
+
+/// Text that is not secret, but still has to be sendable.
+pub(crate) fn check_plain(field: &str, text: &str) -> Result<(), Error> {
+    check_text(field, &Secret::from(text))
+}
+
+fn check_optional(field: &str, text: Option<&str>) -> Result<(), Error> {
+    text.map_or(Ok(()), |text| check_plain(field, text))
+}
+
+/// RFC 8707 §2.
+fn check_resource(text: &str) -> Result<(), Error> {
+    check_plain("resource", text)?;
+    if text.contains(char::is_whitespace) || Url::parse(text).is_err() {
+        return Err(config_error("resource", "must be an absolute URI (RFC 8707 §2)"));
+    }
+    if text.contains('#') {
+        return Err(config_error("resource", "must not have a fragment (RFC 8707 §2)"));
+    }
+    Ok(())
+}
+
+fn check_extra(extra: &[(String, String)]) -> Result<(), Error> {
+    let mut names = BTreeSet::new();
+    for (name, value) in extra {
+        check_plain("extra parameter", name)?;
+        if value.chars().any(char::is_control) {
+            return Err(config_error("extra parameter", "must not have control characters"));
+        }
+        if RESERVED.contains(&name.as_str()) {
+            let what = format!("`{name}` is not for extra parameters; use the setter for it");
+            return Err(config_error("extra parameter", &what));
+        }
+        if !names.insert(name) {
+            let what = "the same name was given twice, and parameters must not repeat \
+                        (RFC 6749 §3.2)";
+            return Err(config_error("extra parameter", what));
+        }
+    }
+    Ok(())
+}
+
+fn check_lifetime(lifetime: Duration) -> Result<(), Error> {
+    if lifetime < SHORTEST_LIFETIME || lifetime > LONGEST_LIFETIME {
+        return Err(config_error("default lifetime", "must be between a second and ten years"));
+    }
+    Ok(())
+}
+
+#[cfg(feature = "reqwest")]
+fn bundled(allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
+    let options = crate::TransportOptions::new();
+    let options = if allow_http { options.danger_allow_http() } else { options };
+    Ok(Arc::new(crate::BundledTransport::new(options)?))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn bundled(_allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
+    Err(config_error("transport", "must be given, because the feature `reqwest` is off"))
+}
+
+/// The setters that every builder has.
+macro_rules! shared_setters {
+    () => {
+        /// The client id, and how the client proves that it is the one. Required.
+        #[must_use]
+        pub fn client(mut self, id: impl Into<String>, auth: crate::ClientAuth) -> Self {
+            self.settings.client = Some((id.into(), auth));
+            self
+        }
+
+        /// The scopes to ask for (RFC 6749 §3.3), one per item. Called again, it replaces them.
+        ///
+        /// # Default
+        ///
+        /// None: the service decides.
+        #[must_use]
+        pub fn scopes<I, S>(mut self, scopes: I) -> Self
+        where
+            I: IntoIterator<Item = S>,
+            S: Into<String>,
+        {
+            self.settings.scopes = scopes.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// `audience`: for whom the token is to be, where a service knows this parameter.
+        #[must_use]
+        pub fn audience(mut self, audience: impl Into<String>) -> Self {
+            self.settings.audience = Some(audience.into());
+            self
+        }
+
+        /// `resource`: where the token is to be used, an absolute URI (RFC 8707 §2). May be
+        /// called repeatedly.
+        #[must_use]
+        pub fn resource(mut self, uri: impl Into<String>) -> Self {
+            self.settings.resources.push(uri.into());
+            self
+        }
+
+        /// A parameter that no setter here has, sent with every token request.
+        ///
+        /// Not for secrets: it is part of the identity, because it may change whose token it is.
+        /// Parameters of the protocol are refused: they have setters.
+        #[must_use]
+        pub fn extra_parameter(
+            mut self,
+            name: impl Into<String>,
+            value: impl Into<String>,
+        ) -> Self {
+            self.settings.extra.push((name.into(), value.into()));
+            self
+        }
+
+        /// Tells apart what nothing else here does: tokens of different tenants are stored under
+        /// different keys. It is not sent.
+        #[must_use]
+        pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+            self.settings.tenant = Some(tenant.into());
+            self
+        }
+
+        /// How long a token lives if the answer does not say.
+        ///
+        /// # Default
+        ///
+        /// Unknown: such a token is used until somebody rejects it.
+        #[must_use]
+        pub fn default_lifetime(mut self, lifetime: std::time::Duration) -> Self {
+            self.settings.default_lifetime = Some(lifetime);
+            self
+        }
+
+        /// For a service that separates the scopes of its answers by commas. Everywhere else a
+        /// comma is a part of a scope (RFC 6749 §3.3).
+        #[must_use]
+        pub fn comma_separated_scopes(mut self) -> Self {
+            self.settings.dialect.comma_separated_scopes = true;
+            self
+        }
+
+        /// For a service whose `expires_in` counts milliseconds.
+        #[must_use]
+        pub fn expires_in_milliseconds(mut self) -> Self {
+            self.settings.dialect.expires_in_milliseconds = true;
+            self
+        }
+
+        /// What sends the requests.
+        ///
+        /// # Default
+        ///
+        /// With the feature `reqwest`, a `BundledTransport` with default options; without it, one
+        /// must be given.
+        #[must_use]
+        pub fn transport(mut self, transport: impl crate::HttpTransport) -> Self {
+            self.settings.transport = Some(std::sync::Arc::new(transport));
+            self
+        }
+
+        /// The revocation endpoint (RFC 7009 §2).
+        ///
+        /// # Default
+        ///
+        /// None: revoking fails with [`ErrorKind::Unsupported`](tokenkeeper::ErrorKind).
+        #[must_use]
+        pub fn revocation_url(mut self, url: impl Into<String>) -> Self {
+            self.settings.revocation_url = Some(url.into());
+            self
+        }
+
+        /// How the client authenticates at the revocation endpoint.
+        ///
+        /// # Default
+        ///
+        /// As at the token endpoint.
+        #[must_use]
+        pub fn revocation_auth(mut self, auth: crate::ClientAuth) -> Self {
+            self.settings.revocation_auth = Some(auth);
+            self
+        }
+
+        /// Sends credentials in clear text, also to hosts that are not this machine. Whoever is
+        /// on the way reads them (RFC 6749 §10.8). A transport of your own must allow it too.
+        #[must_use]
+        pub fn danger_allow_http(mut self) -> Self {
+            self.settings.allow_http = true;
+            self
+        }
+    };
+}
+
+pub(crate) use shared_setters;
+
+/// Parameters that have a setter, or that belong to grants and proofs.
+const RESERVED: &[&str] = &[
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "username",
+    "password",
+    "refresh_token",
+    "scope",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "resource",
+    "audience",
+];
+
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);

@@ -1,0 +1,125 @@
+//! A storage of your own, and the proof that it is one: `cargo run --example custom_storage` and
+//! `cargo test --example custom_storage`
+//!
+//! This one keeps each record in a file, so that a login survives a restart. What a storage needs
+//! is the three methods below; the contract suite of the test kit checks what they have to keep to.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+use tokenkeeper::{ErrorKind, StorageKey, TokenManager, TokenRecord, TokenStorage, async_trait};
+use tokenkeeper_providers::{ClientAuth, PasswordProvider};
+use tokenkeeper_testkit::FakeAuthServer;
+use tokio::sync::Mutex;
+
+/// One file for each key, in a folder that only this process uses.
+///
+/// File systems that fold letter case or refuse a colon would need the key encoded.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Folder {
+    fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), turn: Arc::default() }
+    }
+
+    /// Works on the file of a key on a thread that may wait for the disk; the one that calls
+    /// storages serves all managers. A call that is dropped goes on there and keeps its turn, so a
+    /// later write cannot be overwritten by it.
+    async fn with_file<T: Send + 'static>(
+        &self,
+        key: &StorageKey,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, tokenkeeper::Error> {
+        let file = self.path.join(format!("{key}.token"));
+        let turn = self.turn.clone().lock_owned().await;
+        let work = move || {
+            let _turn = turn;
+            work(&file).map_err(|error| failed(format!("{}: {error}", file.display())))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(failed(error.to_string())))
+    }
+}
+
+#[async_trait]
+impl TokenStorage for Folder {
+    async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, tokenkeeper::Error> {
+        let bytes = self.with_file(key, |file| none_if_missing(fs::read(file))).await?;
+        Ok(bytes.map(|bytes| TokenRecord::from_bytes(&bytes)))
+    }
+
+    async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), tokenkeeper::Error> {
+        let (folder, bytes) = (self.path.clone(), record.to_bytes());
+        self.with_file(key, move |file| {
+            // Written elsewhere first: readers, also those after a crash, see the old record or
+            // the new one, never half of it. On Unix nobody else may read a temporary file.
+            let mut new = NamedTempFile::new_in(folder)?;
+            new.write_all(&bytes)?;
+            new.as_file().sync_all()?;
+            new.persist(file)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<(), tokenkeeper::Error> {
+        self.with_file(key, |file| none_if_missing(fs::remove_file(file))).await?;
+        Ok(())
+    }
+}
+
+fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn failed(what: String) -> tokenkeeper::Error {
+    tokenkeeper::Error::new(ErrorKind::Storage, what)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = FakeAuthServer::start();
+    let folder = tempfile::tempdir()?;
+
+    for process in ["The first process", "The second process"] {
+        let provider = PasswordProvider::builder("library", &server.token_url())
+            .client("client", ClientAuth::basic("secret"))
+            .user("alice", "wonderland")
+            .build()?;
+        let manager =
+            TokenManager::builder(provider).storage(Folder::new(folder.path())).build()?;
+
+        manager.token().await?;
+
+        println!("{process}: {}; exchanges so far: {}", manager.status(), server.exchanges());
+        manager.flush().await?;
+    }
+    assert_eq!(server.exchanges(), 1);
+    println!("The token survived the restart.");
+    Ok(())
+}
+
+#[cfg(test)]
+mod contract {
+    // One test for each rule, so that a failure names the rule.
+    tokenkeeper_testkit::storage_contract!(super::Folder::new(tests_folder()));
+
+    /// One for the whole run: the rules use keys that nobody else does.
+    fn tests_folder() -> std::path::PathBuf {
+        let name = format!("tokenkeeper-custom-storage-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+}
