@@ -224,12 +224,10 @@ impl ErrorKind {
     const fn advice(self) -> &'static str {
         match self {
             Self::Config => "correct the value",
-            Self::Transport => {
-                "check that the token endpoint can be reached; it will be tried again"
-            }
-            Self::Unavailable => "it will be tried again",
+            Self::Transport => "check that the token endpoint can be reached, then ask again",
+            Self::Unavailable => "ask again",
             Self::InvalidResponse => {
-                "check that the URL is that of a token endpoint; it will be tried again"
+                "check that the URL is that of a token endpoint, then ask again"
             }
             Self::RefreshRejected => "log in again",
             Self::CredentialsRejected => {
@@ -237,14 +235,27 @@ impl ErrorKind {
             }
             Self::LoginRequired => "log in, then install the tokens",
             Self::RequestRejected => "correct the token URL, scopes or parameters",
-            Self::Storage => "check the storage; it will be tried again",
+            Self::Storage => "check the storage, then ask again",
             Self::RecordUnreadable => {
                 "update tokenkeeper if a newer version wrote the record, else remove it or log in"
             }
             Self::Unsupported => "use a provider or storage that offers it",
-            Self::Superseded => "call again",
+            Self::Superseded => "ask again",
             Self::Internal => "see the cause and report it",
         }
+    }
+}
+
+impl Error {
+    /// The line without the name of the service, for whoever has named it already.
+    pub(crate) fn write_unnamed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        self.write_answer(f)?;
+        write!(f, "; {}", self.0.kind.advice())?;
+        if let Some(after) = self.0.retry_after {
+            write!(f, ", not before {} s from now", after.as_millis().div_ceil(1_000))?;
+        }
+        Ok(())
     }
 }
 
@@ -253,18 +264,21 @@ impl fmt::Display for Error {
         if let Some(name) = &self.0.service_name {
             write!(f, "{name}: ")?;
         }
-        f.write_str(&self.0.message)?;
-        self.write_answer(f)?;
-        write!(f, "; {}", self.0.kind.advice())?;
-        if let Some(after) = self.0.retry_after {
-            write!(f, " (not before {} s from now)", after.as_millis().div_ceil(1_000))?;
-        }
-        Ok(())
+        self.write_unnamed(f)
     }
 }
 
+/// The `Display` line and its causes, because that is what `main` prints when it returns an error;
+/// all fields with `{:#?}`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            fmt::Display::fmt(self, f)?;
+            return match &self.0.source {
+                Some(source) => write!(f, ": {:?}", Cause(&**source)),
+                None => Ok(()),
+            };
+        }
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
             .field("message", &self.0.message)
@@ -325,7 +339,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "billing: auth.example.org refused the client (HTTP 401, invalid_client); correct the \
-             credentials, then call credentials_changed() or restart (not before 5 s from now)"
+             credentials, then call credentials_changed() or restart, not before 5 s from now"
         );
     }
 

@@ -48,7 +48,7 @@
 //! | a token for a request | [`token`](TokenManager::token) |
 //! | one that outlives a long upload | [`token_valid_for`](TokenManager::token_valid_for) |
 //! | to answer a 401 | [`replace_rejected`](TokenManager::replace_rejected), with the token that was rejected; send again if it gives one |
-//! | to hand in a login | [`install`](TokenManager::install) |
+//! | to hand in a login | [`install`](TokenManager::install); [`install_if_absent`](TokenManager::install_if_absent) for a refresh token that is given at every start |
 //! | to log out | [`revoke`](TokenManager::revoke), or [`clear`](TokenManager::clear) without the service |
 //! | to end the process | [`flush`](TokenManager::flush) |
 //! | to know how things are | [`status`](TokenManager::status), [`subscribe`](TokenManager::subscribe), an [`Observer`] |

@@ -62,6 +62,15 @@ pub enum ExchangeKind {
     Refresh,
 }
 
+impl fmt::Display for ExchangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fetch => "fetch",
+            Self::Refresh => "refresh",
+        })
+    }
+}
+
 impl ErrorKind {
     /// What an answer of a token endpoint means. The one table that decides it.
     ///

@@ -1,6 +1,6 @@
 //! What happens inside a manager, told to whoever wants to know.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +61,13 @@ impl Event {
     #[must_use]
     pub fn kind(&self) -> &EventKind {
         &self.kind
+    }
+}
+
+/// One line: the service, and what happened.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.service_name, self.kind)
     }
 }
 
@@ -133,4 +140,45 @@ pub enum EventKind {
         /// Which call.
         call: &'static str,
     },
+}
+
+/// One line, without the service.
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExchangeStarted { exchange } => write!(f, "{exchange} started"),
+            Self::ExchangeSucceeded { exchange, took, .. } => {
+                write!(f, "{exchange} succeeded after {} ms", took.as_millis())
+            }
+            Self::ExchangeFailed { exchange, took, error } => {
+                write!(f, "{exchange} failed after {} ms: ", took.as_millis())?;
+                error.write_unnamed(f)
+            }
+            Self::AnswerLost { .. } => f.write_str(
+                "the answer to a refresh was lost; the stored refresh token will be tried again",
+            ),
+            Self::Adopted => f.write_str("a newer token was found in the storage"),
+            Self::Overtaken => f.write_str("a login or logout overtook an exchange"),
+            Self::RefreshTokenDropped => f.write_str("the refresh token was refused and dropped"),
+            Self::RecordUnreadable { newer: true } => {
+                f.write_str("a newer version wrote the stored record; it is left as it is")
+            }
+            Self::RecordUnreadable { newer: false } => {
+                f.write_str("the stored record cannot be read")
+            }
+            Self::StorageFailed { call, error } => {
+                write!(f, "the storage failed to {call}: ")?;
+                error.write_unnamed(f)
+            }
+            Self::WriteRecovered => f.write_str("a write that had failed succeeded"),
+            Self::Rejected { young: true } => f.write_str("a new token was rejected"),
+            Self::Rejected { young: false } => f.write_str("the token was rejected"),
+            Self::RejectedTokenReissued => {
+                f.write_str("the service issued a token that had been rejected")
+            }
+            Self::Installed => f.write_str("tokens from a login were installed"),
+            Self::Cleared => f.write_str("the tokens were cleared"),
+            Self::Panicked { call } => write!(f, "{call} panicked"),
+        }
+    }
 }

@@ -48,7 +48,7 @@ impl Status {
 
     /// What `token()` would find.
     #[must_use]
-    pub fn token(&self) -> TokenState {
+    pub fn token_state(&self) -> TokenState {
         self.token
     }
 
@@ -106,13 +106,12 @@ impl fmt::Display for Status {
         if self.unpersisted.is_some() {
             f.write_str(", not persisted")?;
         }
-        if let Some(pause) = self.paused_for {
-            write!(f, ", paused for {} s", pause.as_millis().div_ceil(1_000))?;
+        let Some(error) = &self.last_error else { return Ok(()) };
+        match self.paused_for {
+            Some(pause) => write!(f, ", paused for {} s: ", pause.as_millis().div_ceil(1_000))?,
+            None => f.write_str(", last error: ")?,
         }
-        match &self.last_error {
-            Some(error) => write!(f, ", last error: {error}"),
-            None => Ok(()),
-        }
+        error.write_unnamed(f)
     }
 }
 

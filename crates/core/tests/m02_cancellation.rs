@@ -111,7 +111,7 @@ impl Method {
             "install" => rig.assert_lives_on("installed").await,
             "clear" | "revoke" => {
                 assert!(rig.stored().unwrap().is_tombstone());
-                assert_eq!(rig.manager.status().token(), TokenState::Absent);
+                assert_eq!(rig.manager.status().token_state(), TokenState::Absent);
                 let revoked = if self.name == "revoke" { vec!["refresh-1"] } else { vec![] };
                 assert_eq!(rig.provider.revoked(), revoked);
             }

@@ -144,7 +144,7 @@ fn everything_runs_on_the_driver_that_was_given() {
         clock.advance(seconds(700));
         let refresher = manager.spawn_refresher();
         let mut changes = manager.subscribe();
-        while changes.current().token() != TokenState::Fresh {
+        while changes.current().token_state() != TokenState::Fresh {
             pollster::block_on(changes.changed());
         }
         drop(refresher);

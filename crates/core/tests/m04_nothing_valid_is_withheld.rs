@@ -48,7 +48,7 @@ async fn whatever_fails_the_old_token_is_served_until_it_expires() {
             }
 
             assert!(rig.provider.refreshes() > 1);
-            assert_eq!(rig.manager.status().token(), TokenState::Expired);
+            assert_eq!(rig.manager.status().token_state(), TokenState::Expired);
             assert!(rig.manager.token().await.is_err());
             assert!(rig.manager.peek().is_none());
         }
@@ -88,7 +88,7 @@ async fn a_forced_refresh_or_login_that_fails_leaves_the_old_token_in_place() {
             rig.manager.login().await.unwrap_err();
 
             assert!(Arc::ptr_eq(&rig.manager.token().await.unwrap(), &old));
-            assert_eq!(rig.manager.status().token(), TokenState::Fresh);
+            assert_eq!(rig.manager.status().token_state(), TokenState::Fresh);
         }
     }
 }

@@ -273,7 +273,7 @@ async fn a_grant_without_refresh_tokens_needs_no_storage() {
 
         assert_eq!(token.authorization(), "Bearer access-1");
         assert!(rig.manager.status().unpersisted().is_some());
-        assert_eq!(rig.manager.status().token(), TokenState::Fresh);
+        assert_eq!(rig.manager.status().token_state(), TokenState::Fresh);
         rig.storage.heal();
         rig.manager.flush().await.unwrap();
         assert!(rig.stored().is_some());
@@ -292,7 +292,7 @@ async fn an_install_that_cannot_be_stored_is_served_and_a_clear_that_cannot_be_s
         assert!(rig.manager.status().unpersisted().is_some());
 
         assert_eq!(rig.manager.clear().await.unwrap_err().kind(), ErrorKind::Storage);
-        assert_eq!(rig.manager.status().token(), TokenState::Absent);
+        assert_eq!(rig.manager.status().token_state(), TokenState::Absent);
         rig.storage.heal();
         rig.manager.flush().await.unwrap();
 

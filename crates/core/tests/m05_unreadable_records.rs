@@ -126,7 +126,7 @@ async fn a_record_of_a_newer_format_is_never_overwritten() {
             let manager = &rig.manager;
 
             assert_eq!(manager.token().await.unwrap().authorization(), "Bearer access-1");
-            assert_eq!(manager.status().token(), TokenState::Fresh);
+            assert_eq!(manager.status().token_state(), TokenState::Fresh);
             let unpersisted = manager.status().unpersisted().unwrap().kind();
             assert_eq!(unpersisted, ErrorKind::RecordUnreadable);
             assert_stays(&rig, NEWER, order);

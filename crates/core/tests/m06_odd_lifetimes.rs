@@ -78,10 +78,10 @@ async fn a_lifetime_of_more_seconds_than_32_bits_hold_is_taken_at_its_word() {
     let token = manager.token().await.unwrap();
 
     clock.advance(life * 3 / 4 - seconds(1));
-    assert_eq!(manager.status().token(), TokenState::Fresh);
+    assert_eq!(manager.status().token_state(), TokenState::Fresh);
     clock.advance(seconds(1));
 
-    assert_eq!(manager.status().token(), TokenState::Due);
+    assert_eq!(manager.status().token_state(), TokenState::Due);
     assert!(Arc::ptr_eq(&manager.peek().unwrap(), &token));
     assert_eq!(provider.calls(), 1);
 }

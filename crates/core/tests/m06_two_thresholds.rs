@@ -166,11 +166,11 @@ async fn life_counts_from_the_moment_of_sending() {
 
     assert_eq!(token.expires_at(), Some(sent_at + seconds(60)));
     clock.advance(millis(24_999));
-    assert_eq!(manager.status().token(), TokenState::Fresh);
+    assert_eq!(manager.status().token_state(), TokenState::Fresh);
     clock.advance(millis(1));
-    assert_eq!(manager.status().token(), TokenState::Due);
+    assert_eq!(manager.status().token_state(), TokenState::Due);
     clock.advance(seconds(15));
-    assert_eq!(manager.status().token(), TokenState::Expired);
+    assert_eq!(manager.status().token_state(), TokenState::Expired);
 }
 
 async fn two_hundred_managers_with_jitter(life: Duration) -> (Vec<TokenManager>, ManualClock) {
@@ -186,7 +186,7 @@ async fn two_hundred_managers_with_jitter(life: Duration) -> (Vec<TokenManager>,
 }
 
 fn due(managers: &[TokenManager]) -> usize {
-    managers.iter().filter(|manager| manager.status().token() == TokenState::Due).count()
+    managers.iter().filter(|manager| manager.status().token_state() == TokenState::Due).count()
 }
 
 async fn served_at_once(manager: &TokenManager) -> Arc<tokenkeeper::AccessToken> {

@@ -27,10 +27,10 @@ async fn a_wall_clock_stepped_back_a_day_does_not_prolong_a_token() {
     clock.set_wall(clock.now().wall() - DAY);
     assert!(Arc::ptr_eq(&manager.token().await.unwrap(), &first), "nor does it end it");
     clock.advance(seconds(900) - MILLISECOND);
-    assert_eq!(manager.status().token(), TokenState::Due);
+    assert_eq!(manager.status().token_state(), TokenState::Due);
     clock.advance(MILLISECOND);
 
-    assert_eq!(manager.status().token(), TokenState::Expired);
+    assert_eq!(manager.status().token_state(), TokenState::Expired);
     assert!(!Arc::ptr_eq(&manager.token().await.unwrap(), &first));
 }
 
@@ -41,10 +41,10 @@ async fn a_machine_that_slept_for_longer_than_a_token_lives_wakes_with_an_expire
     let first = manager.token().await.unwrap();
 
     clock.suspend(seconds(900) - MILLISECOND);
-    assert_eq!(manager.status().token(), TokenState::Due);
+    assert_eq!(manager.status().token_state(), TokenState::Due);
     clock.suspend(MILLISECOND);
 
-    assert_eq!(manager.status().token(), TokenState::Expired);
+    assert_eq!(manager.status().token_state(), TokenState::Expired);
     assert!(!Arc::ptr_eq(&manager.token().await.unwrap(), &first));
     assert_eq!(provider.calls(), 2);
 }
@@ -74,7 +74,7 @@ async fn a_token_ends_by_the_monotonic_clock_although_the_wall_clock_stands() {
     clock.advance(seconds(900));
     clock.set_wall(wall);
 
-    assert_eq!(manager.status().token(), TokenState::Expired);
+    assert_eq!(manager.status().token_state(), TokenState::Expired);
     assert!(manager.peek().is_none());
 }
 
@@ -96,7 +96,7 @@ async fn both_thresholds_are_reached_by_either_clock() {
         };
 
         pass(seconds(675));
-        assert_eq!(manager.status().token(), TokenState::Due);
+        assert_eq!(manager.status().token_state(), TokenState::Due);
         pass(seconds(195));
         let caller = started(manager.token()).await;
         assert!(caller.is_waiting());
@@ -134,12 +134,12 @@ async fn a_loaded_token_has_left_what_the_wall_clock_leaves_it() {
     let after = manager(&provider, storage, &clock);
     after.token().await.unwrap();
     clock.advance(seconds(75) - MILLISECOND);
-    assert_eq!(after.status().token(), TokenState::Fresh);
+    assert_eq!(after.status().token_state(), TokenState::Fresh);
     clock.advance(MILLISECOND);
-    assert_eq!(after.status().token(), TokenState::Due);
+    assert_eq!(after.status().token_state(), TokenState::Due);
     clock.advance(seconds(225));
 
-    assert_eq!(after.status().token(), TokenState::Expired);
+    assert_eq!(after.status().token_state(), TokenState::Expired);
     assert_eq!(provider.calls(), 1);
 }
 

@@ -171,7 +171,7 @@ async fn clear_empties_memory_before_its_first_wait() {
 
     assert!(clear.is_waiting());
     assert!(manager.peek().is_none());
-    assert_eq!(manager.status().token(), TokenState::Absent);
+    assert_eq!(manager.status().token_state(), TokenState::Absent);
     gate.release();
     clear.end().await.unwrap();
 }

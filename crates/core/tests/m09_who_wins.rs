@@ -233,4 +233,3 @@ async fn dropping_a_refresh_token_never_lowers_the_order() {
     assert!(order > Order::new(0, 50), "{order:?}");
 }
 
-/// M10: what an overtaken exchange spent is not spent again by others before the handover is written.

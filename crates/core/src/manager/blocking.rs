@@ -87,6 +87,15 @@ impl BlockingTokenManager {
         block_on(self.manager.install(tokens))
     }
 
+    /// See [`TokenManager::install_if_absent`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn install_if_absent(&self, tokens: TokenSet) -> Result<bool, Error> {
+        block_on(self.manager.install_if_absent(tokens))
+    }
+
     /// See [`TokenManager::login`].
     ///
     /// # Errors

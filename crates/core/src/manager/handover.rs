@@ -9,32 +9,95 @@ use super::core::Core;
 use super::flight::{Errand, Flight, Outcome};
 use super::persistence::Persisted;
 use super::state::State;
-use super::stored::Write;
+use super::stored::{Expected, Write};
 use super::thresholds::Thresholds;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
-use crate::record_format::{Contents, tombstone};
+use crate::record::Order;
+use crate::record_format::{Contents, Unreadable, tombstone};
+use crate::shared_storage::Version;
 use crate::token_set::TokenSet;
 
 impl Core {
     pub(super) async fn install(self: &Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
-        if tokens.access_token().is_none() && tokens.refresh_token().is_none() {
-            let what = "tokens: there is neither an access token nor a refresh token to install";
-            return Err(self.error(ErrorKind::Config, what));
+        self.check_installable(&tokens)?;
+        self.start_install(tokens, None).done().await.map(|_| ())
+    }
+
+    /// Whether they were installed: `false` if there were tokens already.
+    pub(super) async fn install_if_absent(
+        self: &Arc<Self>,
+        tokens: TokenSet,
+    ) -> Result<bool, Error> {
+        self.check_installable(&tokens)?;
+        let core = Arc::clone(self);
+        self.on_driver(async move {
+            core.land_exchange().await;
+            let stored = core.read().await?;
+            if let Some(record) = &stored.record {
+                let contents = Contents::of_record(record)
+                    .map_err(|why| core.unreadable(why == Unreadable::Newer))?;
+                core.take_over(record);
+                if contents.tokens.is_some() {
+                    return Ok(false);
+                }
+            }
+            if core.state.lock().held.is_some() {
+                return Ok(false);
+            }
+            let outcome = core.start_install(tokens, Some(stored.version)).done().await;
+            match outcome {
+                Ok(_) => Ok(true),
+                // Another process came between the look and the write, or somebody in this one.
+                Err(error) if error.kind() == ErrorKind::Superseded => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    fn check_installable(&self, tokens: &TokenSet) -> Result<(), Error> {
+        if tokens.access_token().is_some() || tokens.refresh_token().is_some() {
+            return Ok(());
         }
+        let what = "tokens: there is neither an access token nor a refresh token to install";
+        Err(self.error(ErrorKind::Config, what))
+    }
+
+    /// `onto` is what the storage held when there were no tokens in it, if that matters.
+    fn start_install(
+        self: &Arc<Self>,
+        tokens: TokenSet,
+        onto: Option<Option<Version>>,
+    ) -> Arc<Flight> {
         let flight = self.overtake(|_| {});
         let core = Arc::clone(self);
         let this = Arc::clone(&flight);
-        self.fly(&flight, async move { core.run_install(&this, tokens).await });
-        flight.done().await.map(|_| ())
+        self.fly(&flight, async move { core.run_install(&this, tokens, onto).await });
+        flight
     }
 
-    async fn run_install(self: &Arc<Self>, flight: &Arc<Flight>, tokens: TokenSet) -> Outcome {
+    async fn run_install(
+        self: &Arc<Self>,
+        flight: &Arc<Flight>,
+        tokens: TokenSet,
+        onto: Option<Option<Version>>,
+    ) -> Outcome {
         let order = self.state.lock().order;
         let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
-        let order = match self.persist(flight, Write::overruling(record)).await {
+        let write = match onto {
+            Some(version) => Write::yielding(record, Expected::Version(version)),
+            None => Write::overruling(record),
+        };
+        let order = match self.persist(flight, write).await {
             Persisted::Stored(order) | Persisted::Later(order, _) => order,
-            Persisted::Overtaken | Persisted::Overruled(_) => return Err(self.superseded()),
+            Persisted::Overruled(there) => {
+                // Ours was raised for nothing; theirs counts, whatever its order.
+                self.change(|state| state.order = Order::default());
+                self.take_over(&there);
+                return Err(self.superseded());
+            }
+            Persisted::Overtaken => return Err(self.superseded()),
         };
         let now = self.clock.now();
         let times = Thresholds::of_loaded(&tokens, now, &self.policy);

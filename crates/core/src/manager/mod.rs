@@ -170,6 +170,20 @@ impl TokenManager {
         self.core.install(tokens).await
     }
 
+    /// Puts in tokens from a login elsewhere, unless there are tokens already: for the refresh
+    /// token that a program is given at its start, and that is spent and replaced soon after.
+    /// Returns whether they were installed.
+    ///
+    /// With [`install`](Self::install) a restart would put the spent one in the place of its
+    /// successor, and many services end the login when they see it again.
+    ///
+    /// # Errors
+    ///
+    /// As [`install`](Self::install); and the storage's, if it cannot be read.
+    pub async fn install_if_absent(&self, tokens: TokenSet) -> Result<bool, Error> {
+        self.core.install_if_absent(tokens).await
+    }
+
     /// Makes the provider log in, whatever tokens there are: the only call that proves a password.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::core::Core;
 use super::flight::Flight;
 use super::pacing::doubled;
 use super::state::Unpersisted;
-use super::stored::{Expected, Write, Written};
+use super::stored::{Expected, Rank, Write, Written};
 use crate::error::Error;
 use crate::observer::EventKind;
 use crate::record::{Order, TokenRecord};
@@ -34,8 +34,10 @@ impl Core {
                 let state = self.state.lock();
                 let order = write.record.order();
                 // A login or logout has raised the order of the state to its own already.
-                let is_older =
-                    if write.overrules { state.order > order } else { state.order >= order };
+                let is_older = match write.rank {
+                    Rank::ByOrder => state.order >= order,
+                    Rank::Overrules | Rank::Yields => state.order > order,
+                };
                 is_older || !state.is_current(flight)
             };
             if is_beaten {
@@ -72,10 +74,9 @@ impl Core {
             let is_newest =
                 state.unpersisted.as_ref().is_none_or(|u| u.record.order() <= write.record.order());
             if is_newest {
-                // Once it was held against what is there, it beats that, and nothing later.
-                let overrules = write.overrules && !write.has_looked;
+                let rank = write.rank_for_retry();
                 let Write { record, spent, .. } = write;
-                state.unpersisted = Some(Unpersisted { record, spent, overrules, error });
+                state.unpersisted = Some(Unpersisted { record, spent, rank, error });
             }
             !std::mem::replace(&mut state.retries_writes, true)
         });
@@ -115,7 +116,7 @@ impl Core {
             record: unpersisted.record.clone(),
             expected: Expected::Unknown,
             spent: unpersisted.spent.clone(),
-            overrules: unpersisted.overrules,
+            rank: unpersisted.rank,
             has_looked: false,
         });
         let Some(mut write) = write else { return Ok(()) };
@@ -144,7 +145,7 @@ impl Core {
                 self.change(|state| {
                     let same = |u: &&mut Unpersisted| u.record.order() == tried;
                     if let Some(unpersisted) = state.unpersisted.as_mut().filter(same) {
-                        unpersisted.overrules = write.overrules && !write.has_looked;
+                        unpersisted.rank = write.rank_for_retry();
                         unpersisted.error = error.clone();
                         unpersisted.record = write.record.clone();
                         if state.order == tried {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::flight::{Errand, Flight};
 use super::pacing::Pacing;
 use super::rejections::Rejections;
+use super::stored::Rank;
 use super::thresholds::Thresholds;
 use crate::access_token::AccessToken;
 use crate::clock::Now;
@@ -49,8 +50,7 @@ pub(super) struct Unpersisted {
     pub(super) record: TokenRecord,
     /// The refresh token that was spent to get it, if one was.
     pub(super) spent: Option<Secret>,
-    /// It is a login or logout that was never held against what is stored.
-    pub(super) overrules: bool,
+    pub(super) rank: Rank,
     pub(super) error: Error,
 }
 

@@ -34,10 +34,20 @@ pub(super) struct Write {
     pub(super) expected: Expected,
     /// The refresh token that was spent to get these tokens: whoever still stores it is behind.
     pub(super) spent: Option<Secret>,
-    /// A login or logout: it beats what is there, whatever its order.
-    pub(super) overrules: bool,
+    pub(super) rank: Rank,
     /// The order has been held against what is there.
     pub(super) has_looked: bool,
+}
+
+/// Which records a write gives way to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// To newer ones.
+    ByOrder,
+    /// To none: a login or logout beats what is there, whatever its order.
+    Overrules,
+    /// To any tokens: it is only wanted where there are none.
+    Yields,
 }
 
 impl Write {
@@ -47,13 +57,28 @@ impl Write {
         expected: Expected,
         spent: Option<Secret>,
     ) -> Self {
-        Self { record, expected, spent, overrules: false, has_looked: false }
+        Self { record, expected, spent, rank: Rank::ByOrder, has_looked: false }
     }
 
     /// Of a login or logout.
     pub(super) fn overruling(record: TokenRecord) -> Self {
         let expected = Expected::Unknown;
-        Self { record, expected, spent: None, overrules: true, has_looked: false }
+        Self { record, expected, spent: None, rank: Rank::Overrules, has_looked: false }
+    }
+
+    /// Of tokens that are only wanted where there are none.
+    pub(super) fn yielding(record: TokenRecord, expected: Expected) -> Self {
+        Self { record, expected, spent: None, rank: Rank::Yields, has_looked: false }
+    }
+}
+
+impl Write {
+    /// Once it was held against what is there, it beats that, and nothing that comes later.
+    pub(super) fn rank_for_retry(&self) -> Rank {
+        match self.rank {
+            Rank::Overrules if self.has_looked => Rank::ByOrder,
+            rank => rank,
+        }
     }
 }
 
@@ -203,7 +228,7 @@ impl Core {
             Ok(contents) => contents,
             Err(Unreadable::Newer) => return Err(self.unreadable_quietly(true)),
             Err(Unreadable::Nonsense) => {
-                if !write.overrules && !self.provider.unattended() {
+                if write.rank != Rank::Overrules && !self.provider.unattended() {
                     return Err(self.unreadable_quietly(false)); // it may be mended by hand
                 }
                 // Nobody's tokens, whatever its order says.
@@ -211,13 +236,16 @@ impl Core {
                 return Ok(None);
             }
         };
+        if write.rank == Rank::Yields && contents.tokens.is_some() {
+            return Ok(Some(Written::Overruled(there)));
+        }
         if theirs < ours {
             return Ok(None);
         }
         if theirs == ours && there.payload() == write.record.payload() {
             return Ok(Some(Written::Stored(ours))); // only the answer was lost
         }
-        if write.overrules {
+        if write.rank == Rank::Overrules {
             let wall = self.clock.now().wall_millis();
             write.record = write.record.with_order(theirs.next_epoch(wall));
             return Ok(None);
