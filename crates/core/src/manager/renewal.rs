@@ -61,16 +61,24 @@ impl Renewal {
             return Ok(Some(token));
         }
         for _ in 0..MOST_STARTS {
-            let mut lease = match self.core.lease().await {
-                Ok(lease) => lease,
-                Err(error) => self.go_on_without_storage(error).map(|()| None)?,
+            let kept = self.core.kept_lease.lock().take();
+            let mut lease = match kept.filter(|lease| !lease.remaining().is_zero()) {
+                Some(lease) => Some(lease),
+                None => match self.core.lease().await {
+                    Ok(lease) => lease,
+                    Err(error) => self.go_on_without_storage(error).map(|()| None)?,
+                },
             };
-            let result = self.run_leased(&mut lease).await;
-            self.release(lease);
-            match result {
-                Ok(outcome) => return Ok(outcome),
-                Err(Stopped::Failed(error)) => return Err(error),
-                Err(Stopped::LeaseTooShort) => {}
+            match self.run_leased(&mut lease).await {
+                Ok(outcome) => {
+                    self.let_go(lease);
+                    return Ok(outcome);
+                }
+                Err(Stopped::Failed(error)) => {
+                    self.let_go(lease);
+                    return Err(error);
+                }
+                Err(Stopped::LeaseTooShort) => self.release(lease),
             }
         }
         let what = "the storage was too slow: every lease was nearly over before it could be used";
@@ -86,6 +94,16 @@ impl Renewal {
             Look::Go(basis) => basis,
         };
         Exchange::new(self, basis).run(lease).await
+    }
+
+    /// Releases the lease once the storage has what the exchange brought.
+    fn let_go(&self, lease: Option<Lease>) {
+        if lease.is_none() {
+            return;
+        }
+        *self.core.kept_lease.lock() = lease;
+        let core = Arc::clone(&self.core);
+        let _ = self.core.spawn_counted(async move { core.release_kept_lease().await });
     }
 
     /// Whoever waits for the token does not wait for this.

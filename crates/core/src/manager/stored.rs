@@ -104,6 +104,14 @@ impl Core {
         }
     }
 
+    /// Releases the lease that was kept, if nothing waits to be written any more.
+    pub(super) async fn release_kept_lease(&self) {
+        if self.state.lock().unpersisted.is_none() {
+            let lease = self.kept_lease.lock().take();
+            self.release(lease).await;
+        }
+    }
+
     /// Writes unless something newer is there. To be called with `writing` locked.
     pub(super) async fn put(&self, write: &Write) -> Result<Written, Error> {
         let mut record = write.record.clone();
