@@ -1,14 +1,26 @@
 //! M9: which record wins, when several processes and failed writes meet.
 
-#![allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, clippy::nursery, reason = "review")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::nursery,
+    reason = "review"
+)]
 
 mod setup;
 
 use std::time::Duration;
 
 use setup::{manager, seconds};
-use tokenkeeper::{AccessToken, Clock, ManualClock, MemoryStorage, Order, SharedTokenStorage, TokenManager, TokenRecord, TokenSet, TokenStorage};
-use tokenkeeper_testkit::{FaultyStorage, Gate, ScriptedProvider, Step, StorageFault, StorageOperation as Op};
+use tokenkeeper::{
+    AccessToken, Clock, ManualClock, MemoryStorage, Order, SharedTokenStorage, TokenManager,
+    TokenRecord, TokenSet, TokenStorage,
+};
+use tokenkeeper_testkit::{
+    FaultyStorage, Gate, ScriptedProvider, Step, StorageFault, StorageOperation as Op,
+};
 
 fn login(name: &str, clock: &ManualClock) -> TokenSet {
     TokenSet::new(AccessToken::new(name, "Bearer").unwrap(), clock.now().wall())
@@ -196,7 +208,11 @@ async fn a_clear_whose_write_is_retried_does_not_bring_the_tokens_back() {
     let storage = FaultyStorage::new(inner.clone());
     let a = manager(&ScriptedProvider::new("svc"), storage.clone(), &clock);
     a.token().await.unwrap(); // adopts bob: order is known
-    let b_again = manager(&ScriptedProvider::new("svc"), inner.clone(), &ManualClock::starting_at(clock.now().wall() + seconds(120)));
+    let b_again = manager(
+        &ScriptedProvider::new("svc"),
+        inner.clone(),
+        &ManualClock::starting_at(clock.now().wall() + seconds(120)),
+    );
     b_again.install(login("carol", &clock)).await.unwrap();
 
     storage.fault_next(Op::CompareAndSet, 1, StorageFault::Fail);
@@ -232,4 +248,3 @@ async fn dropping_a_refresh_token_never_lowers_the_order() {
     let order = order_of(&inner, &a).await;
     assert!(order > Order::new(0, 50), "{order:?}");
 }
-

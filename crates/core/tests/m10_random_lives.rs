@@ -8,13 +8,14 @@
 mod fleet;
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use fleet::{Fleet, OVER, seconds, secret};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseResult};
 use tokenkeeper::{AccessToken, Error, Order, TokenManager, TokenSet, TokenStorage};
-use tokenkeeper_testkit::{ScriptedProvider, Step, StorageFault, StorageOperation};
+use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
 
 /// What can happen to a fleet. A number names a process.
 #[derive(Clone, Debug)]
@@ -101,21 +102,27 @@ struct Life {
     rejected: [HashSet<String>; 3],
     highest: Order,
     logins: usize,
+    /// Holds the service while several processes try at once.
+    gate: Gate,
 }
 
 impl Life {
     async fn act(&mut self, act: &Act) -> TestCaseResult {
         let managers = self.fleet.managers.clone();
         match *act {
-            Act::Token(at) => self.judge(at, managers[at].token().await)?,
-            Act::Force(at) => self.judge(at, managers[at].force_refresh().await)?,
-            Act::Login(at) => self.judge(at, managers[at].login().await)?,
+            Act::Token(at) => self.wait(self.judge(at, managers[at].token())).await?,
+            Act::Force(at) => self.wait(self.judge(at, managers[at].force_refresh())).await?,
+            Act::Login(at) => self.wait(self.judge(at, managers[at].login())).await?,
             Act::AllToken => {
-                let (a, b, c) =
-                    tokio::join!(managers[0].token(), managers[1].token(), managers[2].token());
-                for (at, result) in [a, b, c].into_iter().enumerate() {
-                    self.judge(at, result)?;
-                }
+                self.gate.hold();
+                let ask = |at: usize| self.judge(at, managers[at].token());
+                let release = async {
+                    others_get_their_turns(50).await;
+                    self.gate.release();
+                };
+                let all = async { tokio::join!(ask(0), ask(1), ask(2), release) };
+                let (a, b, c, ()) = self.wait(all).await;
+                a.and(b).and(c)?;
             }
             Act::Reject(at) => {
                 if let Some(token) = managers[at].peek() {
@@ -123,17 +130,17 @@ impl Life {
                     self.rejected[at].insert(secret(&token).to_owned());
                 }
             }
-            Act::Clear(at) => drop(managers[at].clear().await),
+            Act::Clear(at) => drop(self.wait(managers[at].clear()).await),
             Act::Install(at) => {
                 self.logins += 1;
                 let tokens = self.fleet.login(&format!("login-{}", self.logins));
-                drop(managers[at].install(tokens).await);
+                drop(self.wait(managers[at].install(tokens)).await);
             }
             Act::InstallSpent(at) => {
                 let spent = self.fleet.provider.spent();
                 if let Some(spent) = spent.first() {
                     let tokens = TokenSet::from_refresh_token(spent.as_str());
-                    drop(managers[at].install(tokens).await);
+                    drop(self.wait(managers[at].install(tokens)).await);
                 }
             }
             Act::Advance(by) => self.fleet.clock.advance(seconds(by)),
@@ -145,20 +152,43 @@ impl Life {
                 self.fleet.storage.fault_until_healed(operation, fault);
             }
             Act::Mend => self.fleet.storage.heal(),
-            Act::Refresh(answer) => self.fleet.provider.always_on_refresh(answer.step()),
-            Act::Fetch(answer) => self.fleet.provider.always_on_fetch(answer.step()),
+            Act::Refresh(answer) => {
+                self.fleet.provider.always_on_refresh(answer.step().held(&self.gate));
+            }
+            Act::Fetch(answer) => {
+                self.fleet.provider.always_on_fetch(answer.step().held(&self.gate));
+            }
         }
         for manager in &managers {
             // It fails while the storage does; it is the barrier that counts.
-            let _ = manager.flush().await;
+            let _ = self.wait(manager.flush()).await;
         }
         self.look_into_storage().await
     }
 
+    /// Waits, and lets time pass when nothing else is left to wait for: a process whose write
+    /// failed keeps its lease.
+    async fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = others_get_their_turns(200) => {}
+            }
+            let next = self.fleet.clock.next_wake();
+            self.fleet.clock.advance(next.unwrap_or(seconds(1)));
+        }
+    }
+
     /// Nobody gets a token of which the manager knows that it was rejected, unless it may make no
     /// exchange for that now.
-    fn judge(&self, at: usize, result: Result<Arc<AccessToken>, Error>) -> TestCaseResult {
-        let Ok(token) = result else { return Ok(()) };
+    async fn judge(
+        &self,
+        at: usize,
+        asked: impl Future<Output = Result<Arc<AccessToken>, Error>>,
+    ) -> TestCaseResult {
+        let Ok(token) = asked.await else { return Ok(()) };
         if self.rejected[at].contains(secret(&token)) {
             let would_replace = self.fleet.managers[at].invalidate(&token);
             prop_assert!(!would_replace, "{} was rejected", secret(&token));
@@ -182,7 +212,7 @@ impl Life {
         self.fleet.provider.always_on_refresh(Step::issue());
         self.fleet.provider.always_on_fetch(Step::issue());
         for manager in &self.fleet.managers {
-            prop_assert!(manager.flush().await.is_ok());
+            prop_assert!(self.wait(manager.flush()).await.is_ok());
             prop_assert!(manager.status().unpersisted().is_none());
         }
         self.look_into_storage().await?;
@@ -205,6 +235,13 @@ impl Life {
     }
 }
 
+/// On one thread, everybody gets as far as possible in so many turns.
+async fn others_get_their_turns(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Answer {
     fn step(self) -> Step {
         match self {
@@ -224,7 +261,9 @@ fn live(acts: &[Act]) -> Result<ScriptedProvider, TestCaseError> {
     runtime.block_on(async {
         let fleet = Fleet::on_this_runtime(3, &provider);
         let (rejected, highest) = (Default::default(), Order::default());
-        let mut life = Life { fleet, rejected, highest, logins: 0 };
+        let mut life = Life { fleet, rejected, highest, logins: 0, gate: Gate::open() };
+        life.act(&Act::Refresh(Answer::Issue)).await?;
+        life.act(&Act::Fetch(Answer::Issue)).await?;
         for act in acts {
             life.act(act).await?;
         }

@@ -212,3 +212,46 @@ async fn a_plain_storage_is_read_again_before_its_token_is_spent() {
     assert_eq!(storage.calls(StorageOperation::Lease), 0);
     assert_eq!(fleet.diary.count(|kind| matches!(kind, EventKind::StorageFailed { .. })), 0);
 }
+
+#[tokio::test]
+async fn a_failed_write_does_not_let_a_sibling_spend_the_old_token_and_end_the_session() {
+    let provider = ScriptedProvider::new("svc").attended();
+    let fleet = Fleet::logged_in(2, &provider).await;
+    fleet.clock.advance(DUE);
+    fleet.storage.fault_next(StorageOperation::CompareAndSet, 1, StorageFault::Fail);
+    fleet.managers[0].force_refresh().await.unwrap();
+
+    fleet.managers[1].token().await.unwrap();
+    while fleet.storage.calls(StorageOperation::Lease) < 2 {
+        tokio::task::yield_now().await;
+    }
+    fleet.managers[0].flush().await.unwrap();
+    fleet.flush().await;
+
+    for manager in &fleet.managers {
+        assert_eq!(secret(&manager.peek().unwrap()), "access-1");
+        assert!(manager.status().has_refresh_token());
+    }
+    assert_eq!((provider.refreshes(), provider.reuses()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_lease_kept_for_a_failed_write_is_used_for_the_next_exchange_and_ends_by_itself() {
+    let provider = ScriptedProvider::new("svc");
+    let fleet = Fleet::warm(2, &provider).await;
+    fleet.clock.advance(DUE);
+    fleet.storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+    fleet.managers[0].force_refresh().await.unwrap();
+
+    fleet.clock.advance(SPACING);
+    fleet.managers[0].force_refresh().await.unwrap();
+    assert_eq!(fleet.storage.calls(StorageOperation::Lease), 1);
+    fleet.clock.advance(seconds(60));
+    fleet.storage.heal();
+    fleet.managers[0].force_refresh().await.unwrap();
+    fleet.clock.advance(OVER);
+    fleet.managers[1].token().await.unwrap();
+
+    assert_eq!(provider.spent(), ["refresh-1", "refresh-2", "refresh-3", "refresh-4"]);
+    assert_eq!((provider.reuses(), provider.fetches()), (0, 1));
+}

@@ -120,6 +120,7 @@ impl TokenManagerBuilder {
             published: ArcSwapOption::empty(),
             state: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
+            kept_lease: Mutex::new(None),
             changes: watch::Sender::new(0),
         })
     }

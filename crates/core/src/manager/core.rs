@@ -23,6 +23,7 @@ use crate::identity::StorageKey;
 use crate::observer::{Event, EventKind, Observer};
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
+use crate::shared_storage::Lease;
 use crate::storage::TokenStorage;
 
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub(crate) struct Core {
     pub(super) state: Mutex<State>,
     /// Held over every write, so that two of them never cross.
     pub(super) writing: tokio::sync::Mutex<()>,
+    /// The lease of an exchange whose tokens did not get into the storage yet: while the token
+    /// that it spent is still stored, nobody else may spend it again.
+    pub(super) kept_lease: Mutex<Option<Lease>>,
     /// Counts changes, for whoever wants to look again.
     pub(super) changes: watch::Sender<u64>,
 }

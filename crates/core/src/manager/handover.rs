@@ -189,7 +189,12 @@ impl Core {
             return Ok(());
         }
         let core = Arc::clone(self);
-        self.on_driver(async move { core.write_unpersisted().await }).await
+        self.on_driver(async move {
+            let result = core.write_unpersisted().await;
+            core.release_kept_lease().await;
+            result
+        })
+        .await
     }
 
     /// Raises the epoch, so that every exchange under way loses, and takes its place.

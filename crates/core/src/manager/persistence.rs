@@ -48,6 +48,7 @@ impl Core {
         match result {
             Ok(Written::Stored(order)) => {
                 self.note_persisted(order);
+                self.release_kept_lease().await;
                 Persisted::Stored(order)
             }
             Ok(Written::Overruled(there)) => Persisted::Overruled(there),
@@ -95,7 +96,9 @@ impl Core {
         let mut streak = 1;
         loop {
             self.clock.sleep(doubled(FIRST_RETRY, LONGEST_RETRY, streak)).await;
-            match self.write_unpersisted().await {
+            let result = self.write_unpersisted().await;
+            self.release_kept_lease().await;
+            match result {
                 Ok(()) => streak = 1,
                 Err(_) => streak += 1,
             }

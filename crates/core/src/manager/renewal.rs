@@ -77,16 +77,24 @@ impl Renewal {
             }
         }
         for _ in 0..MOST_STARTS {
-            let mut lease = match self.core.lease().await {
-                Ok(lease) => lease,
-                Err(error) => self.go_on_without_storage(error).map(|()| None)?,
+            let kept = self.core.kept_lease.lock().take();
+            let mut lease = match kept.filter(|lease| !lease.remaining().is_zero()) {
+                Some(lease) => Some(lease),
+                None => match self.core.lease().await {
+                    Ok(lease) => lease,
+                    Err(error) => self.go_on_without_storage(error).map(|()| None)?,
+                },
             };
-            let result = self.run_leased(&mut lease).await;
-            self.release(lease);
-            match result {
-                Ok(outcome) => return Ok(outcome),
-                Err(Stopped::Failed(error)) => return Err(error),
-                Err(Stopped::LeaseTooShort) => {}
+            match self.run_leased(&mut lease).await {
+                Ok(outcome) => {
+                    self.let_go(lease);
+                    return Ok(outcome);
+                }
+                Err(Stopped::Failed(error)) => {
+                    self.let_go(lease);
+                    return Err(error);
+                }
+                Err(Stopped::LeaseTooShort) => self.core.release(lease).await,
             }
         }
         let what = "the storage was too slow: every lease was nearly over before it could be used";
@@ -104,21 +112,22 @@ impl Renewal {
         Exchange::new(self, basis).run(lease).await
     }
 
-    /// Whoever waits for the token does not wait for this.
-    fn release(&self, lease: Option<Lease>) {
+    /// Releases the lease once the storage has what the exchange brought, or what overtook it:
+    /// until then others would spend what it spent. Nobody waits for that.
+    fn let_go(&self, lease: Option<Lease>) {
         if lease.is_none() {
             return;
         }
+        *self.core.kept_lease.lock() = lease;
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
-            // What overtook this exchange must be stored before others may spend what it spent.
             let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
             if let Some(overtook) = overtook.filter(|f| f.errand() == Errand::Handover) {
                 let _ = overtook.done().await;
             }
-            core.release(lease).await;
+            core.release_kept_lease().await;
         };
-        // Where the driver is gone the lease is dropped, which lets go of it too.
+        // Where the driver is gone, the lease ends by itself.
         let _ = self.core.spawn_counted(task);
     }
 

@@ -154,6 +154,14 @@ impl Core {
         }
     }
 
+    /// Releases the lease that was kept, if nothing waits to be written any more.
+    pub(super) async fn release_kept_lease(&self) {
+        if self.state.lock().unpersisted.is_none() {
+            let lease = self.kept_lease.lock().take();
+            self.release(lease).await;
+        }
+    }
+
     /// Writes unless something newer is there. To be called with `writing` locked; what observers
     /// are to be told comes back, because they are told outside every lock.
     ///
