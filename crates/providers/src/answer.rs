@@ -202,8 +202,8 @@ fn refused(members: &mut Members) -> Refused {
         match first {
             Some(Value::Object(error)) => {
                 code = code.or_else(|| OBJECT_CODES.iter().find_map(|n| word(error.get(*n)?)));
-                description = description
-                    .or_else(|| OBJECT_TEXTS.iter().find_map(|n| word(error.get(*n)?)));
+                description =
+                    description.or_else(|| OBJECT_TEXTS.iter().find_map(|n| word(error.get(*n)?)));
             }
             Some(value) => code = code.or_else(|| word(value)),
             None => {}
@@ -300,9 +300,13 @@ mod tests {
 
     #[test]
     fn members_that_say_that_there_was_no_error_do_not_spoil_a_success() {
-        for no_error in
-            [r#""error":null"#, r#""error":"""#, r#""error":false"#, r#""errcode":0"#, r#""ok":true"#]
-        {
+        for no_error in [
+            r#""error":null"#,
+            r#""error":"""#,
+            r#""error":false"#,
+            r#""errcode":0"#,
+            r#""ok":true"#,
+        ] {
             let body = format!(r#"{{"access_token":"a",{no_error}}}"#);
             let answer = Answer::read(StatusCode::OK, body.as_bytes(), Dialect::default());
             assert!(matches!(answer, Answer::Granted(_)), "{no_error}");

@@ -164,5 +164,3 @@ fn too_long(host: &str, status: StatusCode) -> Error {
     let what = format!("the answer of {host} is longer than 1 MiB");
     Error::new(ErrorKind::InvalidResponse, what).with_answer_lost().with_status(status)
 }
-
-

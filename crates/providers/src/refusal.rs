@@ -93,7 +93,9 @@ impl Refusal {
             return format!("{host} answered with a redirect, and those are not followed");
         }
         let what = match (kind, self.unreadable) {
-            (ErrorKind::InvalidResponse, Some(why)) => return format!("the answer of {host} {why}"),
+            (ErrorKind::InvalidResponse, Some(why)) => {
+                return format!("the answer of {host} {why}");
+            }
             (ErrorKind::Unavailable, _) => "cannot answer now",
             (ErrorKind::RefreshRejected, _) => "refused the refresh token",
             (ErrorKind::CredentialsRejected, _) => "refused the credentials",

@@ -117,7 +117,8 @@ impl TokenEndpoint {
             self.located(match failure {
                 Failure::NotAnswered(error) => purpose.judged(error, self.url.host()),
                 Failure::Answered(refusal) => {
-                    let secrets: Vec<_> = proof.secret().into_iter().chain(grant.secret()).collect();
+                    let secrets: Vec<_> =
+                        proof.secret().into_iter().chain(grant.secret()).collect();
                     refusal.into_error(purpose, self.url.host(), &secrets, cx.clock().now().wall())
                 }
             })

@@ -79,7 +79,24 @@ impl Core {
     }
 
     async fn run_revoke(self: &Arc<Self>) -> Result<(), Error> {
-        // An exchange under way brings the tokens that have to be revoked.
+        let tokens = self.newest_tokens().await?;
+        if let Some(tokens) = tokens {
+            let limit = self.policy.request_timeout;
+            let late =
+                || self.error(ErrorKind::Transport, "the revocation was not answered in time");
+            self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
+        }
+        self.clear().await
+    }
+
+    pub(super) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {
+        let core = Arc::clone(self);
+        let newest = self.on_driver(async move { core.newest_tokens().await }).await?;
+        Ok(newest.map(Arc::unwrap_or_clone))
+    }
+
+    /// What is left of an exchange under way, or what the storage has if that is newer.
+    async fn newest_tokens(self: &Arc<Self>) -> Result<Option<Arc<TokenSet>>, Error> {
         let flight = self.state.lock().flight.clone();
         if let Some(flight) = flight {
             let _ = flight.done().await;
@@ -89,14 +106,7 @@ impl Core {
         {
             self.take_over(&record);
         }
-        let tokens = self.state.lock().held.as_ref().map(|held| Arc::clone(&held.tokens));
-        if let Some(tokens) = tokens {
-            let limit = self.policy.request_timeout;
-            let late =
-                || self.error(ErrorKind::Transport, "the revocation was not answered in time");
-            self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
-        }
-        self.clear().await
+        Ok(self.state.lock().held.as_ref().map(|held| Arc::clone(&held.tokens)))
     }
 
     /// Waits for what is under way, then writes what is left to write.
