@@ -36,7 +36,7 @@ use crate::personal_client::Malformed;
 pub struct Resolver {
     given: Option<GivenCredentials>,
     variables: Vec<String>,
-    environment: Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>,
+    environment: Box<ReadVariable>,
     store: Option<Box<dyn CredentialStore>>,
 }
 
@@ -197,6 +197,8 @@ fn parse(place: &str, text: Option<Secret>) -> Result<Option<Credentials>, Error
     let parsed = Credentials::parse(text.expose_secret());
     parsed.map(Some).map_err(|malformed| malformed.at(place))
 }
+
+type ReadVariable = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 /// Ours first; the second is where users of animedex have theirs.
 const VARIABLES: &[&str] = &["MANGADEX_CREDENTIALS", "ANIMEDEX_MANGADEX_CREDS"];

@@ -1,6 +1,7 @@
 //! A realm in this process, and logins to it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, reason = "only what is in a test function counts as a test")]
 
 use std::time::Duration;
 
