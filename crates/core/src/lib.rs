@@ -1,4 +1,94 @@
-//! Keeps OAuth2 access tokens fresh. (Work in progress.)
+//! Keeps OAuth2 access tokens fresh: one exchange for any number of callers, nothing lost, nothing
+//! leaked.
+//!
+//! A [`TokenManager`] stands between a [`TokenProvider`], which exchanges credentials for tokens,
+//! and a [`TokenStorage`], which keeps them. This crate knows no protocol and no HTTP: providers
+//! for OAuth2 are in `tokenkeeper-providers`, and both traits are small enough to write your own.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//! use tokenkeeper::{
+//!     AccessToken, Error, FetchContext, ProviderIdentity, TokenManager, TokenProvider, TokenSet,
+//!     async_trait,
+//! };
+//!
+//! #[derive(Debug)]
+//! struct Vending(ProviderIdentity);
+//!
+//! #[async_trait]
+//! impl TokenProvider for Vending {
+//!     fn identity(&self) -> &ProviderIdentity {
+//!         &self.0
+//!     }
+//!
+//!     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+//!         let sent_at = cx.ready_to_send()?;
+//!         let token = AccessToken::new("from your service", "Bearer")?;
+//!         Ok(TokenSet::new(token, sent_at).with_lifetime(Duration::from_secs(900)))
+//!     }
+//! }
+//!
+//! # async fn run() -> Result<(), Error> {
+//! let manager = TokenManager::new(Vending(ProviderIdentity::new("vending")));
+//! let token = manager.token().await?; // clone the manager into as many tasks as you like
+//! assert_eq!(token.authorization(), "Bearer from your service");
+//! # Ok(())
+//! # }
+//! # let manager = TokenManager::new(Vending(ProviderIdentity::new("vending")));
+//! # manager.blocking().token()?;
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # What to call
+//!
+//! | you want | call |
+//! |---|---|
+//! | a token for a request | [`token`](TokenManager::token) |
+//! | one that outlives a long upload | [`token_valid_for`](TokenManager::token_valid_for) |
+//! | to answer a 401 | [`replace_rejected`](TokenManager::replace_rejected), with the token that was rejected; send again if it gives one |
+//! | to hand in a login | [`install`](TokenManager::install) |
+//! | to log out | [`revoke`](TokenManager::revoke), or [`clear`](TokenManager::clear) without the service |
+//! | to end the process | [`flush`](TokenManager::flush) |
+//! | to know how things are | [`status`](TokenManager::status), [`subscribe`](TokenManager::subscribe), an [`Observer`] |
+//! | to do without async | [`blocking`](TokenManager::blocking) |
+//!
+//! # When a token is renewed
+//!
+//! A token is *fresh* for 75 % of its life and costs callers an atomic load and a reading of the
+//! clock. Then it is *due*: it is still served at once, and renewed in the background. From 30 s
+//! before its end, or the last eighth of its life if that is shorter, callers wait for the
+//! renewal, at most 5 s, and then take the old token while it lasts. [`RefreshPolicy`] has the
+//! numbers. A token without a known lifetime is served until somebody says that it was rejected.
+//!
+//! # Spacing
+//!
+//! Two exchanges of one manager are at least half the issued lifetime apart, clamped to between
+//! 1 s and 5 s. Within that time the newest token that was not rejected answers, also where a call
+//! asks for a new one. `login`, `install` and `clear` are acts of somebody who means it, and are not
+//! held back.
+//!
+//! # When something fails
+//!
+//! | the service | refresh token | then |
+//! |---|---|---|
+//! | is down, slow, busy, or talks nonsense | kept | tried again after 1 s to 60 s, or what `Retry-After` says |
+//! | refuses the refresh token | dropped, unless another process stored a newer one | a fetch, if the provider can do that unattended; else a login is asked for |
+//! | refuses the credentials | kept | not asked again for 5 s to 10 min, until `install`, `credentials_changed` or `force_refresh` |
+//! | wants a person | kept | not asked again until somebody acts |
+//! | refuses the request | kept | as for credentials |
+//!
+//! A token that is still good is served all the while. [`Error::recovery`] says what the caller
+//! can do, and [`Error::retry_after`] when to come back.
+//!
+//! # Where the work is done
+//!
+//! Exchanges, writes and timers run on one thread of the process, started at the first exchange,
+//! never in a caller's future: a caller that is dropped, or a runtime that is shut down, takes no
+//! refresh token with it. [`TokenManagerBuilder::driver`] names another runtime.
+//! Call [`flush`](TokenManager::flush) before the process ends, and do not carry a manager across
+//! `fork`: threads stay behind.
 
 mod access_token;
 mod clock;

@@ -1,6 +1,7 @@
 //! Test tools for tokenkeeper.
 
 mod auth_server;
+pub mod contract;
 mod faulty_storage;
 mod gate;
 mod plain_storage;

@@ -175,7 +175,8 @@ impl ScriptedProvider {
         self.service.lock().fetches
     }
 
-    /// How often a refresh was called.
+    /// How often a refresh was called. [`TokenProvider::refreshes`], which says whether refresh
+    /// tokens can exist, is another method.
     #[must_use]
     pub fn refreshes(&self) -> usize {
         self.service.lock().refreshes

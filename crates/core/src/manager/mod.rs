@@ -192,8 +192,8 @@ impl TokenManager {
         self.core.insist(Errand::Login).await
     }
 
-    /// Forgets all tokens, here and in the storage. Memory is empty when this returns its future
-    /// for the first time; the storage keeps a mark for 30 days, so that other processes notice.
+    /// Forgets all tokens, here and in the storage. Memory is emptied before anything is awaited;
+    /// the storage keeps a mark for 30 days, so that other processes notice.
     ///
     /// An unattended provider logs in again at the next [`token`](Self::token).
     ///

@@ -88,11 +88,9 @@ impl State {
             Some(held) if held.rejected.is_some() => self.rejections.pause(now).unwrap_or(now),
             Some(held) => held.times.advisory,
         };
-        let free = self.pacing.until().filter(|until| !now.has_reached(until));
-        match free {
-            Some(free) if now.has_reached(&due) || now.until(&due) < now.until(&free) => Some(free),
-            _ => Some(due),
-        }
+        // The latest of what has to be waited for.
+        let waits = [Some(due), self.pacing.until(), self.spaced_until()];
+        waits.into_iter().flatten().max_by_key(|point| now.until(point))
     }
 }
 

@@ -169,7 +169,9 @@ impl Basis {
     /// A verdict that another process met within the last minute, and what is left of the minute.
     pub(super) fn fresh_verdict(&self, core: &Core) -> Option<(Error, Duration)> {
         let verdict = self.verdict.as_ref()?;
-        let age = core.clock.now().wall().duration_since(verdict.at).unwrap_or_default();
+        let now = core.clock.now().wall();
+        // A clock that is ahead elsewhere must not make a verdict stand until we catch up.
+        let age = now.duration_since(verdict.at).unwrap_or_else(|ahead| ahead.duration());
         let left = VERDICT_STANDS.checked_sub(age).filter(|left| !left.is_zero())?;
         Some((verdict.to_error().at_service(&core.service_name), left))
     }

@@ -163,9 +163,13 @@ impl State {
     /// Whether the last exchange is so young that another one must wait: half the life it brought,
     /// at least 1 s and at most 5 s.
     pub(super) fn is_just_exchanged(&self, now: Now) -> bool {
-        let Some(at) = self.exchanged_at else { return false };
+        self.spaced_until().is_some_and(|until| !now.has_reached(&until))
+    }
+
+    /// Until when the last exchange stands in the way of another.
+    pub(super) fn spaced_until(&self) -> Option<Now> {
         let half = self.last_life.map_or(LONGEST_SPACING, |life| life / 2);
-        now.since(&at) < half.clamp(SHORTEST_SPACING, LONGEST_SPACING)
+        Some(self.exchanged_at?.after(half.clamp(SHORTEST_SPACING, LONGEST_SPACING)))
     }
 
     /// Whether an exchange could be made without a person.
@@ -236,7 +240,14 @@ impl State {
             return;
         };
         self.last_life = tokens.lifetime().or(self.last_life);
-        let times = Thresholds::of_loaded(&tokens, now, policy);
+        let known = self.held.as_ref().filter(|held| {
+            let same = tokens.access_token().is_some_and(|token| held.holds(token));
+            same && held.tokens.expires_at() == tokens.expires_at()
+        });
+        let times = match known {
+            Some(held) => held.times, // the points in a token's life are fixed once
+            None => Thresholds::of_loaded(&tokens, now, policy),
+        };
         self.hold(tokens, times, now);
     }
 

@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub struct Reply {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    pub fn text(&self, member: &str) -> String {
+    pub(crate) fn text(&self, member: &str) -> String {
         self.json()[member].as_str().unwrap_or_default().to_owned()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (field, value) = line.split_once(':')?;
             field.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -33,7 +33,7 @@ impl Reply {
 }
 
 /// The reply, or `None` where the connection was closed without one.
-pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Option<Reply> {
+pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Option<Reply> {
     let rest = url.strip_prefix("http://").unwrap();
     let at = rest.find('/').unwrap_or(rest.len());
     let (host, path) = rest.split_at(at);
@@ -55,18 +55,18 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Op
     Some(Reply { status, head, body: bytes[end + 4..].to_vec() })
 }
 
-pub fn post(url: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+pub(crate) fn post(url: &str, headers: &[(&str, &str)], body: &str) -> Reply {
     let form = ("content-type", "application/x-www-form-urlencoded");
     send("POST", url, &[&[form], headers].concat(), body).expect("an answer")
 }
 
-pub fn get(url: &str, token: &str) -> Reply {
+pub(crate) fn get(url: &str, token: &str) -> Reply {
     send("GET", url, &[("authorization", &format!("Bearer {token}"))], "").expect("an answer")
 }
 
 /// A token request of the default client, its secret in the body.
-pub fn exchange(url: &str, rest: &str) -> Reply {
+pub(crate) fn exchange(url: &str, rest: &str) -> Reply {
     post(url, &[], &format!("client_id=client&client_secret=secret&{rest}"))
 }
 
-pub const PASSWORD: &str = "grant_type=password&username=alice&password=wonderland";
+pub(crate) const PASSWORD: &str = "grant_type=password&username=alice&password=wonderland";

@@ -1,0 +1,351 @@
+//! The rules of [`SharedTokenStorage`](tokenkeeper::SharedTokenStorage) about leases.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokenkeeper::{Clock, ErrorKind, SystemClock, TokenStorage};
+
+use super::records::joined;
+use super::{BLINK, LONG, PATIENCE, Rule, TICK, fresh_key, lease_request, pause, record};
+
+/// A lease that nobody holds is granted to one who does not wait.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_free_lease_is_granted(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "a_free_lease_is_granted",
+        "try once before looking at longest_wait, and build the lease with LeaseRequest::granted",
+    );
+
+    let lease = rule.lease(&storage, &fresh_key(), LONG, Duration::ZERO).await;
+
+    let left = lease.remaining();
+    rule.check(left <= LONG, "more time is left than was asked for");
+    rule.check(left + PATIENCE > LONG, "much less time is left than was asked for");
+    rule.ok("release", lease.release().await);
+}
+
+/// While a lease is held, nobody else gets it.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_held_lease_excludes_others(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "a_held_lease_excludes_others",
+        "take the lease only if nobody has it, in one step; the same process counts as somebody \
+         else, and the refusal is ErrorKind::Storage",
+    );
+    let key = fresh_key();
+    let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+
+    for wait in [Duration::ZERO, BLINK] {
+        let want = lease_request(LONG, wait);
+        match rule.shared(&storage).lease(&key, &want).await {
+            Ok(_) => rule.broken("a second lease was granted while the first was held"),
+            Err(error) => {
+                rule.check(error.kind() == ErrorKind::Storage, "the refusal has another kind");
+            }
+        }
+    }
+    rule.ok("release", lease.release().await);
+}
+
+/// A lease that was released can be had at once.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_released_lease_is_free_at_once(storage: Arc<dyn TokenStorage>) {
+    let rule =
+        Rule::new("a_released_lease_is_free_at_once", "end the lease before release returns");
+    let key = fresh_key();
+
+    for _ in 0..3 {
+        let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+        rule.ok("release", lease.release().await);
+    }
+}
+
+/// Who waits gets the lease when its holder releases it.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_waiting_asker_gets_the_released_lease(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "a_waiting_asker_gets_the_released_lease",
+        "ask again while there is time: a wait that ends only with the ttl of the holder is too \
+         long",
+    );
+    let key = fresh_key();
+    let held = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+    let waiting = {
+        let (storage, key) = (Arc::clone(&storage), key.clone());
+        tokio::spawn(async move { rule.lease(&storage, &key, LONG, PATIENCE).await })
+    };
+    pause(BLINK / 3).await;
+
+    rule.ok("release", held.release().await);
+
+    rule.ok("release", joined(waiting).await.release().await);
+}
+
+/// Who waits gives up after the longest wait, not much earlier and not much later.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn waiting_for_a_lease_ends_in_time(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "waiting_for_a_lease_ends_in_time",
+        "count the wait from the first attempt, by LeaseRequest::clock, and end it with an error",
+    );
+    let key = fresh_key();
+    let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+
+    for wait in [Duration::ZERO, BLINK] {
+        let asked_at = SystemClock.now();
+        let refused = rule.shared(&storage).lease(&key, &lease_request(LONG, wait)).await;
+        let waited = SystemClock.now().since(&asked_at);
+        rule.check(refused.is_err(), "the lease of somebody else was granted");
+        rule.check(waited + TICK >= wait, "it gave up before the longest wait was over");
+        rule.check(waited < wait + PATIENCE / 4, "it went on after the longest wait was over");
+    }
+    rule.ok("release", lease.release().await);
+}
+
+/// A lease that is not released ends when its time is up, and not before.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_lease_ends_by_itself(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "a_lease_ends_by_itself",
+        "give the lease its ttl in the backend: its holder may have been killed",
+    );
+    let key = fresh_key();
+    let first = rule.lease(&storage, &key, BLINK, Duration::ZERO).await;
+
+    let second = rule.lease(&storage, &key, LONG, PATIENCE).await;
+
+    rule.check(first.remaining() <= TICK, "it was given away before the time of its holder was up");
+    std::mem::forget(first);
+    rule.ok("release", second.release().await);
+}
+
+/// A lease that ended and was taken by another cannot be renewed.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_lease_that_was_lost_cannot_be_renewed(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "a_lease_that_was_lost_cannot_be_renewed",
+        "give every lease a name of its own, and renew only if the name is still there",
+    );
+    let key = fresh_key();
+    let mut first = rule.lease(&storage, &key, BLINK, Duration::ZERO).await;
+    let second = rule.lease(&storage, &key, LONG, PATIENCE).await;
+
+    let renewed = first.renew().await;
+
+    rule.check(renewed.is_err(), "the lease of another was renewed");
+    std::mem::forget(first);
+    rule.ok("release", second.release().await);
+}
+
+/// A lease that ended and was taken by another stays with the other when the first lets go.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_lease_that_was_lost_cannot_be_released(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "a_lease_that_was_lost_cannot_be_released",
+        "give every lease a name of its own, and release only if the name is still there, in one \
+         step; the same for leases that are dropped",
+    );
+    for dropped in [false, true] {
+        let key = fresh_key();
+        let first = rule.lease(&storage, &key, BLINK, Duration::ZERO).await;
+        let second = rule.lease(&storage, &key, LONG, PATIENCE).await;
+
+        if dropped {
+            drop(first);
+            pause(BLINK / 3).await; // a backend may let go in the background
+        } else {
+            rule.ok("release of a lease that was lost", first.release().await);
+        }
+
+        rule.check(rule.is_leased(&storage, &key).await, "it ended the lease of another");
+        rule.ok("release", second.release().await);
+    }
+}
+
+/// A lease that is dropped ends, when its time is up at the latest.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn a_dropped_lease_ends(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new("a_dropped_lease_ends", "do not renew leases in the background");
+    let key = fresh_key();
+
+    drop(rule.lease(&storage, &key, BLINK, Duration::ZERO).await);
+
+    let next = rule.lease(&storage, &key, LONG, PATIENCE).await;
+    rule.ok("release", next.release().await);
+}
+
+/// Who gives up waiting does not get the lease later, or loses it when its time is up.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn an_asker_that_is_dropped_leaves_nothing_behind(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "an_asker_that_is_dropped_leaves_nothing_behind",
+        "keep no place in a queue for somebody who is gone",
+    );
+    let key = fresh_key();
+    let held = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+    {
+        let want = lease_request(BLINK, PATIENCE);
+        let mut asking = pin!(rule.shared(&storage).lease(&key, &want));
+        tokio::select! {
+            biased;
+            _ = asking.as_mut() => rule.broken("the lease of somebody else was granted"),
+            () = pause(BLINK / 3) => {}
+        }
+    }
+
+    rule.ok("release", held.release().await);
+
+    let next = rule.lease(&storage, &key, LONG, PATIENCE).await;
+    rule.ok("release", next.release().await);
+}
+
+/// Renewing starts the time of a lease anew, here and in the backend.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn renewing_a_lease_extends_it(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "renewing_a_lease_extends_it",
+        "set the ttl anew in the backend, counted from the renewal",
+    );
+    let ttl = 3 * BLINK;
+    for _ in 0..ATTEMPTS {
+        let key = fresh_key();
+        let mut lease = rule.lease(&storage, &key, ttl, Duration::ZERO).await;
+        pause(ttl * 2 / 3).await;
+        let before = lease.remaining();
+        if before < TICK {
+            continue; // this machine is too slow to renew in time
+        }
+        rule.ok("renew of a lease that is held", lease.renew().await);
+        rule.check(lease.remaining() > before, "renewing gave it no more time");
+        pause(ttl * 2 / 3).await;
+        let leased = rule.is_leased(&storage, &key).await;
+        if lease.remaining() < TICK {
+            continue; // this machine is too slow to look in time
+        }
+        rule.check(leased, "somebody else got it although it was renewed");
+        return;
+    }
+}
+
+/// A lease of one key is in nobody's way under another.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn leases_of_different_keys_are_independent(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "leases_of_different_keys_are_independent",
+        "make the name of a lease from the whole key",
+    );
+    let (one, other) = (fresh_key(), fresh_key());
+    let first = rule.lease(&storage, &one, LONG, Duration::ZERO).await;
+
+    let second = rule.lease(&storage, &other, LONG, Duration::ZERO).await;
+    rule.ok("release", second.release().await);
+
+    rule.check(rule.is_leased(&storage, &one).await, "releasing one lease ended another");
+    rule.ok("release", first.release().await);
+}
+
+/// A lease keeps nobody from reading and writing, and no write or delete ends it.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn records_can_be_used_while_a_lease_is_held(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "records_can_be_used_while_a_lease_is_held",
+        "keep leases apart from records: the holder writes while it holds, and others clear and \
+         install without a lease",
+    );
+    let key = fresh_key();
+    let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+
+    let work = async {
+        let version = rule.cas(&storage, &key, None, &record(b"one")).await;
+        let version = rule.stored(version, "where nothing but a lease was");
+        rule.set(&storage, &key, &record(b"two")).await;
+        let outcome = rule.cas(&storage, &key, Some(&version), &record(b"three")).await;
+        rule.conflict(outcome, "with a stale version under a lease");
+        rule.check(rule.load(&storage, &key).await.is_some(), "load finds nothing under a lease");
+        rule.ok("delete", storage.delete(&key).await);
+        rule.check(rule.get(&storage, &key).await.is_none(), "the lease is taken for a record");
+    };
+    tokio::select! {
+        () = work => {}
+        () = pause(PATIENCE) => rule.broken("a read or a write waits for the end of the lease"),
+    }
+
+    rule.check(rule.is_leased(&storage, &key).await, "a write or a delete ended the lease");
+    rule.ok("release", lease.release().await);
+}
+
+/// However many ask at once, one at a time holds the lease, and all get it in the end.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn one_of_many_askers_holds_the_lease_at_a_time(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "one_of_many_askers_holds_the_lease_at_a_time",
+        "take a free lease in one step; two that look first both find it free",
+    );
+    let key = fresh_key();
+    let holders = Arc::new(AtomicUsize::new(0));
+    let askers: Vec<_> = (0..ASKERS)
+        .map(|_| {
+            let (storage, key) = (Arc::clone(&storage), key.clone());
+            let holders = Arc::clone(&holders);
+            tokio::spawn(async move {
+                let lease = rule.lease(&storage, &key, LONG, PATIENCE).await;
+                let others = holders.fetch_add(1, Ordering::SeqCst);
+                rule.check(others == 0, "two held the lease at the same time");
+                pause(Duration::from_millis(5)).await;
+                holders.fetch_sub(1, Ordering::SeqCst);
+                rule.ok("release", lease.release().await);
+            })
+        })
+        .collect();
+
+    for asker in askers {
+        joined(asker).await;
+    }
+}
+
+const ASKERS: usize = 6;
+const ATTEMPTS: usize = 5;
