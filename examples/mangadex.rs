@@ -13,7 +13,8 @@ async fn main() -> Result<(), Error> {
 
     // A real program leaves out `given` and has MANGADEX_CREDENTIALS in its environment, and
     // leaves out `realm` too.
-    let credentials = Resolver::new().given("personal-client-1:s3cret:alice:pass:word").resolve()?;
+    let credentials =
+        Resolver::new().given("personal-client-1:s3cret:alice:pass:word").resolve()?;
     println!("Credentials, as a log may show them: {credentials:?}");
     let provider = MangadexProvider::builder(credentials)
         .realm(Realm::new(&server.url(), "mangadex")?)

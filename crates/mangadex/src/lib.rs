@@ -2,8 +2,7 @@
 //!
 //! MangaDex runs a Keycloak realm, and a personal client gets its tokens there by the password
 //! grant: client secret in the body, refresh token afterwards, access tokens for 15 minutes. This
-//! crate knows that and little else; what keeps tokens fresh is a
-//! [`TokenManager`](tokenkeeper::TokenManager).
+//! crate knows that and little else; what keeps tokens fresh is a [`TokenManager`].
 //!
 //! | you have | take |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! What a quad is, and what is refused.
 
-use tokenkeeper::{Error, ErrorKind, Secret};
+use tokenkeeper::{ErrorKind, Secret};
 use tokenkeeper_mangadex::{Credentials, PersonalClient};
 
 fn four(credentials: &Credentials) -> [&str; 4] {
@@ -10,10 +10,6 @@ fn four(credentials: &Credentials) -> [&str; 4] {
         credentials.username(),
         credentials.password().expose_secret(),
     ]
-}
-
-fn refused(text: &str) -> Error {
-    text.parse::<Credentials>().unwrap_err()
 }
 
 #[test]
@@ -28,7 +24,7 @@ fn a_quad_is_split_at_its_first_three_colons() {
 #[test]
 fn a_quad_with_fewer_parts_is_refused_with_what_it_should_be() {
     for (text, parts) in [("", 1), ("planted", 1), ("planted:b", 2), ("planted:b:c", 3)] {
-        let error = refused(text);
+        let error = text.parse::<Credentials>().unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Config);
         let said = error.to_string();
@@ -49,7 +45,7 @@ fn an_empty_field_is_refused_by_its_name() {
         ("planted:planted:planted:\r\n", "password"),
     ];
     for (text, field) in table {
-        let error = refused(text);
+        let error = text.parse::<Credentials>().unwrap_err();
 
         assert!(error.to_string().contains(&format!("{field}: must not be empty")), "{error}");
         assert!(!format!("{error:?}{error}").contains("planted"));
@@ -77,7 +73,7 @@ fn control_characters_are_refused_by_the_name_of_the_field() {
         ("a:b:c:planted\r", "password"),
     ];
     for (text, field) in table {
-        let error = refused(text);
+        let error = text.parse::<Credentials>().unwrap_err();
 
         assert!(error.to_string().contains(&format!("{field}: must not have")), "{error}");
         assert!(!format!("{error:?}{error}").contains("planted"));
