@@ -3,8 +3,10 @@
 mod setup;
 
 use http::Method;
-use setup::{CLIENT, PASSWORD, USER, keycloak, provider, refresh_only, seconds, session};
-use tokenkeeper::{AccessToken, Clock, ErrorKind, ManualClock, MemoryStorage, TokenSet};
+use setup::{
+    CLIENT, PASSWORD, USER, both_wrong, keycloak, provider, refresh_only, seconds, session,
+};
+use tokenkeeper::{AccessToken, ErrorKind, ManualClock, MemoryStorage};
 use tokenkeeper_mangadex::{Session, Unauthorized};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, FakeAuthServerBuilder, Fault};
 
@@ -24,13 +26,6 @@ fn fresh(server: FakeAuthServerBuilder) -> LoggedOut {
 
 fn is_live(server: &FakeAuthServer, token: &AccessToken) -> bool {
     server.is_live(token.secret().expose_secret())
-}
-
-/// Tokens that the realm never issued, both of them.
-fn both_wrong(clock: &ManualClock) -> TokenSet {
-    TokenSet::new(AccessToken::new("blah", "Bearer").unwrap(), clock.now().wall())
-        .with_lifetime(seconds(900))
-        .with_refresh_token("blah")
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use tokenkeeper_testkit::{EchoForm, FakeAuthServer, Fault, ReceivedRequest};
 
 const TOKEN_PATH: &str = "/realms/mangadex/protocol/openid-connect/token";
 
-fn text(request: &ReceivedRequest) -> &str {
-    std::str::from_utf8(request.body()).unwrap()
+fn text(request: &ReceivedRequest) -> String {
+    String::from_utf8_lossy(request.body()).into_owned()
 }
 
 /// The fields of a form, sorted, because their order means nothing.

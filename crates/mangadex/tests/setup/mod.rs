@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use tokenkeeper::{ManualClock, MemoryStorage, RefreshPolicy, TokenManager};
+use tokenkeeper::{
+    AccessToken, Clock, ManualClock, MemoryStorage, RefreshPolicy, TokenManager, TokenSet,
+};
 use tokenkeeper_mangadex::{Credentials, MangadexProvider, PersonalClient, Realm, Session};
 use tokenkeeper_testkit::{ClientAuth, FakeAuthServer, FakeAuthServerBuilder};
 
@@ -76,6 +78,13 @@ pub fn manager(
 pub fn session(provider: MangadexProvider, clock: &ManualClock) -> Session {
     let policy = RefreshPolicy::new().without_jitter();
     Session::configured(provider, |manager| manager.clock(clock.clone()).policy(policy)).unwrap()
+}
+
+/// Tokens that the realm never issued, both of them.
+pub fn both_wrong(clock: &ManualClock) -> TokenSet {
+    TokenSet::new(AccessToken::new("blah", "Bearer").unwrap(), clock.now().wall())
+        .with_lifetime(seconds(900))
+        .with_refresh_token("blah")
 }
 
 pub fn seconds(n: u64) -> Duration {
