@@ -5,77 +5,86 @@
 //! is the three methods below; the contract suite of the test kit checks what they have to keep to.
 
 use std::error::Error;
-use std::io;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tempfile::NamedTempFile;
 use tokenkeeper::{ErrorKind, StorageKey, TokenManager, TokenRecord, TokenStorage, async_trait};
 use tokenkeeper_providers::{ClientAuth, PasswordProvider};
 use tokenkeeper_testkit::FakeAuthServer;
-use tokio::fs::{self, OpenOptions};
-use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
 
-/// One file for each key, in a folder that one process uses.
+/// One file for each key, in a folder that only this process uses.
 ///
 /// File systems that fold letter case or refuse a colon would need the key encoded.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    writes: AtomicU64,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Folder {
     fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), writes: AtomicU64::new(0) }
+        Self { path: path.into(), turn: Arc::default() }
     }
 
-    fn file(&self, key: &StorageKey) -> PathBuf {
-        self.path.join(format!("{key}.token"))
-    }
-
-    /// Writes elsewhere first, because a reader, and a process that crashes, must see the old
-    /// record or the new one, and never half of it.
-    async fn replace(&self, key: &StorageKey, bytes: &[u8]) -> io::Result<()> {
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let new = self.path.join(format!("{key}.{number}.new"));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        options.mode(0o600); // it holds a refresh token
-        let mut file = options.open(&new).await?;
-        file.write_all(bytes).await?;
-        file.sync_all().await?;
-        fs::rename(&new, self.file(key)).await
+    /// Works on the file of a key on a thread that may wait for the disk; the one that calls
+    /// storages serves all managers. A call that is dropped goes on there and keeps its turn, so a
+    /// later write cannot be overwritten by it.
+    async fn with_file<T: Send + 'static>(
+        &self,
+        key: &StorageKey,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, tokenkeeper::Error> {
+        let file = self.path.join(format!("{key}.token"));
+        let turn = self.turn.clone().lock_owned().await;
+        let work = move || {
+            let _turn = turn;
+            work(&file).map_err(|error| failed(format!("{}: {error}", file.display())))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(failed(error.to_string())))
     }
 }
 
 #[async_trait]
 impl TokenStorage for Folder {
     async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, tokenkeeper::Error> {
-        match fs::read(self.file(key)).await {
-            Ok(bytes) => Ok(Some(TokenRecord::from_bytes(&bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("the record could not be read", error)),
-        }
+        let bytes = self.with_file(key, |file| none_if_missing(fs::read(file))).await?;
+        Ok(bytes.map(|bytes| TokenRecord::from_bytes(&bytes)))
     }
 
     async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), tokenkeeper::Error> {
-        let written = self.replace(key, &record.to_bytes()).await;
-        written.map_err(|error| failed("the record could not be written", error))
+        let (folder, bytes) = (self.path.clone(), record.to_bytes());
+        self.with_file(key, move |file| {
+            // Written elsewhere first: readers, also those after a crash, see the old record or
+            // the new one, never half of it. On Unix nobody else may read a temporary file.
+            let mut new = NamedTempFile::new_in(folder)?;
+            new.write_all(&bytes)?;
+            new.as_file().sync_all()?;
+            new.persist(file)?;
+            Ok(())
+        })
+        .await
     }
 
     async fn delete(&self, key: &StorageKey) -> Result<(), tokenkeeper::Error> {
-        match fs::remove_file(self.file(key)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("the record could not be removed", error))
-            }
-            _ => Ok(()),
-        }
+        self.with_file(key, |file| none_if_missing(fs::remove_file(file))).await?;
+        Ok(())
     }
 }
 
-fn failed(what: &'static str, cause: io::Error) -> tokenkeeper::Error {
-    tokenkeeper::Error::new(ErrorKind::Storage, what).with_source(cause)
+fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn failed(what: String) -> tokenkeeper::Error {
+    tokenkeeper::Error::new(ErrorKind::Storage, what)
 }
 
 #[tokio::main]

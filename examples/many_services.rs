@@ -88,7 +88,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("\nHow they are:");
     for manager in [&billing, &library, &weather] {
         println!("  {}", manager.status());
-        println!("    stored: {}", storage.exists(manager.key()).await?);
     }
 
     println!("\nThe error says when it makes sense to ask again:");
@@ -96,9 +95,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     weather.token().await?;
     println!("  {}", weather.status());
 
-    // One call each, in any order, before the process ends.
-    for manager in [billing, library, weather] {
+    // Before the process ends.
+    for manager in [&billing, &library, &weather] {
         manager.flush().await?;
+        assert!(storage.exists(manager.key()).await?);
     }
+    println!("\nThree records in one storage, each under a key of its own.");
     Ok(())
 }

@@ -273,8 +273,24 @@ impl fmt::Debug for Error {
             .field("oauth", &self.0.oauth)
             .field("retry_after", &self.0.retry_after)
             .field("answer_lost", &self.0.answer_lost)
-            .field("source", &self.0.source)
+            .field("source", &self.0.source.as_deref().map(Cause))
             .finish()
+    }
+}
+
+/// Shows a cause and what caused it by their `Display`: the derived `Debug` of a stranger's error
+/// may hold the whole body of an answer.
+struct Cause<'a>(&'a (dyn StdError + Send + Sync));
+
+impl fmt::Debug for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
     }
 }
 

@@ -20,11 +20,17 @@ pub trait Observer: Debug + Send + Sync + 'static {
     fn on_event(&self, event: &Event);
 }
 
-impl<T: Observer + ?Sized> Observer for Arc<T> {
-    fn on_event(&self, event: &Event) {
-        (**self).on_event(event);
-    }
+macro_rules! forward_observer {
+    ($($pointer:ident),*) => {$(
+        impl<T: Observer + ?Sized> Observer for $pointer<T> {
+            fn on_event(&self, event: &Event) {
+                (**self).on_event(event);
+            }
+        }
+    )*};
 }
+
+forward_observer!(Arc, Box);
 
 /// One event, and the manager that it happened in.
 #[derive(Clone, Debug)]

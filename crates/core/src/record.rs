@@ -65,6 +65,8 @@ pub struct TokenRecord {
     order: Order,
     keep_until: Option<SystemTime>,
     tombstone: bool,
+    /// A newer version wrote the envelope, and the payload is all of it.
+    newer: bool,
 }
 
 impl TokenRecord {
@@ -76,7 +78,8 @@ impl TokenRecord {
         keep_until: Option<SystemTime>,
         tombstone: bool,
     ) -> Self {
-        Self { payload: Arc::new(Zeroizing::new(payload)), order, keep_until, tombstone }
+        let payload = Arc::new(Zeroizing::new(payload));
+        Self { payload, order, keep_until, tombstone, newer: false }
     }
 
     /// This record with another payload, for wrappers that encrypt.
@@ -115,9 +118,17 @@ impl TokenRecord {
         self.tombstone
     }
 
+    /// Whether a newer version of tokenkeeper wrote the envelope, so that nothing here is known.
+    pub(crate) fn is_newer(&self) -> bool {
+        self.newer
+    }
+
     /// The whole record as bytes: one line of JSON, a line feed, the payload.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        if self.newer {
+            return Zeroizing::new(self.payload.to_vec()); // as it came
+        }
         let head = Head {
             tokenkeeper: ENVELOPE_VERSION,
             order: self.order,
@@ -140,26 +151,30 @@ impl TokenRecord {
     /// whatever the backend.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        match Self::split(bytes) {
-            Some((head, payload)) => Self::from_parts(
-                payload.to_vec(),
-                head.order,
-                head.keep_until.map(from_unix_millis),
-                head.tombstone,
-            ),
-            None => Self::from_parts(bytes.to_vec(), Order::default(), None, false),
+        if let Some((head, payload)) = Self::split(bytes) {
+            let keep_until = head.keep_until.map(from_unix_millis);
+            return Self::from_parts(payload.to_vec(), head.order, keep_until, head.tombstone);
         }
+        let newer = first_line(bytes)
+            .and_then(|line| serde_json::from_slice::<Version>(line).ok())
+            .is_some_and(|version| version.tokenkeeper > ENVELOPE_VERSION);
+        Self { newer, ..Self::from_parts(bytes.to_vec(), Order::default(), None, false) }
     }
 
     fn split(bytes: &[u8]) -> Option<(Head, &[u8])> {
-        let end = bytes.iter().position(|byte| *byte == b'\n')?;
-        let (head, rest) = bytes.split_at_checked(end)?;
-        let head: Head = serde_json::from_slice(head).ok()?;
+        let line = first_line(bytes)?;
+        let head: Head = serde_json::from_slice(line).ok()?;
         if head.tokenkeeper != ENVELOPE_VERSION {
             return None;
         }
-        Some((head, rest.get(1..)?))
+        Some((head, bytes.get(line.len() + 1..)?))
     }
+}
+
+/// What comes before the first line feed, if there is one.
+fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    bytes.get(..end)
 }
 
 impl fmt::Debug for TokenRecord {
@@ -171,6 +186,11 @@ impl fmt::Debug for TokenRecord {
             .field("tombstone", &self.tombstone)
             .finish()
     }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    tokenkeeper: u32,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -63,6 +63,9 @@ impl Contents {
     }
 
     pub(crate) fn of_record(record: &TokenRecord) -> Result<Self, Unreadable> {
+        if record.is_newer() {
+            return Err(Unreadable::Newer);
+        }
         if record.is_tombstone() {
             return Ok(Self { tokens: None, rejected: None });
         }

@@ -83,8 +83,8 @@ impl ClientCredentialsBuilder {
 }
 
 fn without_refresh_token(tokens: TokenSet) -> TokenSet {
-    let Some(access_token) = tokens.access_token().filter(|_| tokens.refresh_token().is_some())
-    else {
+    let has_some = tokens.refresh_token().is_some() || tokens.refresh_expires_at().is_some();
+    let Some(access_token) = tokens.access_token().filter(|_| has_some) else {
         return tokens;
     };
     let expires_at = tokens.expires_at();

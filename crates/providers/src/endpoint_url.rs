@@ -8,7 +8,7 @@ use std::fmt;
 use tokenkeeper::{Error, ErrorKind};
 use url::{Host, Url};
 
-/// A token or revocation endpoint. `Debug` leaves out the query, in which some services keep keys.
+/// A token or revocation endpoint. `Debug` leaves out the query.
 #[derive(Clone)]
 pub(crate) struct EndpointUrl {
     url: Url,

@@ -44,7 +44,7 @@
 //!
 //! Passwords, client secrets and tokens are in no error, `Debug` or log line, also when a service
 //! repeats them: such descriptions are withheld. The copies that this crate makes are overwritten;
-//! those in the buffers of JSON, HTTP and TLS libraries are out of reach.
+//! those in the buffers of the `oauth2` crate and of JSON, HTTP and TLS libraries are out of reach.
 
 mod answer;
 #[cfg(feature = "reqwest")]

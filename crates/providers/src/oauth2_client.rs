@@ -191,7 +191,6 @@ impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
 
 impl Adapter<'_> {
     async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, Error> {
-        request.headers_mut().remove(AUTHORIZATION);
         if let Some(authorization) = self.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }

@@ -26,6 +26,26 @@ use tokenkeeper::Error;
 /// - Answers are read up to a limit; 1 MiB is plenty. They hold secrets too.
 /// - It has a time limit of its own, below the 30 s after which others may take over.
 /// - The future is polled on the manager's driver, a tokio runtime. Dropping it ends the attempt.
+///
+/// # Examples
+///
+/// One that lets nothing out, for a test of what happens then:
+///
+/// ```
+/// use http::{Request, Response};
+/// use tokenkeeper::{Error, ErrorKind, async_trait};
+/// use tokenkeeper_providers::HttpTransport;
+///
+/// #[derive(Debug)]
+/// struct Unplugged;
+///
+/// #[async_trait]
+/// impl HttpTransport for Unplugged {
+///     async fn send(&self, _request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+///         Err(Error::new(ErrorKind::Transport, "the cable is out"))
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait HttpTransport: Debug + Send + Sync + 'static {
     /// Sends the request.

@@ -329,3 +329,34 @@ fn dropping_it_closes_the_port() {
 
     assert!(std::net::TcpStream::connect(address).is_err());
 }
+
+#[test]
+fn the_tokens_of_one_client_are_no_good_to_another() {
+    let server = FakeAuthServer::builder()
+        .client("client", "secret", ClientAuth::Any)
+        .client("other", "o", ClientAuth::Post)
+        .start();
+    let tokens = exchange(&server.token_url(), PASSWORD);
+    let refresh = tokens.text("refresh_token");
+    let as_other =
+        |url: &str, rest: &str| post(url, &[], &format!("client_id=other&client_secret=o&{rest}"));
+
+    let spent =
+        as_other(&server.token_url(), &format!("grant_type=refresh_token&refresh_token={refresh}"));
+    let revoked = as_other(&server.revocation_url(), &format!("token={refresh}"));
+
+    assert_eq!((spent.status, spent.text("error")), (400, "invalid_grant".to_owned()));
+    assert_eq!((revoked.status, revoked.text("error")), (400, "unauthorized_client".to_owned()));
+    assert!(server.is_live(&tokens.text("access_token")));
+    assert_eq!(server.reuses(), 0);
+}
+
+#[test]
+fn a_public_client_has_no_credentials_to_exchange() {
+    let server = FakeAuthServer::builder().client("public", "", ClientAuth::None).start();
+
+    let body = "grant_type=client_credentials&client_id=public";
+    let reply = post(&server.token_url(), &[], body);
+
+    assert_eq!((reply.status, reply.text("error")), (400, "unauthorized_client".to_owned()));
+}

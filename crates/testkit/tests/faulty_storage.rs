@@ -1,5 +1,7 @@
 //! What a faulty storage does to calls, and that it changes nothing else.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use tokenkeeper::{
     Clock, LeaseRequest, ManualClock, MemoryStorage, Order, StorageKey, TokenRecord, TokenStorage,
 };
-use tokenkeeper_testkit::{FaultyStorage, PlainStorage, StorageFault, StorageOperation};
+use tokenkeeper_testkit::{FaultyStorage, Gate, PlainStorage, StorageFault, StorageOperation};
 
 fn key() -> StorageKey {
     StorageKey::new("key").unwrap()
@@ -123,4 +125,25 @@ async fn leases_go_through_it_and_end_when_the_wrapped_ones_do() {
 fn it_can_be_shared_exactly_if_what_it_wraps_can() {
     assert!(storage().shared().is_some());
     assert!(FaultyStorage::new(PlainStorage::new(MemoryStorage::new())).shared().is_none());
+}
+
+#[tokio::test]
+async fn the_time_that_an_answer_takes_is_not_the_holders() {
+    let storage = storage();
+    let clock = ManualClock::new();
+    let asker: Arc<dyn Clock> = Arc::new(clock.clone());
+    let want = LeaseRequest::new(Duration::from_secs(30), Duration::ZERO, asker);
+    let gate = Gate::closed();
+    let late = StorageFault::GateAfterwards(gate.clone());
+    storage.fault_next(StorageOperation::Lease, 1, late);
+    let slow = async {
+        gate.arrived(1).await;
+        clock.advance(Duration::from_secs(10));
+        gate.release();
+    };
+
+    let (key, shared) = (key(), storage.shared().unwrap());
+    let (lease, ()) = tokio::join!(shared.lease(&key, &want), slow);
+
+    assert_eq!(lease.unwrap().remaining(), Duration::from_secs(20));
 }

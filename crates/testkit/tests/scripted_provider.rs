@@ -1,5 +1,7 @@
 //! What a scripted provider does with and without a script.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

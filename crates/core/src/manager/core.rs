@@ -50,6 +50,19 @@ pub(super) struct Published {
     fresh_until: Now,
 }
 
+/// A call that failed, and what observers have not been told of it yet.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: Error,
+    pub(super) events: Vec<EventKind>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, events: Vec::new() }
+    }
+}
+
 impl Core {
     /// The hot path: one atomic load, one reading of the clocks, two comparisons, one clone.
     #[inline]
@@ -88,6 +101,24 @@ impl Core {
         self.change(|state| state.pacing.fail(now, error, &self.policy))
     }
 
+    /// Notes the failure of a flight, unless `clear` or `install` overtook it: then it is about
+    /// tokens that are no longer there.
+    pub(super) fn fail_flight(&self, flight: &Arc<Flight>, error: Error) -> Error {
+        let now = self.clock.now();
+        let error = error.at_service(&self.service_name);
+        self.change(|state| match state.is_current(flight) {
+            true => state.pacing.fail(now, error, &self.policy),
+            false => error,
+        })
+    }
+
+    /// Notes that there was nothing to be had, and nobody to ask.
+    pub(super) fn look_in_vain(&self, error: Error) -> Error {
+        let (now, error) = (self.clock.now(), error.at_service(&self.service_name));
+        self.change(|state| state.pacing.look_in_vain(now, error.clone()));
+        error
+    }
+
     /// An error of this manager.
     pub(super) fn error(&self, kind: ErrorKind, what: impl Into<String>) -> Error {
         Error::new(kind, what.into()).at_service(&self.service_name)
@@ -111,17 +142,40 @@ impl Core {
         late: impl FnOnce() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.call_quietly(name, limit, late, work).await.map_err(|failed| self.tell(failed))
+    }
+
+    /// Tells the observers of a failure. No lock may be held, `writing` neither.
+    pub(super) fn tell(&self, failed: Failed) -> Error {
+        for event in failed.events {
+            self.emit(event);
+        }
+        failed.error
+    }
+
+    pub(super) fn panicked(&self, call: &'static str) -> Failed {
+        let error = self.error(ErrorKind::Internal, format!("{call} panicked"));
+        Failed { error, events: vec![EventKind::Panicked { call }] }
+    }
+
+    /// As [`call`](Self::call), and leaves it to the caller to tell the observers.
+    pub(super) async fn call_quietly<T>(
+        &self,
+        name: &'static str,
+        limit: Duration,
+        late: impl FnOnce() -> Error,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failed> {
         let result = tokio::select! {
             biased;
             result = catching(work) => result,
             () = self.clock.sleep(limit) => Ok(Err(late())),
         };
         match result {
-            Ok(result) => result.map_err(|error| error.at_service(&self.service_name)),
-            Err(_panic) => {
-                self.emit(EventKind::Panicked { call: name });
-                Err(self.error(ErrorKind::Internal, format!("{name} panicked")))
+            Ok(result) => {
+                result.map_err(|error| Failed::from(error.at_service(&self.service_name)))
             }
+            Err(_panic) => Err(self.panicked(name)),
         }
     }
 
@@ -199,7 +253,7 @@ impl Drop for TaskGuard {
 }
 
 /// Polls a future and catches a panic in it.
-async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+pub(super) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     let mut work = pin!(work);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,

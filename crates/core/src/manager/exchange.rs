@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::oauth_error::ExchangeKind;
 use crate::observer::EventKind;
 use crate::provider::{FetchContext, SendGate};
-use crate::record::{Order, TokenRecord};
+use crate::record::Order;
 use crate::record_format::{Contents, StoredVerdict};
 use crate::secret::Secret;
 use crate::shared_storage::Lease;
@@ -29,6 +29,8 @@ pub(super) struct Exchange<'a> {
     flight: &'a Arc<Flight>,
     basis: Basis,
     has_reloaded: bool,
+    /// Refresh tokens that the service refused in this flight: none is sent twice.
+    refused: Vec<Secret>,
 }
 
 /// What a provider brought, and when it was asked for.
@@ -42,7 +44,7 @@ struct Brought {
 impl<'a> Exchange<'a> {
     pub(super) fn new(renewal: &'a Renewal, basis: Basis) -> Self {
         let (core, flight) = (&renewal.core, &renewal.flight);
-        Self { renewal, core, flight, basis, has_reloaded: false }
+        Self { renewal, core, flight, basis, has_reloaded: false, refused: Vec::new() }
     }
 
     pub(super) async fn run(
@@ -67,7 +69,7 @@ impl<'a> Exchange<'a> {
                         Some(current) => tokens.carry_over(current),
                         None => tokens,
                     };
-                    let spent = spends.and_then(TokenSet::refresh_token).cloned();
+                    let spent = spends.and_then(|current| rotated_out(current, &tokens));
                     return self.keep(Brought { tokens, sent, order, spent }).await;
                 }
                 Err(error) => error,
@@ -76,13 +78,14 @@ impl<'a> Exchange<'a> {
             let Some(current) = spends.filter(|_| verdict_on_refresh) else {
                 return self.give_up(error, order, current.as_deref()).await;
             };
+            self.refused.extend(current.refresh_token().cloned());
             if let Some(token) = self.reload().await? {
                 return Ok(Some(token));
             }
-            if self.holds(current) {
-                self.drop_refresh_token(order, current).await;
-                if !self.core.provider.unattended() {
-                    return Err(Stopped::Failed(self.core.fail(error)));
+            if self.holds_refused() {
+                self.drop_refresh_token().await;
+                if self.holds_refused() || !self.core.provider.unattended() {
+                    return Err(Stopped::Failed(self.core.fail_flight(self.flight, error)));
                 }
             }
         }
@@ -100,7 +103,9 @@ impl<'a> Exchange<'a> {
         if !self.flight.insists() {
             let state = self.core.state.lock();
             if let Some(error) = state.pacing.wants_person() {
-                return Err(Stopped::Failed(error.clone()));
+                let error = error.clone();
+                drop(state);
+                return Err(Stopped::Failed(self.core.look_in_vain(error)));
             }
             let doubts = state.doubts_stored_verdict;
             drop(state);
@@ -117,7 +122,8 @@ impl<'a> Exchange<'a> {
             return Ok(ExchangeKind::Fetch);
         }
         let what = "there is no refresh token, and this provider cannot log in with nobody there";
-        Err(Stopped::Failed(self.core.error(ErrorKind::LoginRequired, what)))
+        let error = self.core.error(ErrorKind::LoginRequired, what);
+        Err(Stopped::Failed(self.core.look_in_vain(error)))
     }
 
     /// Sees to it that the lease lasts for a request and a write.
@@ -186,21 +192,27 @@ impl<'a> Exchange<'a> {
     /// Persists, then publishes.
     async fn keep(self, brought: Brought) -> Result<Option<Arc<AccessToken>>, Stopped> {
         let Brought { tokens, sent, order, spent } = brought;
-        let order = order.max(self.core.state.lock().order).next_generation();
+        let order = order.next_generation();
         let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
-        let expected = self.basis.expected;
-        let write = Write { record, expected, spent, overrules: false };
+        let expected = self.basis.expected.clone();
+        let has_read = matches!(expected, Expected::Version(_));
+        let write = Write::of_exchange(record, expected, spent);
         let order = match self.core.persist(self.flight, write).await {
             Persisted::Stored(order) | Persisted::Later(order, _) => order,
-            Persisted::Overtaken => return Ok(discard(self.core, tokens)),
-            Persisted::Overruled(there) => return Ok(yield_to(self.core, &there, order, tokens)),
+            Persisted::Overtaken => return Ok(self.lose(order, tokens, true)),
+            Persisted::Overruled(there) => {
+                self.core.take_over(&there);
+                return Ok(self.lose(order, tokens, has_read));
+            }
         };
         let now = self.core.clock.now();
         let token = tokens.access_token().cloned();
         let published = self.core.change(|state| {
-            state
-                .is_current(self.flight)
-                .then(|| state.publish(order, tokens.clone(), sent, now, &self.core.policy))
+            let wins = state.is_current(self.flight) && order > state.order;
+            wins.then(|| {
+                self.flight.mark_exchanged();
+                state.publish(order, tokens.clone(), sent, now, &self.core.policy)
+            })
         });
         match published {
             Some(Reissued(reissued)) => {
@@ -209,8 +221,26 @@ impl<'a> Exchange<'a> {
                 }
                 Ok(token)
             }
-            None => Ok(discard(self.core, tokens)),
+            None => Ok(self.lose(order, tokens, true)),
         }
+    }
+
+    /// Something newer is there. After a logout or login our tokens belong to nobody, and are
+    /// revoked; otherwise they may be of the same family as what is there, and revoking them would
+    /// take both. Who had not read the storage cannot tell these apart, and revokes nothing.
+    fn lose(&self, ours: Order, tokens: TokenSet, may_tell: bool) -> Option<Arc<AccessToken>> {
+        let now = self.core.clock.now();
+        let (is_overtaken, servable) = {
+            let state = self.core.state.lock();
+            let overtaken = !state.is_current(self.flight);
+            (overtaken || state.order.epoch() > ours.epoch(), state.servable(now))
+        };
+        if !is_overtaken || !may_tell {
+            self.core.emit(EventKind::Adopted);
+            return servable;
+        }
+        discard(self.core, tokens);
+        None
     }
 
     /// After a verdict on a refresh token: did somebody store a newer one meanwhile? A token that
@@ -228,22 +258,28 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Whether memory still has the refresh token of `spent`.
-    fn holds(&self, spent: &TokenSet) -> bool {
+    /// Whether memory has a refresh token that the service refused.
+    fn holds_refused(&self) -> bool {
         let state = self.core.state.lock();
         let held = state.held.as_ref().and_then(|held| held.tokens.refresh_token());
-        held.zip(spent.refresh_token()).is_some_and(|(held, spent)| held.ct_eq(spent))
+        held.is_some_and(|held| self.refused.iter().any(|refused| refused.ct_eq(held)))
     }
 
     /// Nobody shall spend it again: not we, and not whoever reads the storage.
-    async fn drop_refresh_token(&mut self, order: Order, current: &TokenSet) {
+    async fn drop_refresh_token(&mut self) {
         self.core.emit(EventKind::RefreshTokenDropped);
-        let order = order.next_generation();
-        let tokens = current.clone().without_refresh_token();
+        // What is held now, not what was spent: a reload may have brought a newer access token
+        // with the same refresh token.
+        let (order, current) = {
+            let state = self.core.state.lock();
+            let Some(held) = &state.held else { return };
+            (state.order.next_generation(), Arc::clone(&held.tokens))
+        };
+        let tokens = TokenSet::clone(&current).without_refresh_token();
         let Ok(record) = Contents::of_tokens(tokens.clone()).to_record(order) else { return };
         let expected = std::mem::replace(&mut self.basis.expected, Expected::Unknown);
         let spent = current.refresh_token().cloned();
-        let write = Write { record, expected, spent, overrules: false };
+        let write = Write::of_exchange(record, expected, spent);
         match self.core.persist(self.flight, write).await {
             Persisted::Stored(order) | Persisted::Later(order, _) => self.core.change(|state| {
                 if state.is_current(self.flight)
@@ -269,8 +305,9 @@ impl<'a> Exchange<'a> {
             return Ok(None);
         }
         let is_verdict = error.kind() == ErrorKind::CredentialsRejected;
-        let noted = self.core.fail(error);
-        if is_verdict && self.core.storage.shared().is_some() {
+        let noted = self.core.fail_flight(self.flight, error);
+        let may_note = self.core.storage.shared().is_some() && !self.basis.distrusts_memory;
+        if is_verdict && may_note {
             self.share_verdict(&noted, order, current).await;
         }
         Err(Stopped::Failed(noted))
@@ -283,22 +320,26 @@ impl<'a> Exchange<'a> {
             code: error.oauth().map(|oauth| oauth.code().into()),
         };
         let contents = Contents { tokens: current.cloned(), rejected: Some(verdict) };
-        let Ok(record) = contents.to_record(order.next_generation()) else { return };
+        // A note on the record that is there, under its order: it must beat nobody's tokens.
+        let Ok(record) = contents.to_record(order) else { return };
         let expected = self.basis.expected.clone();
-        let write = Write { record, expected, spent: None, overrules: false };
-        let _writing = self.core.writing.lock().await;
-        if !self.core.state.lock().is_current(self.flight) {
-            return;
-        }
-        // Others would only ask in vain; that is not worth another attempt.
-        if let Ok(super::stored::Written::Stored(order)) = self.core.put(&write).await {
-            self.core.change(|state| state.order = state.order.max(order));
+        let mut write = Write::of_exchange(record, expected, None);
+        let result = {
+            let _writing = self.core.writing.lock().await;
+            if !self.core.state.lock().is_current(self.flight) {
+                return;
+            }
+            self.core.put(&mut write).await
+        };
+        if let Err(failed) = result {
+            // Others will only ask in vain; that is not worth another attempt.
+            self.core.tell(failed);
         }
     }
 }
 
 /// Drops tokens that a `clear` or `install` has overtaken, at the service too.
-fn discard(core: &Arc<Core>, tokens: TokenSet) -> Option<Arc<AccessToken>> {
+fn discard(core: &Arc<Core>, tokens: TokenSet) {
     core.emit(EventKind::Overtaken);
     let task = {
         let core = Arc::clone(core);
@@ -310,24 +351,13 @@ fn discard(core: &Arc<Core>, tokens: TokenSet) -> Option<Arc<AccessToken>> {
         }
     };
     let _ = core.spawn_counted(task);
-    None
 }
 
-/// Somebody else stored something newer. After a logout or login our tokens belong to nobody;
-/// otherwise they may be of the same family as theirs, and revoking them would take both.
-fn yield_to(
-    core: &Arc<Core>,
-    there: &TokenRecord,
-    ours: Order,
-    tokens: TokenSet,
-) -> Option<Arc<AccessToken>> {
-    core.take_over(there);
-    if there.order().epoch() > ours.epoch() {
-        return discard(core, tokens);
-    }
-    let servable = core.state.lock().servable(core.clock.now());
-    core.emit(EventKind::Adopted);
-    servable
+/// The refresh token of `current`, if the answer put another in its place. Whoever still stores
+/// it then is behind; where a service does not rotate, everybody stores the same.
+fn rotated_out(current: &TokenSet, answer: &TokenSet) -> Option<Secret> {
+    let (old, new) = (current.refresh_token()?, answer.refresh_token()?);
+    (!old.ct_eq(new)).then(|| old.clone())
 }
 
 /// Lets a request out only while the lease lasts for it and for the write after it.

@@ -34,6 +34,8 @@ pub(super) struct Flight {
     forced: AtomicBool,
     /// It has decided to adopt, so it is too late to force it.
     adopting: AtomicBool,
+    /// Its token comes from its own exchange.
+    exchanged: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +53,7 @@ impl Flight {
             phase: watch::Sender::new(Phase::Running),
             forced: AtomicBool::new(false),
             adopting: AtomicBool::new(false),
+            exchanged: AtomicBool::new(false),
         })
     }
 
@@ -83,6 +86,15 @@ impl Flight {
     /// Whether it must end with an exchange, pauses notwithstanding.
     pub(super) fn insists(&self) -> bool {
         self.errand != Errand::Renew || self.forced.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_exchanged(&self) {
+        self.exchanged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing newer could be had, because the service was asked.
+    pub(super) fn has_exchanged(&self) -> bool {
+        self.exchanged.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_slow(&self) -> bool {

@@ -9,7 +9,7 @@ use super::core::Core;
 use super::flight::{Errand, Flight, Outcome};
 use super::persistence::Persisted;
 use super::state::State;
-use super::stored::{Expected, Write};
+use super::stored::Write;
 use super::thresholds::Thresholds;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
@@ -32,7 +32,7 @@ impl Core {
     async fn run_install(self: &Arc<Self>, flight: &Arc<Flight>, tokens: TokenSet) -> Outcome {
         let order = self.state.lock().order;
         let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
-        let order = match self.persist(flight, overruling(record)).await {
+        let order = match self.persist(flight, Write::overruling(record)).await {
             Persisted::Stored(order) | Persisted::Later(order, _) => order,
             Persisted::Overtaken | Persisted::Overruled(_) => return Err(self.superseded()),
         };
@@ -62,12 +62,15 @@ impl Core {
         self.emit(EventKind::Cleared);
         let order = self.state.lock().order;
         let keep_until = self.clock.now().after(TOMBSTONE_TTL).wall();
-        match self.persist(flight, overruling(tombstone(order, keep_until))).await {
+        match self.persist(flight, Write::overruling(tombstone(order, keep_until))).await {
             Persisted::Stored(order) => {
                 self.change(|state| state.order = state.order.max(order));
                 Ok(None)
             }
-            Persisted::Later(_, error) => Err(error),
+            Persisted::Later(order, error) => {
+                self.change(|state| state.order = state.order.max(order));
+                Err(error)
+            }
             // Somebody who logs in, or clears too, came later and has the last word.
             Persisted::Overtaken | Persisted::Overruled(_) => Ok(None),
         }
@@ -79,34 +82,53 @@ impl Core {
     }
 
     async fn run_revoke(self: &Arc<Self>) -> Result<(), Error> {
-        let tokens = self.newest_tokens().await?;
-        if let Some(tokens) = tokens {
+        self.catch_up().await?;
+        let mut told = None;
+        while let Some(tokens) = self.tokens_unlike(told.as_ref()) {
             let limit = self.policy.request_timeout;
             let late =
                 || self.error(ErrorKind::Transport, "the revocation was not answered in time");
             self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
+            told = Some(tokens);
+            self.land_exchange().await;
         }
         self.clear().await
     }
 
     pub(super) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {
         let core = Arc::clone(self);
-        let newest = self.on_driver(async move { core.newest_tokens().await }).await?;
-        Ok(newest.map(Arc::unwrap_or_clone))
+        self.on_driver(async move {
+            core.catch_up().await?;
+            let state = core.state.lock();
+            Ok(state.held.as_ref().map(|held| TokenSet::clone(&held.tokens)))
+        })
+        .await
     }
 
-    /// What is left of an exchange under way, or what the storage has if that is newer.
-    async fn newest_tokens(self: &Arc<Self>) -> Result<Option<Arc<TokenSet>>, Error> {
-        let flight = self.state.lock().flight.clone();
-        if let Some(flight) = flight {
-            let _ = flight.done().await;
-        }
+    /// Waits for what is under way, and learns from the storage if that has something newer.
+    async fn catch_up(&self) -> Result<(), Error> {
+        self.land_exchange().await;
         if let Some(record) = self.read().await?.record
             && record.order() > self.state.lock().order
         {
             self.take_over(&record);
         }
-        Ok(self.state.lock().held.as_ref().map(|held| Arc::clone(&held.tokens)))
+        Ok(())
+    }
+
+    /// An exchange under way brings the tokens that have to be revoked.
+    async fn land_exchange(&self) {
+        let flight = self.state.lock().flight.clone();
+        if let Some(flight) = flight {
+            let _ = flight.done().await;
+        }
+    }
+
+    /// The tokens that are held, unless the service was told of them already.
+    fn tokens_unlike(&self, told: Option<&Arc<TokenSet>>) -> Option<Arc<TokenSet>> {
+        let state = self.state.lock();
+        let tokens = state.held.as_ref().map(|held| &held.tokens)?;
+        told.is_none_or(|told| !Arc::ptr_eq(told, tokens)).then(|| Arc::clone(tokens))
     }
 
     /// Waits for what is under way, then writes what is left to write.
@@ -152,13 +174,11 @@ impl State {
     fn clear(&mut self) {
         self.held = None;
         self.unpersisted = None;
+        self.exchanged_at = None;
+        self.is_cleared = true;
         self.pacing.forget_verdict();
         self.rejections.forgive();
     }
-}
-
-fn overruling(record: crate::record::TokenRecord) -> Write {
-    Write { record, expected: Expected::Unknown, spent: None, overrules: true }
 }
 
 const TOMBSTONE_TTL: Duration = Duration::from_secs(30 * 24 * 3_600); // longer than a process sleeps

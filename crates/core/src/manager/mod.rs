@@ -83,7 +83,8 @@ impl TokenManager {
         if let Some(token) = self.core.fresh() {
             return Some(token);
         }
-        self.core.state.lock().servable(self.core.clock.now())
+        let now = self.core.clock.now();
+        self.core.state.lock().servable(now)
     }
 
     /// A token that is good now.

@@ -10,6 +10,11 @@ use crate::policy::RefreshPolicy;
 #[derive(Debug, Default)]
 pub(super) struct Pacing {
     failure: Option<Failure>,
+    /// Refusals in a row, whatever failed in between: a password is not sent more often because
+    /// the service is down now and then.
+    refusals: u32,
+    /// Nothing was there, and nobody could be asked; until when it is not worth another look.
+    vain: Option<(Now, Error)>,
 }
 
 #[derive(Debug)]
@@ -37,8 +42,12 @@ impl Pacing {
     /// Notes a failure and returns it with the pause that follows.
     pub(super) fn fail(&mut self, now: Now, error: Error, policy: &RefreshPolicy) -> Error {
         let class = Class::of(error.kind());
-        let streak = match &self.failure {
-            Some(last) if last.class == class => last.streak.saturating_add(1),
+        let streak = match (class, &self.failure) {
+            (Class::Verdict, _) => {
+                self.refusals = self.refusals.saturating_add(1);
+                self.refusals
+            }
+            (_, Some(last)) if last.class == class => last.streak.saturating_add(1),
             _ => 1,
         };
         let pause = match class {
@@ -67,6 +76,20 @@ impl Pacing {
 
     /// The failure that answers callers now, if a pause is on.
     pub(super) fn pause(&self, now: Now) -> Option<Error> {
+        self.pause_after_look(now).or_else(|| self.pause_after_failure(now))
+    }
+
+    /// Notes that there was nothing to be had: for a second, nobody looks again.
+    pub(super) fn look_in_vain(&mut self, now: Now, error: Error) {
+        self.vain = Some((now.after(VAIN_PAUSE), error));
+    }
+
+    pub(super) fn pause_after_look(&self, now: Now) -> Option<Error> {
+        let (until, error) = self.vain.as_ref()?;
+        (!now.has_reached(until)).then(|| error.clone())
+    }
+
+    fn pause_after_failure(&self, now: Now) -> Option<Error> {
         let failure = self.failure.as_ref()?;
         let until = failure.until?;
         if now.has_reached(&until) {
@@ -79,7 +102,7 @@ impl Pacing {
     pub(super) fn pause_for_insistent(&self, now: Now) -> Option<Error> {
         let failure = self.failure.as_ref()?;
         if failure.class == Class::Transient {
-            return self.pause(now);
+            return self.pause_after_failure(now);
         }
         let again = failure.at.after(FIRST_VERDICT_PAUSE);
         if now.has_reached(&again) {
@@ -93,9 +116,10 @@ impl Pacing {
         self.failure.as_ref().filter(|f| f.class == Class::Person).map(|f| &f.error)
     }
 
-    /// When the pause ends.
-    pub(super) fn until(&self) -> Option<Now> {
-        self.failure.as_ref()?.until
+    /// When the pauses end.
+    pub(super) fn until(&self) -> [Option<Now>; 2] {
+        let failure = self.failure.as_ref().and_then(|failure| failure.until);
+        [failure, self.vain.as_ref().map(|(until, _)| *until)]
     }
 
     /// The last failure, while nothing has succeeded since.
@@ -105,11 +129,13 @@ impl Pacing {
 
     /// Something succeeded, or somebody logged in.
     pub(super) fn reset(&mut self) {
-        self.failure = None;
+        *self = Self::default();
     }
 
     /// Somebody corrected the credentials; a server that is down is still down.
     pub(super) fn forget_verdict(&mut self) {
+        self.refusals = 0;
+        self.vain = None;
         if self.failure.as_ref().is_some_and(|f| f.class != Class::Transient) {
             self.failure = None;
         }
@@ -153,6 +179,7 @@ pub(super) fn doubled(first: Duration, longest: Duration, streak: u32) -> Durati
     first.saturating_mul(factor).min(longest)
 }
 
+const VAIN_PAUSE: Duration = Duration::from_secs(1); // a login elsewhere is noticed soon enough
 const FIRST_VERDICT_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_VERDICT_PAUSE: Duration = Duration::from_secs(600); // a corrected password is noticed in time
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600); // a typing error must not mean for ever

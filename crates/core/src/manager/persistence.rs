@@ -27,13 +27,21 @@ pub(super) enum Persisted {
 impl Core {
     /// Writes what a flight brought. A failure is noted, and the write is tried again later.
     pub(super) async fn persist(self: &Arc<Self>, flight: &Arc<Flight>, write: Write) -> Persisted {
-        let order = write.record.order();
+        let mut write = write;
         let result = {
             let _writing = self.writing.lock().await;
-            if !self.state.lock().is_current(flight) {
+            let is_beaten = {
+                let state = self.state.lock();
+                let order = write.record.order();
+                // A login or logout has raised the order of the state to its own already.
+                let is_older =
+                    if write.overrules { state.order > order } else { state.order >= order };
+                is_older || !state.is_current(flight)
+            };
+            if is_beaten {
                 return Persisted::Overtaken;
             }
-            self.put(&write).await
+            self.put(&mut write).await
         };
         match result {
             Ok(Written::Stored(order)) => {
@@ -41,8 +49,10 @@ impl Core {
                 Persisted::Stored(order)
             }
             Ok(Written::Overruled(there)) => Persisted::Overruled(there),
-            Err(error) => {
+            Err(failed) => {
+                let (order, error) = (write.record.order(), failed.error.clone());
                 self.persist_later(write, error.clone());
+                self.tell(failed);
                 Persisted::Later(order, error)
             }
         }
@@ -62,8 +72,10 @@ impl Core {
             let is_newest =
                 state.unpersisted.as_ref().is_none_or(|u| u.record.order() <= write.record.order());
             if is_newest {
+                // Once it was held against what is there, it beats that, and nothing later.
+                let overrules = write.overrules && !write.has_looked;
                 let Write { record, spent, .. } = write;
-                state.unpersisted = Some(Unpersisted { record, spent, error });
+                state.unpersisted = Some(Unpersisted { record, spent, overrules, error });
             }
             !std::mem::replace(&mut state.retries_writes, true)
         });
@@ -98,16 +110,18 @@ impl Core {
 
     /// Writes now what the storage refused before, if there is anything.
     pub(super) async fn write_unpersisted(&self) -> Result<(), Error> {
-        let _writing = self.writing.lock().await;
+        let writing = self.writing.lock().await;
         let write = self.state.lock().unpersisted.as_ref().map(|unpersisted| Write {
             record: unpersisted.record.clone(),
             expected: Expected::Unknown,
             spent: unpersisted.spent.clone(),
-            overrules: false,
+            overrules: unpersisted.overrules,
+            has_looked: false,
         });
-        let Some(write) = write else { return Ok(()) };
+        let Some(mut write) = write else { return Ok(()) };
         let tried = write.record.order();
-        match self.put(&write).await {
+        let result = self.put(&mut write).await;
+        match result {
             Ok(Written::Stored(order)) => {
                 self.change(|state| {
                     if state.unpersisted.as_ref().is_some_and(|u| u.record.order() <= tried) {
@@ -117,6 +131,7 @@ impl Core {
                         state.order = order;
                     }
                 });
+                drop(writing);
                 self.emit(EventKind::WriteRecovered);
                 Ok(())
             }
@@ -124,12 +139,21 @@ impl Core {
                 self.take_over(&there);
                 Ok(())
             }
-            Err(error) => {
+            Err(failed) => {
+                let error = failed.error.clone();
                 self.change(|state| {
-                    if let Some(unpersisted) = &mut state.unpersisted {
+                    let same = |u: &&mut Unpersisted| u.record.order() == tried;
+                    if let Some(unpersisted) = state.unpersisted.as_mut().filter(same) {
+                        unpersisted.overrules = write.overrules && !write.has_looked;
                         unpersisted.error = error.clone();
+                        unpersisted.record = write.record.clone();
+                        if state.order == tried {
+                            state.order = write.record.order();
+                        }
                     }
                 });
+                drop(writing);
+                self.tell(failed);
                 Err(error)
             }
         }
@@ -141,7 +165,7 @@ impl Core {
         let now = self.clock.now();
         self.change(|state| {
             if there.order() >= state.order {
-                state.learn(there.order(), contents.tokens, now, &self.policy);
+                state.learn(there.order(), contents, now, &self.policy);
             }
         });
     }

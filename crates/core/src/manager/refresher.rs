@@ -83,13 +83,19 @@ impl State {
             return None;
         }
         let due = match &self.held {
+            None if self.is_cleared => return None, // whoever logged out did not ask for a login
             None => now,
             Some(held) if held.token().is_none() => now,
             Some(held) if held.rejected.is_some() => self.rejections.pause(now).unwrap_or(now),
             Some(held) => held.times.advisory,
         };
+        // A token in hand answers until the last exchange is far enough away.
+        let answers =
+            self.held.as_ref().is_some_and(|h| h.token().is_some() && h.rejected.is_none());
+        let spaced_until = if answers { self.spaced_until() } else { None };
         // The latest of what has to be waited for.
-        let waits = [Some(due), self.pacing.until(), self.spaced_until()];
+        let [failure, look] = self.pacing.until();
+        let waits = [Some(due), failure, look, spaced_until];
         waits.into_iter().flatten().max_by_key(|point| now.until(point))
     }
 }

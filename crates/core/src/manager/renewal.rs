@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::exchange::Exchange;
-use super::flight::{Flight, Outcome};
+use super::flight::{Errand, Flight, Outcome};
 use super::stored::{Expected, Stored};
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
@@ -37,28 +37,44 @@ pub(super) enum Look {
 }
 
 impl Renewal {
+    /// Who waited for a flight that was overtaken looks at what overtook it.
     pub(super) async fn run(self) -> Outcome {
+        let outcome = self.run_to_its_end().await;
+        if outcome.is_err() && !self.core.state.lock().is_current(&self.flight) {
+            return Ok(None);
+        }
+        outcome
+    }
+
+    async fn run_to_its_end(&self) -> Outcome {
         if self.core.storage.shared().is_none() {
-            let basis = match self.look().await? {
-                Look::Adopt(token) => return Ok(Some(token)),
-                Look::Go(basis) => basis,
-            };
-            return match Exchange::new(&self, basis).run(&mut None).await {
-                Ok(outcome) => Ok(outcome),
-                Err(Stopped::Failed(error)) => Err(error),
-                Err(Stopped::LeaseTooShort) => Ok(None),
+            return match self.look().await? {
+                Look::Adopt(token) => Ok(Some(token)),
+                Look::Go(basis) => self.exchange_unleased(basis).await,
             };
         }
         self.run_in_fleet().await
     }
 
+    async fn exchange_unleased(&self, basis: Basis) -> Outcome {
+        match Exchange::new(self, basis).run(&mut None).await {
+            Ok(outcome) => Ok(outcome),
+            Err(Stopped::Failed(error)) => Err(error),
+            Err(Stopped::LeaseTooShort) => Ok(None),
+        }
+    }
+
     async fn run_in_fleet(&self) -> Outcome {
         let cold = !self.core.state.lock().has_read;
-        if cold
-            && !self.flight.insists()
-            && let Look::Adopt(token) = self.look().await?
-        {
-            return Ok(Some(token));
+        if cold && !self.flight.insists() {
+            match self.look().await? {
+                Look::Adopt(token) => return Ok(Some(token)),
+                // A storage that is down is not asked twice.
+                Look::Go(basis) if matches!(basis.expected, Expected::Unknown) => {
+                    return self.exchange_unleased(basis).await;
+                }
+                Look::Go(_) => {}
+            }
         }
         for _ in 0..MOST_STARTS {
             let mut lease = match self.core.lease().await {
@@ -74,7 +90,7 @@ impl Renewal {
             }
         }
         let what = "the storage was too slow: every lease was nearly over before it could be used";
-        Err(self.core.fail(self.core.error(ErrorKind::Storage, what)))
+        Err(self.core.fail_flight(&self.flight, self.core.error(ErrorKind::Storage, what)))
     }
 
     async fn run_leased(
@@ -93,9 +109,17 @@ impl Renewal {
         if lease.is_none() {
             return;
         }
-        let core = Arc::clone(&self.core);
+        let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
+        let task = async move {
+            // What overtook this exchange must be stored before others may spend what it spent.
+            let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
+            if let Some(overtook) = overtook.filter(|f| f.errand() == Errand::Handover) {
+                let _ = overtook.done().await;
+            }
+            core.release(lease).await;
+        };
         // Where the driver is gone the lease is dropped, which lets go of it too.
-        let _ = self.core.spawn_counted(async move { core.release(lease).await });
+        let _ = self.core.spawn_counted(task);
     }
 
     /// Reads the record, learns from it, and adopts its token if that serves.
@@ -122,8 +146,9 @@ impl Renewal {
             Err(unreadable) => {
                 let newer = unreadable == Unreadable::Newer;
                 let error = self.core.unreadable(newer);
-                if !self.core.provider.unattended() {
-                    return Err(self.core.fail(error));
+                let logs_in = self.flight.errand() == Errand::Login && !newer;
+                if !self.core.provider.unattended() && !logs_in {
+                    return Err(self.core.fail_flight(&self.flight, error));
                 }
                 if newer {
                     basis.expected = Expected::Unknown; // the write will look, and refuse
@@ -133,16 +158,25 @@ impl Renewal {
                 return Ok(Look::Go(basis));
             }
         };
-        basis.verdict = contents.rejected;
+        let verdict = contents.rejected.clone();
         let now = self.core.clock.now();
         let adopted = self.core.change(|state| {
+            // One on a record that ours has beaten is about credentials of before.
+            basis.verdict = verdict.filter(|_| record.order() >= state.order);
             if record.order() <= state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            state.learn(record.order(), contents.tokens, now, &self.core.policy);
+            let had = state.held.as_ref().and_then(|held| held.token().cloned());
+            state.learn(record.order(), contents, now, &self.core.policy);
             let held = state.held.as_ref().filter(|held| held.rejected.is_none())?;
-            let serves = !now.has_reached(&held.times.mandatory) && self.flight.adopts();
-            let token = serves.then(|| held.token().cloned()).flatten()?;
+            if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
+                return None; // the token that is due, under a higher order
+            }
+            let token =
+                held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()?;
+            if !self.flight.adopts() {
+                return None;
+            }
             state.pacing.reset();
             Some(token)
         });
@@ -157,7 +191,10 @@ impl Renewal {
 
     /// A storage that is down stops an exchange only if a single-use token could be spent twice.
     fn go_on_without_storage(&self, error: Error) -> Result<(), Error> {
-        if self.core.provider.refreshes() { Err(self.core.fail(error)) } else { Ok(()) }
+        if !self.core.provider.refreshes() {
+            return Ok(());
+        }
+        Err(self.core.fail_flight(&self.flight, error))
     }
 }
 
@@ -167,11 +204,14 @@ impl Basis {
     }
 
     /// A verdict that another process met within the last minute, and what is left of the minute.
+    /// One from further ahead than that was dated by a clock that was stepped.
     pub(super) fn fresh_verdict(&self, core: &Core) -> Option<(Error, Duration)> {
         let verdict = self.verdict.as_ref()?;
-        let now = core.clock.now().wall();
-        // A clock that is ahead elsewhere must not make a verdict stand until we catch up.
-        let age = now.duration_since(verdict.at).unwrap_or_else(|ahead| ahead.duration());
+        let age = match core.clock.now().wall().duration_since(verdict.at) {
+            Ok(age) => age,
+            Err(ahead) if ahead.duration() < VERDICT_STANDS => Duration::ZERO,
+            Err(_) => return None,
+        };
         let left = VERDICT_STANDS.checked_sub(age).filter(|left| !left.is_zero())?;
         Some((verdict.to_error().at_service(&core.service_name), left))
     }

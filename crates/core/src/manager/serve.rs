@@ -34,11 +34,17 @@ impl Core {
                 flight.done().await
             };
             match outcome {
+                // What the service just issued is the best that can be had.
+                Ok(Some(token)) if flight.has_exchanged() => {
+                    let too_much = self.state.lock().asks_too_much(at_least);
+                    return too_much.map_or(Ok(token), |e| Err(e.at_service(&self.service_name)));
+                }
                 Ok(Some(token)) if self.has_left(&token, at_least) => return Ok(token),
                 Ok(_) => {}
                 // Nothing that is still good is withheld because something else failed.
                 Err(error) => {
-                    let servable = self.state.lock().servable(self.clock.now());
+                    let now = self.clock.now();
+                    let servable = self.state.lock().servable(now);
                     return servable.filter(|t| self.has_left(t, at_least)).ok_or(error);
                 }
             }
@@ -48,13 +54,12 @@ impl Core {
 
     /// Decides for one caller, and starts the flight that the decision asks for.
     fn decide(self: &Arc<Self>, at_least: Duration) -> Result<Decision, Error> {
-        let can = self.abilities();
+        let (can, now) = (self.abilities(), self.clock.now());
         let (decision, starts) = {
             let mut state = self.state.lock();
             if let Some(error) = state.asks_too_much(at_least) {
                 return Err(error.at_service(&self.service_name));
             }
-            let now = self.clock.now();
             let decision = state.decide(now, at_least, can);
             let starts = match decision {
                 Decision::Renew | Decision::ServeAndRenew(_) => Some(state.take_off(Errand::Renew)),
@@ -73,25 +78,20 @@ impl Core {
         Ok(decision)
     }
 
-    /// Whether a token serves for that long. One that was just issued serves in any case, as far
-    /// as the service can help it.
+    /// Whether a token serves for that long.
     fn has_left(&self, token: &AccessToken, at_least: Duration) -> bool {
         if at_least.is_zero() {
             return true;
         }
-        let state = self.state.lock();
         let now = self.clock.now();
-        match &state.held {
-            Some(held) if held.holds(token) => {
-                now.until(&held.times.expiry) >= at_least
-                    || (state.is_just_exchanged(now) && state.asks_too_much(at_least).is_none())
-            }
-            _ => false,
-        }
+        let state = self.state.lock();
+        let held = state.held.as_ref().filter(|held| held.holds(token));
+        held.is_some_and(|held| now.until(&held.times.expiry) >= at_least)
     }
 
     /// Starts the task of a flight that was taken off with an errand for an exchange.
     pub(super) fn depart(self: &Arc<Self>, flight: &Arc<Flight>) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
         let renewal = Renewal { core: Arc::clone(self), flight: Arc::clone(flight) };
         self.fly(flight, renewal.run());
     }
@@ -109,12 +109,12 @@ impl Core {
         errand: Errand,
     ) -> Result<Arc<AccessToken>, Error> {
         for _ in 0..MOST_ROUNDS {
+            let now = self.clock.now();
             let (flight, starts) = {
                 let mut state = self.state.lock();
                 match state.flight.clone() {
                     Some(flight) => (flight, false),
                     None => {
-                        let now = self.clock.now();
                         if let Some(answer) = answer_to_insistent(&state, errand, now) {
                             return answer;
                         }
@@ -195,6 +195,9 @@ fn answer_to_insistent(
     }
     if errand != Errand::Force {
         return None;
+    }
+    if let Some(error) = state.pacing.pause_after_look(now) {
+        return Some(Err(error));
     }
     let held = state.held.as_ref()?;
     let waits = match held.rejected {

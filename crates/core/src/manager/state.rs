@@ -14,12 +14,15 @@ use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
 use crate::policy::RefreshPolicy;
 use crate::record::{Order, TokenRecord};
+use crate::record_format::Contents;
 use crate::secret::Secret;
 use crate::token_set::TokenSet;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) held: Option<Held>,
+    /// Tokens were cleared, and nobody has asked for one since.
+    pub(super) is_cleared: bool,
     /// The highest order that was seen: of what is held, or of what cleared it.
     pub(super) order: Order,
     pub(super) flight: Option<Arc<Flight>>,
@@ -46,6 +49,8 @@ pub(super) struct Unpersisted {
     pub(super) record: TokenRecord,
     /// The refresh token that was spent to get it, if one was.
     pub(super) spent: Option<Secret>,
+    /// It is a login or logout that was never held against what is stored.
+    pub(super) overrules: bool,
     pub(super) error: Error,
 }
 
@@ -222,7 +227,7 @@ impl State {
     pub(super) fn learn(
         &mut self,
         order: Order,
-        tokens: Option<TokenSet>,
+        contents: Contents,
         now: Now,
         policy: &RefreshPolicy,
     ) {
@@ -235,11 +240,11 @@ impl State {
         if self.unpersisted.as_ref().is_some_and(|u| u.record.order() <= order) {
             self.unpersisted = None;
         }
-        let Some(tokens) = tokens else {
+        let Some(tokens) = contents.tokens else {
             self.held = None;
+            self.is_cleared = true;
             return;
         };
-        self.last_life = tokens.lifetime().or(self.last_life);
         let known = self.held.as_ref().filter(|held| {
             let same = tokens.access_token().is_some_and(|token| held.holds(token));
             same && held.tokens.expires_at() == tokens.expires_at()
@@ -278,7 +283,6 @@ impl State {
     /// Holds tokens that a login elsewhere brought.
     pub(super) fn install(&mut self, order: Order, tokens: TokenSet, times: Thresholds, now: Now) {
         self.order = order;
-        self.last_life = tokens.lifetime();
         self.exchanged_at = None;
         self.pacing.reset();
         self.rejections.forgive();
@@ -294,6 +298,7 @@ impl State {
             _ => now,
         };
         let rejected = rejected.then_some(RejectedHeld { young: true });
+        self.is_cleared = false;
         self.held = Some(Held { tokens: Arc::new(tokens), times, published_at, rejected });
     }
 }

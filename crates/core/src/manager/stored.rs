@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
+use super::core::{Core, Failed, catching};
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::{Order, TokenRecord};
@@ -36,6 +36,25 @@ pub(super) struct Write {
     pub(super) spent: Option<Secret>,
     /// A login or logout: it beats what is there, whatever its order.
     pub(super) overrules: bool,
+    /// The order has been held against what is there.
+    pub(super) has_looked: bool,
+}
+
+impl Write {
+    /// Of tokens that an exchange brought.
+    pub(super) fn of_exchange(
+        record: TokenRecord,
+        expected: Expected,
+        spent: Option<Secret>,
+    ) -> Self {
+        Self { record, expected, spent, overrules: false, has_looked: false }
+    }
+
+    /// Of a login or logout.
+    pub(super) fn overruling(record: TokenRecord) -> Self {
+        let expected = Expected::Unknown;
+        Self { record, expected, spent: None, overrules: true, has_looked: false }
+    }
 }
 
 /// What became of a write that the storage did not fail.
@@ -49,15 +68,19 @@ pub(super) enum Written {
 
 impl Core {
     pub(super) async fn read(&self) -> Result<Stored, Error> {
+        self.read_quietly().await.map_err(|failed| self.tell(failed))
+    }
+
+    async fn read_quietly(&self) -> Result<Stored, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
                 let work = shared.load(&self.key);
-                ("load", self.call("load", limit, || self.late("load"), work).await)
+                ("load", self.call_quietly("load", limit, || self.late("load"), work).await)
             }
             None => {
                 let work = async { Ok(self.storage.get(&self.key).await?.map(|r| (None, r))) };
-                let result = self.call("get", limit, || self.late("get"), work).await;
+                let result = self.call_quietly("get", limit, || self.late("get"), work).await;
                 return self.read_result("get", result);
             }
         };
@@ -67,9 +90,9 @@ impl Core {
     fn read_result(
         &self,
         call: &'static str,
-        result: Result<Option<(Option<Version>, TokenRecord)>, Error>,
-    ) -> Result<Stored, Error> {
-        let found = result.map_err(|error| self.storage_failed(call, error))?;
+        result: Result<Option<(Option<Version>, TokenRecord)>, Failed>,
+    ) -> Result<Stored, Failed> {
+        let found = result.map_err(|failed| storage_failed(call, failed))?;
         self.state.lock().has_read = true;
         Ok(match found {
             Some((version, record)) => Stored { version, record: Some(record) },
@@ -84,130 +107,148 @@ impl Core {
         let want = LeaseRequest::new(ttl, ttl, Arc::clone(&self.clock));
         let limit = ttl.saturating_add(self.policy.storage_timeout);
         let work = shared.lease(&self.key, &want);
-        let lease = self.call("lease", limit, || self.late("lease"), work).await;
-        lease.map(Some).map_err(|error| self.storage_failed("lease", error))
+        let lease = self.call_quietly("lease", limit, || self.late("lease"), work).await;
+        lease.map(Some).map_err(|failed| self.tell(storage_failed("lease", failed)))
     }
 
     pub(super) async fn renew_lease(&self, lease: &mut Lease) -> Result<(), Error> {
         let limit = self.policy.storage_timeout;
-        let renewed = self.call("renew", limit, || self.late("renew"), lease.renew()).await;
-        renewed.map_err(|error| self.storage_failed("renew", error))
+        let late = || self.late("renew");
+        let renewed = self.call_quietly("renew", limit, late, lease.renew()).await;
+        renewed.map_err(|failed| self.tell(storage_failed("renew", failed)))
     }
 
     pub(super) async fn release(&self, lease: Option<Lease>) {
         let Some(lease) = lease else { return };
         let limit = self.policy.storage_timeout;
-        let released = self.call("release", limit, || self.late("release"), lease.release()).await;
-        if let Err(error) = released {
+        let late = || self.late("release");
+        let released = self.call_quietly("release", limit, late, lease.release()).await;
+        if let Err(failed) = released {
             // It ends by itself.
-            let _ = self.storage_failed("release", error);
+            let _ = self.tell(storage_failed("release", failed));
         }
     }
 
-    /// Writes unless something newer is there. To be called with `writing` locked.
-    pub(super) async fn put(&self, write: &Write) -> Result<Written, Error> {
-        let mut record = write.record.clone();
+    /// Writes unless something newer is there. To be called with `writing` locked; what observers
+    /// are to be told comes back, because they are told outside every lock.
+    ///
+    /// A panic costs this write, wherever it comes from; the tokens must not go with it.
+    /// The order of the record rises on the way where it has to, and stays risen when the write
+    /// fails: then it is tried again as what it was meant to be.
+    pub(super) async fn put(&self, write: &mut Write) -> Result<Written, Failed> {
+        catching(self.try_put(write)).await.unwrap_or_else(|_| Err(self.panicked("a storage")))
+    }
+
+    async fn try_put(&self, write: &mut Write) -> Result<Written, Failed> {
         let mut expected = match &write.expected {
             Expected::Version(version) => version.clone(),
             Expected::Unknown => {
-                let stored = self.read().await?;
-                match self.weigh(&record, stored.record, write)? {
-                    Weighed::Yield(there) => return Ok(Written::Overruled(there)),
-                    Weighed::WriteAs(order) => record = record.with_order(order),
+                let stored = self.read_quietly().await?;
+                if let Some(written) = self.weigh(write, stored.record)? {
+                    return Ok(written);
                 }
                 stored.version
             }
         };
         for _ in 0..MOST_CONFLICTS {
-            let there = match self.put_once(expected.as_ref(), &record).await? {
-                CasOutcome::Stored(_) => return Ok(Written::Stored(record.order())),
+            let there = match self.put_once(expected.as_ref(), &write.record).await? {
+                CasOutcome::Stored(_) => return Ok(Written::Stored(write.record.order())),
                 CasOutcome::Conflict(there) => there,
             };
             let (version, there) = there.unzip();
-            match self.weigh(&record, there, write)? {
-                Weighed::Yield(there) => return Ok(Written::Overruled(there)),
-                Weighed::WriteAs(order) => record = record.with_order(order),
+            if let Some(written) = self.weigh(write, there)? {
+                return Ok(written);
             }
             expected = version;
         }
         let what = "other processes kept changing the record";
-        Err(self.storage_failed("compare_and_set", self.error(ErrorKind::Storage, what)))
+        let error = self.error(ErrorKind::Storage, what);
+        Err(storage_failed("compare_and_set", error.into()))
     }
 
     async fn put_once(
         &self,
         expected: Option<&Version>,
         record: &TokenRecord,
-    ) -> Result<CasOutcome, Error> {
+    ) -> Result<CasOutcome, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
                 let work = shared.compare_and_set(&self.key, expected, record);
                 let late = || self.late("compare_and_set");
-                ("compare_and_set", self.call("compare_and_set", limit, late, work).await)
+                ("compare_and_set", self.call_quietly("compare_and_set", limit, late, work).await)
             }
             None => {
                 let work = async {
                     self.storage.set(&self.key, record).await?;
                     Ok(CasOutcome::Stored(Version::new([])))
                 };
-                ("set", self.call("set", limit, || self.late("set"), work).await)
+                ("set", self.call_quietly("set", limit, || self.late("set"), work).await)
             }
         };
-        result.map_err(|error| self.storage_failed(call, error))
+        result.map_err(|failed| storage_failed(call, failed))
     }
 
-    /// Which of two records stays: the one on its way, or the one that is there.
+    /// Which of two records stays: the one on its way, whose order rises if need be (`None`), or
+    /// the one that is there.
     fn weigh(
         &self,
-        record: &TokenRecord,
+        write: &mut Write,
         there: Option<TokenRecord>,
-        write: &Write,
-    ) -> Result<Weighed, Error> {
-        let Some(there) = there else { return Ok(Weighed::WriteAs(record.order())) };
-        let contents = Contents::of_record(&there);
-        if matches!(contents, Err(Unreadable::Newer)) {
-            return Err(self.unreadable(true));
+    ) -> Result<Option<Written>, Failed> {
+        write.has_looked = true;
+        let Some(there) = there else { return Ok(None) };
+        let (ours, theirs) = (write.record.order(), there.order());
+        let contents = match Contents::of_record(&there) {
+            Ok(contents) => contents,
+            Err(Unreadable::Newer) => return Err(self.unreadable_quietly(true)),
+            Err(Unreadable::Nonsense) => {
+                // Nobody's tokens, whatever its order says.
+                write.record = write.record.with_order(ours.max(theirs.next_generation()));
+                return Ok(None);
+            }
+        };
+        if theirs < ours {
+            return Ok(None);
         }
-        let ours = record.order();
-        if there.order() < ours {
-            return Ok(Weighed::WriteAs(ours));
+        if theirs == ours && there.payload() == write.record.payload() {
+            return Ok(Some(Written::Stored(ours))); // only the answer was lost
         }
         if write.overrules {
             let wall = self.clock.now().wall_millis();
-            return Ok(Weighed::WriteAs(there.order().next_epoch(wall)));
+            write.record = write.record.with_order(theirs.next_epoch(wall));
+            return Ok(None);
         }
-        let theirs = contents.ok().and_then(|contents| contents.tokens);
-        let theirs = theirs.as_ref().and_then(|tokens| tokens.refresh_token());
-        if write.spent.as_ref().zip(theirs).is_some_and(|(spent, theirs)| spent.ct_eq(theirs)) {
-            return Ok(Weighed::WriteAs(there.order().next_generation()));
+        let stored = contents.tokens.as_ref().and_then(|tokens| tokens.refresh_token());
+        if write.spent.as_ref().zip(stored).is_some_and(|(spent, stored)| spent.ct_eq(stored)) {
+            write.record = write.record.with_order(theirs.next_generation());
+            return Ok(None);
         }
-        Ok(Weighed::Yield(there))
+        Ok(Some(Written::Overruled(there)))
     }
 
     /// The error for a record that cannot be used and must stay.
     pub(super) fn unreadable(&self, newer: bool) -> Error {
-        self.emit(EventKind::RecordUnreadable { newer });
+        self.tell(self.unreadable_quietly(newer))
+    }
+
+    fn unreadable_quietly(&self, newer: bool) -> Failed {
         let why = if newer { "was written by a newer version" } else { "cannot be read" };
         let what = format!("the stored record {} {why}, so it is left as it is", self.key);
-        self.error(ErrorKind::RecordUnreadable, what)
+        let error = self.error(ErrorKind::RecordUnreadable, what);
+        Failed { error, events: vec![EventKind::RecordUnreadable { newer }] }
     }
 
     fn late(&self, call: &str) -> Error {
         let what = format!("the storage did not answer to {call} in time");
         self.error(ErrorKind::Storage, what)
     }
-
-    fn storage_failed(&self, call: &'static str, error: Error) -> Error {
-        self.emit(EventKind::StorageFailed { call, error: error.clone() });
-        error
-    }
 }
 
-#[derive(Debug)]
-enum Weighed {
-    WriteAs(Order),
-    Yield(TokenRecord),
+fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
+    let error = failed.error.clone();
+    failed.events.push(EventKind::StorageFailed { call, error });
+    failed
 }
 
 const MOST_CONFLICTS: usize = 8; // each one means that somebody else made progress

@@ -17,9 +17,13 @@ pub(super) struct Thresholds {
 impl Thresholds {
     /// For tokens that were just requested: life counts from `sent`.
     pub(super) fn of_issued(tokens: &TokenSet, sent: Now, policy: &RefreshPolicy) -> Self {
-        match tokens.lifetime() {
-            Some(life) => Self::new(life, life, sent, policy),
-            None => Self::NEVER,
+        match (tokens.lifetime(), tokens.expires_at()) {
+            (Some(life), Some(expires_at)) => {
+                // A provider that does not count from the sending must not lengthen the life.
+                let left = expires_at.duration_since(sent.wall()).unwrap_or_default();
+                Self::new(life, left.min(life), sent, policy)
+            }
+            _ => Self::NEVER,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One manager on a manual clock, for the tests of the promises.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 

@@ -13,11 +13,12 @@ use super::form::Form;
 use super::received_request::ReceivedRequest;
 
 /// How a client must prove who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuth {
     /// Any way in which the secret is sent once: as a Basic header in either spelling, or in the
     /// body.
+    #[default]
     Any,
     /// `client_secret_basic`: id and secret are form-encoded, then put into a Basic header
     /// (RFC 6749 §2.3.1). Both `+` and `%20` are a blank.

@@ -121,8 +121,7 @@ async fn respond(
         let same_access_token = matches!(fault, Some(Fault::SameAccessToken));
         act(&shared, endpoint, &request, same_access_token)
     });
-    let lost =
-        matches!(fault, Some(Fault::LostResponse | Fault::TruncatedBody | Fault::HangAnswer));
+    let lost = matches!(fault, Some(Fault::LostResponse | Fault::TruncatedBody));
     {
         let mut state = shared.state.lock();
         state.record(endpoint, &request, answer.status.as_u16());

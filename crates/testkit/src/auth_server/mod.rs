@@ -37,7 +37,11 @@ use crate::gate::Gate;
 /// It offers client credentials, password and refresh (RFC 6749), revocation (RFC 7009) and a
 /// resource for bearer tokens (RFC 6750). Refresh tokens rotate, and one that comes a second time
 /// kills all tokens of its login. It needs no runtime and minds none that is paused or dropped; it
-/// ends when it is dropped.
+/// ends when it is dropped. Like a server elsewhere it acts on every request that it received, also
+/// when the client has left.
+///
+/// A tokio runtime whose time is paused moves its clock on while it waits for this server: a test
+/// that has timeouts in it should use a clock of its own instead.
 ///
 /// # Examples
 ///

@@ -91,8 +91,12 @@ pub async fn a_waiting_asker_gets_the_released_lease(storage: Arc<dyn TokenStora
     pause(BLINK / 3).await;
 
     rule.ok("release", held.release().await);
+    let released_at = SystemClock.now();
 
-    rule.ok("release", joined(waiting).await.release().await);
+    let lease = joined(waiting).await;
+    let waited = SystemClock.now().since(&released_at);
+    rule.check(waited < PATIENCE / 2, "it noticed the release very late");
+    rule.ok("release", lease.release().await);
 }
 
 /// Who waits gives up after the longest wait, not much earlier and not much later.
@@ -114,7 +118,7 @@ pub async fn waiting_for_a_lease_ends_in_time(storage: Arc<dyn TokenStorage>) {
         let waited = SystemClock.now().since(&asked_at);
         rule.check(refused.is_err(), "the lease of somebody else was granted");
         rule.check(waited + TICK >= wait, "it gave up before the longest wait was over");
-        rule.check(waited < wait + PATIENCE / 4, "it went on after the longest wait was over");
+        rule.check(waited < wait + PATIENCE / 2, "it went on after the longest wait was over");
     }
     rule.ok("release", lease.release().await);
 }
@@ -220,12 +224,16 @@ pub async fn an_asker_that_is_dropped_leaves_nothing_behind(storage: Arc<dyn Tok
         let mut asking = pin!(rule.shared(&storage).lease(&key, &want));
         tokio::select! {
             biased;
-            _ = asking.as_mut() => rule.broken("the lease of somebody else was granted"),
+            answer = asking.as_mut() => rule.broken(match answer {
+                Ok(_) => "the lease of somebody else was granted",
+                Err(_) => "it gave up before the longest wait was over",
+            }),
             () = pause(BLINK / 3) => {}
         }
     }
 
     rule.ok("release", held.release().await);
+    pause(BLINK / 3).await; // who is gone, and is still in a queue, gets it now
 
     let next = rule.lease(&storage, &key, LONG, PATIENCE).await;
     rule.ok("release", next.release().await);

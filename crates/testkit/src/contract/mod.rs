@@ -64,7 +64,7 @@ pub use records::{
 #[macro_export]
 macro_rules! storage_contract {
     ($make:expr) => {
-        $crate::__storage_rules!($crate::__tests_of_rules, $make);
+        $crate::__storage_rules!([$crate::__tests_of_rules], $make);
     };
 }
 
@@ -83,7 +83,7 @@ macro_rules! storage_contract {
 #[macro_export]
 macro_rules! shared_storage_contract {
     ($make:expr) => {
-        $crate::__shared_storage_rules!($crate::__tests_of_rules, $make);
+        $crate::__shared_storage_rules!([$crate::__tests_of_rules], $make);
     };
 }
 
@@ -104,8 +104,8 @@ macro_rules! __tests_of_rules {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __storage_rules {
-    ($callback:path, $context:expr) => {
-        $callback! {
+    ([$($callback:tt)*], $context:expr) => {
+        $($callback)*! {
             $context;
             a_dropped_write_leaves_a_whole_record
             a_missing_key_has_no_record
@@ -129,8 +129,8 @@ macro_rules! __storage_rules {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __shared_storage_rules {
-    ($callback:path, $context:expr) => {
-        $callback! {
+    ([$($callback:tt)*], $context:expr) => {
+        $($callback)*! {
             $context;
             it_offers_to_be_shared
             load_of_a_missing_key_is_nothing
@@ -326,5 +326,5 @@ async fn pause(duration: Duration) {
 
 const BLINK: Duration = Duration::from_millis(300); // short enough to wait for its end
 const LONG: Duration = Duration::from_secs(60); // longer than any rule takes on a slow machine
-const PATIENCE: Duration = Duration::from_secs(20); // what ends in a blink has ended by then
+const PATIENCE: Duration = Duration::from_secs(10); // what ends in a blink has ended by then
 const TICK: Duration = Duration::from_millis(30); // coarse clocks, and clocks of two machines

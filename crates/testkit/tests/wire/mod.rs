@@ -2,6 +2,12 @@
 //! its end, cut or not.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "clippy takes only functions marked as tests for tests"
+)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,0 +1,42 @@
+//! Callers that are known to wait, and time that is known to be waited for.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokenkeeper::ManualClock;
+
+/// A future that was polled once: it has done what it does before its first wait.
+pub struct Started<'a, T> {
+    first: Poll<T>,
+    future: Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+}
+
+impl<T> Started<'_, T> {
+    pub fn is_waiting(&self) -> bool {
+        self.first.is_pending()
+    }
+
+    pub async fn end(self) -> T {
+        match self.first {
+            Poll::Ready(value) => value,
+            Poll::Pending => self.future.await,
+        }
+    }
+}
+
+pub async fn started<'a, T>(future: impl Future<Output = T> + Send + 'a) -> Started<'a, T> {
+    let mut future: Pin<Box<dyn Future<Output = T> + Send + 'a>> = Box::pin(future);
+    let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+    Started { first, future }
+}
+
+/// Returns once so many sleep on the clock, so that an advance reaches them.
+pub async fn sleeping(clock: &ManualClock, count: usize) {
+    while clock.sleepers() < count {
+        tokio::task::yield_now().await;
+    }
+}
