@@ -2,6 +2,8 @@
 //!
 //! This is a test binary of its own, because counting allocations replaces the global allocator.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

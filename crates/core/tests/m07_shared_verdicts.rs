@@ -130,9 +130,9 @@ async fn a_verdict_without_tokens_takes_none_from_a_process_that_has_some() {
     let provider = ScriptedProvider::new("svc");
     let Setup { manager, clock, storage } = Setup::new(&provider);
     manager.token().await.unwrap();
-    // The storage lost the record, and a pod with a wrong password left its verdict, twice.
+    // The storage lost the record, and a pod with a wrong password left its verdict.
     let verdict = br#"{"v":1,"rejected":{"at":0}}"#.to_vec();
-    let verdict = TokenRecord::from_parts(verdict, Order::new(0, 2), None, false);
+    let verdict = TokenRecord::from_parts(verdict, Order::default(), None, false);
     storage.set(manager.key(), &verdict).await.unwrap();
 
     clock.advance(seconds(675));

@@ -1,6 +1,8 @@
 //! M10: when the service acted and its answer was lost, the stored refresh token is tried again,
 //! and what the service says to that counts.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod fleet;
 
 use fleet::{Fleet, OVER, seconds, secret};

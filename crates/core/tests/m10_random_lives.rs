@@ -3,6 +3,8 @@
 //!
 //! One operation at a time, on one thread and a manual clock, so that a failure repeats.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 mod fleet;
 
 use std::collections::HashSet;

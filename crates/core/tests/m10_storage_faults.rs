@@ -1,5 +1,7 @@
 //! M10: what a fleet does while its storage fails, and after it forgot something.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod fleet;
 
 use fleet::{DUE, Fleet, OVER, SPACING, seconds, secret};

@@ -203,6 +203,9 @@ impl Core {
             Ok(contents) => contents,
             Err(Unreadable::Newer) => return Err(self.unreadable_quietly(true)),
             Err(Unreadable::Nonsense) => {
+                if !write.overrules && !self.provider.unattended() {
+                    return Err(self.unreadable_quietly(false)); // it may be mended by hand
+                }
                 // Nobody's tokens, whatever its order says.
                 write.record = write.record.with_order(ours.max(theirs.next_generation()));
                 return Ok(None);

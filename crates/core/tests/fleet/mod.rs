@@ -1,6 +1,8 @@
 //! Several managers on clones of one storage: several processes, in one test.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! One manager whose provider, clock, storage and events are all in a test's hands.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
 
 use std::pin::{Pin, pin};
