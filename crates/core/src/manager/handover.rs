@@ -145,12 +145,7 @@ impl Core {
     }
 
     async fn run_revoke(self: &Arc<Self>) -> Result<(), Error> {
-        self.land_exchange().await;
-        if let Some(record) = self.read().await?.record
-            && record.order() > self.state.lock().order
-        {
-            self.take_over(&record);
-        }
+        self.catch_up().await?;
         let mut told = None;
         while let Some(tokens) = self.tokens_unlike(told.as_ref()) {
             let limit = self.policy.request_timeout;
@@ -161,6 +156,27 @@ impl Core {
             self.land_exchange().await;
         }
         self.clear().await
+    }
+
+    pub(super) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {
+        let core = Arc::clone(self);
+        self.on_driver(async move {
+            core.catch_up().await?;
+            let state = core.state.lock();
+            Ok(state.held.as_ref().map(|held| TokenSet::clone(&held.tokens)))
+        })
+        .await
+    }
+
+    /// Waits for what is under way, and learns from the storage if that has something newer.
+    async fn catch_up(&self) -> Result<(), Error> {
+        self.land_exchange().await;
+        if let Some(record) = self.read().await?.record
+            && record.order() > self.state.lock().order
+        {
+            self.take_over(&record);
+        }
+        Ok(())
     }
 
     /// An exchange under way brings the tokens that have to be revoked.

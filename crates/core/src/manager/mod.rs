@@ -184,6 +184,20 @@ impl TokenManager {
         self.core.install_if_absent(tokens).await
     }
 
+    /// Takes out all that there is, the refresh token included: for programs that keep it somewhere
+    /// of their own. Waits for an exchange under way and looks into the storage, but starts no
+    /// exchange.
+    ///
+    /// A refresh token that rotates has one owner: whoever takes it out and goes on using this
+    /// manager holds one that is spent after the next renewal.
+    ///
+    /// # Errors
+    ///
+    /// The storage's, if it cannot be read.
+    pub async fn tokens(&self) -> Result<Option<TokenSet>, Error> {
+        self.core.tokens().await
+    }
+
     /// Makes the provider log in, whatever tokens there are: the only call that proves a password.
     ///
     /// # Errors

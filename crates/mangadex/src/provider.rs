@@ -1,0 +1,144 @@
+//! The provider: what MangaDex wants of a login, and a hint where it refuses a client.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokenkeeper::{
+    Error, ErrorKind, FetchContext, ProviderIdentity, TokenProvider, TokenSet, async_trait,
+};
+
+use crate::SERVICE_NAME;
+use crate::credentials::Credentials;
+use crate::personal_client::PersonalClient;
+use crate::provider_builder::{Login, MangadexProviderBuilder};
+use crate::realm::Realm;
+
+/// Tokens of a MangaDex user, by a personal client of theirs.
+///
+/// The password is sent once (RFC 6749 §4.3), with the client secret in the body; after that the
+/// provider lives on its refresh token. Realm, client and user are in its identity, so two of them
+/// never share a token.
+///
+/// # Examples
+///
+/// ```
+/// use tokenkeeper::{MemoryStorage, TokenManager};
+/// use tokenkeeper_mangadex::{MangadexProvider, Realm};
+///
+/// let provider = MangadexProvider::builder("personal-client-1:secret:alice:hunter2".parse()?)
+///     .realm(Realm::new("https://id.example.org", "manga")?)
+///     .build()?;
+/// let manager = TokenManager::builder(provider).storage(MemoryStorage::new()).build()?;
+/// assert!(manager.peek().is_none());
+/// # Ok::<(), tokenkeeper::Error>(())
+/// ```
+pub struct MangadexProvider {
+    identity: ProviderIdentity,
+    realm: Realm,
+    /// `None` when the session has ended: then the credentials are gone.
+    inner: RwLock<Option<Arc<dyn TokenProvider>>>,
+}
+
+impl MangadexProvider {
+    /// Logs in with the password, and whenever the refresh token is refused.
+    #[must_use]
+    pub fn builder(credentials: Credentials) -> MangadexProviderBuilder {
+        MangadexProviderBuilder::new(Login::Password(credentials))
+    }
+
+    /// Never logs in: it lives on a refresh token that is installed into the manager or
+    /// [session](crate::Session::install_refresh_token).
+    ///
+    /// `user` says whose it is, in any words that tell users apart. It is not sent.
+    #[must_use]
+    pub fn refresh_only(
+        client: PersonalClient,
+        user: impl Into<String>,
+    ) -> MangadexProviderBuilder {
+        MangadexProviderBuilder::new(Login::RefreshOnly { client, user: user.into() })
+    }
+
+    pub(crate) fn new(inner: Arc<dyn TokenProvider>, realm: Realm) -> Self {
+        let identity = inner.identity().clone();
+        Self { identity, realm, inner: RwLock::new(Some(inner)) }
+    }
+
+    /// The realm that is asked.
+    #[must_use]
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    /// Drops the credentials. Nothing is exchanged from now on.
+    pub(crate) fn end(&self) {
+        self.inner.write().take();
+    }
+
+    fn inner(&self) -> Result<Arc<dyn TokenProvider>, Error> {
+        self.inner.read().clone().ok_or_else(|| {
+            let what = "the session has ended, and its credentials are gone";
+            Error::new(ErrorKind::LoginRequired, what).at_service(SERVICE_NAME)
+        })
+    }
+}
+
+#[async_trait]
+impl TokenProvider for MangadexProvider {
+    fn identity(&self) -> &ProviderIdentity {
+        &self.identity
+    }
+
+    async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+        self.inner()?.fetch_token(cx).await.map_err(hinted)
+    }
+
+    async fn refresh_token(
+        &self,
+        current: &TokenSet,
+        cx: &FetchContext<'_>,
+    ) -> Result<TokenSet, Error> {
+        self.inner()?.refresh_token(current, cx).await.map_err(hinted)
+    }
+
+    fn unattended(&self) -> bool {
+        self.inner.read().as_ref().is_some_and(|inner| inner.unattended())
+    }
+
+    async fn revoke(&self, tokens: &TokenSet) -> Result<(), Error> {
+        self.inner()?.revoke(tokens).await.map_err(hinted)
+    }
+}
+
+impl fmt::Debug for MangadexProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MangadexProvider")
+            .field("realm", &self.realm)
+            .field("inner", &*self.inner.read())
+            .finish()
+    }
+}
+
+/// A client that is not approved yet is refused like one that does not exist, and nothing in the
+/// answer says which it was.
+fn hinted(error: Error) -> Error {
+    let code = error.oauth().map(|oauth| oauth.code());
+    let is_about_client = matches!(code, Some("invalid_client" | "unauthorized_client"));
+    if error.kind() != ErrorKind::CredentialsRejected || !is_about_client {
+        return error;
+    }
+    let mut hinted = Error::new(ErrorKind::CredentialsRejected, CLIENT_REFUSED);
+    if let Some(status) = error.status() {
+        hinted = hinted.with_status(status);
+    }
+    if let Some(oauth) = error.oauth() {
+        hinted = hinted.with_oauth(oauth.clone());
+    }
+    if let Some(after) = error.retry_after() {
+        hinted = hinted.with_retry_after(after);
+    }
+    hinted.at_service(SERVICE_NAME)
+}
+
+const CLIENT_REFUSED: &str = "the client was refused; a new personal client cannot be used before \
+                              MangaDex has approved it, so it may still be pending approval";

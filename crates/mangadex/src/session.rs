@@ -1,0 +1,288 @@
+//! What an API client holds: somebody's login, or nobody's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use parking_lot::RwLock;
+use tokenkeeper::{
+    AccessToken, Error, ErrorKind, Secret, TokenManager, TokenManagerBuilder, TokenSet,
+};
+use url::Url;
+
+use crate::SERVICE_NAME;
+use crate::provider::MangadexProvider;
+use crate::realm::Realm;
+use crate::unauthorized::Unauthorized;
+
+/// A user's session with MangaDex, or an anonymous one. Clones share everything.
+///
+/// There is nothing to start: the first call that needs a token logs in, and later ones renew it.
+/// There are four ways to end it:
+///
+/// | | the credentials stay: the next call logs in again | the credentials are dropped: the session is anonymous |
+/// |---|---|---|
+/// | MangaDex is told | [`revoke`](Self::revoke) | [`logout`](Self::logout) |
+/// | MangaDex is not told | [`clear`](Self::clear) | [`forget`](Self::forget) |
+///
+/// An anonymous session stays one; for another login, make another session.
+///
+/// # Examples
+///
+/// ```no_run
+/// use tokenkeeper_mangadex::{MangadexProvider, Session};
+///
+/// # async fn run() -> Result<(), tokenkeeper::Error> {
+/// let credentials = "personal-client-1:client secret:alice:hunter2".parse()?;
+/// let session = Session::new(MangadexProvider::builder(credentials).build()?);
+/// let token = session.require(http::Method::GET, "/user/me").await?; // logs in
+/// // … MangaDex answers 401 to it …
+/// if let Some(token) = session.replace_rejected(&token).await? {
+///     // send the same request once more
+/// }
+/// session.logout().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    login: Arc<RwLock<Option<Login>>>,
+    login_path: Arc<str>,
+}
+
+#[derive(Clone)]
+struct Login {
+    provider: Arc<MangadexProvider>,
+    manager: TokenManager,
+}
+
+impl Session {
+    /// A session of nobody. Requests go out without a token, or not at all.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::of(None, &Realm::default())
+    }
+
+    /// A session with its tokens in memory. Nothing is sent yet.
+    #[must_use]
+    pub fn new(provider: MangadexProvider) -> Self {
+        let provider = Arc::new(provider);
+        let manager = TokenManager::new(Arc::clone(&provider));
+        Self::with_login(provider, manager)
+    }
+
+    /// A session with a manager as `configure` sets it up: storage, policy, clock and so on.
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TokenManagerBuilder::build`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tokenkeeper::MemoryStorage;
+    /// use tokenkeeper_mangadex::{MangadexProvider, Session};
+    ///
+    /// let provider = MangadexProvider::builder("id:secret:alice:hunter2".parse()?).build()?;
+    /// let storage = MemoryStorage::new();
+    /// let session = Session::configured(provider, |manager| manager.storage(storage))?;
+    /// assert!(!session.is_anonymous());
+    /// # Ok::<(), tokenkeeper::Error>(())
+    /// ```
+    pub fn configured(
+        provider: MangadexProvider,
+        configure: impl FnOnce(TokenManagerBuilder) -> TokenManagerBuilder,
+    ) -> Result<Self, Error> {
+        let provider = Arc::new(provider);
+        let manager = configure(TokenManager::builder(Arc::clone(&provider))).build()?;
+        Ok(Self::with_login(provider, manager))
+    }
+
+    fn with_login(provider: Arc<MangadexProvider>, manager: TokenManager) -> Self {
+        let realm = provider.realm().clone();
+        Self::of(Some(Login { provider, manager }), &realm)
+    }
+
+    fn of(login: Option<Login>, realm: &Realm) -> Self {
+        let path = Url::parse(&realm.token_url()).map(|url| url.path().into());
+        Self { login: Arc::new(RwLock::new(login)), login_path: path.unwrap_or_default() }
+    }
+
+    /// Whether there is no login.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.login.read().is_none()
+    }
+
+    /// The manager behind the session, for everything that is not here: status, events, a
+    /// middleware. `None` in an anonymous session.
+    ///
+    /// A manager that was taken out gets no more tokens once the session has ended.
+    #[must_use]
+    pub fn manager(&self) -> Option<TokenManager> {
+        self.login.read().as_ref().map(|login| login.manager.clone())
+    }
+
+    /// A token that is good now; `None` in an anonymous session.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::token`].
+    pub async fn token(&self) -> Result<Option<Arc<AccessToken>>, Error> {
+        match self.manager() {
+            Some(manager) => manager.token().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The value for the `Authorization` header; `None` in an anonymous session.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::token`].
+    pub async fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
+        Ok(self.token().await?.map(|token| token.authorization()))
+    }
+
+    /// A token for a request that cannot do without one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LoginRequired`] with [`Unauthorized`] as its source in an anonymous session,
+    /// before anything is sent or read; else as [`TokenManager::token`].
+    pub async fn require(&self, method: Method, path: &str) -> Result<Arc<AccessToken>, Error> {
+        let manager = self.manager().ok_or_else(|| Unauthorized::new(method, path))?;
+        manager.token().await
+    }
+
+    /// A token in the place of one that the API answered 401 to: by the refresh token, and by the
+    /// password if that one is refused. `None` means not to send the request again; see
+    /// [`TokenManager::replace_rejected`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::token`].
+    pub async fn replace_rejected(
+        &self,
+        rejected: &AccessToken,
+    ) -> Result<Option<Arc<AccessToken>>, Error> {
+        match self.manager() {
+            Some(manager) => manager.replace_rejected(rejected).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Logs in with the password, whatever tokens there are: the only call that proves it.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::login`]; [`ErrorKind::LoginRequired`] in a session without a password,
+    /// and in an anonymous one with [`Unauthorized`] as its source.
+    pub async fn login(&self) -> Result<Arc<AccessToken>, Error> {
+        self.login_of()?.manager.login().await
+    }
+
+    /// The refresh token as it is now, for programs that keep it somewhere of their own; see
+    /// [`TokenManager::tokens`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn refresh_token(&self) -> Result<Option<Secret>, Error> {
+        match self.manager() {
+            Some(manager) => {
+                let tokens = manager.tokens().await?;
+                Ok(tokens.and_then(|tokens| tokens.refresh_token().cloned()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Goes on with a refresh token from an earlier login, in the place of all tokens that are
+    /// there. The next call that needs a token spends it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if it is empty; [`ErrorKind::LoginRequired`] in an anonymous session;
+    /// else as [`TokenManager::install`].
+    pub async fn install_refresh_token(&self, token: impl Into<Secret>) -> Result<(), Error> {
+        let token = token.into();
+        if token.is_empty() {
+            let what = "refresh token: must not be empty";
+            return Err(Error::new(ErrorKind::Config, what).at_service(SERVICE_NAME));
+        }
+        self.login_of()?.manager.install(TokenSet::from_refresh_token(token)).await
+    }
+
+    /// Tells MangaDex to revoke the tokens, then clears them. Without a login there is nothing to
+    /// do.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::revoke`]. If MangaDex could not be told, nothing has changed.
+    pub async fn revoke(&self) -> Result<(), Error> {
+        match self.manager() {
+            Some(manager) => manager.revoke().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Clears the tokens, here and in the storage. They stay good for whoever has a copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::clear`]: memory is empty all the same.
+    pub async fn clear(&self) -> Result<(), Error> {
+        match self.manager() {
+            Some(manager) => manager.clear().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Revokes the tokens, clears them, and drops the credentials: the session is anonymous.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke). If MangaDex could not be told, nothing has changed and the
+    /// session goes on: call this again, or [`forget`](Self::forget) it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The revocation runs to its end, but the credentials may stay.
+    pub async fn logout(&self) -> Result<(), Error> {
+        self.revoke().await?;
+        self.forget().await
+    }
+
+    /// Clears the tokens and drops the credentials without telling MangaDex: the session is
+    /// anonymous. For an API that answers `isAuthenticated: false`, and for whoever wants to go
+    /// on as nobody.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenManager::clear`]: the session is anonymous all the same, and the storage is
+    /// written later.
+    pub async fn forget(&self) -> Result<(), Error> {
+        let login = self.login.write().take();
+        let Some(Login { provider, manager }) = login else { return Ok(()) };
+        // Before the tokens go, so that nobody who waits for one logs in again.
+        provider.end();
+        manager.clear().await
+    }
+
+    fn login_of(&self) -> Result<Login, Error> {
+        let login = self.login.read().clone();
+        login.ok_or_else(|| Unauthorized::new(Method::POST, &self.login_path).into())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let login = self.login.read();
+        f.debug_struct("Session")
+            .field("anonymous", &login.is_none())
+            .field("provider", &login.as_ref().map(|login| &login.provider))
+            .finish()
+    }
+}
