@@ -13,7 +13,7 @@ mod managed;
 mod oidc_provider;
 mod wire;
 
-pub use managed::{Managed, SPACING, at_once, fetch, refresh};
+pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;
 pub use wire::{Wire, json_of, post_form};
 

@@ -73,6 +73,25 @@ where
     (0..calls).map(|_| call()).collect::<JoinSet<T>>().join_all().await
 }
 
+/// The errors of a hundred callers for whom no time passes: ten at once, ten times over, so that
+/// some share a request and others come after it.
+///
+/// # Panics
+///
+/// When one of them gets a token.
+pub async fn errors_of_a_hundred_callers(manager: &TokenManager) -> Vec<Error> {
+    let mut errors = Vec::new();
+    for _ in 0..10 {
+        let manager = manager.clone();
+        let results = at_once(10, move || {
+            let manager = manager.clone();
+            async move { manager.token().await }
+        });
+        errors.extend(results.await.into_iter().map(|result| result.expect_err("a refusal")));
+    }
+    errors
+}
+
 /// What the provider brings when nobody manages it.
 ///
 /// # Errors

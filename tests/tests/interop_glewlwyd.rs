@@ -6,7 +6,10 @@
 use serde_json::Value;
 use tokenkeeper::{ErrorKind, Recovery, Secret, TokenSet};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider, PasswordProvider};
-use tokenkeeper_tests::{Managed, SPACING, Wire, at_once, fetch, post_form, refresh, server_url};
+use tokenkeeper_tests::{
+    Managed, SPACING, Wire, at_once, errors_of_a_hundred_callers, fetch, post_form, refresh,
+    server_url,
+};
 
 fn machine(wire: &Wire, id: &str, auth: ClientAuth) -> ClientCredentialsProvider {
     ClientCredentialsProvider::builder("machine", &url("token"))
@@ -87,13 +90,9 @@ async fn a_wrong_client_secret_is_sent_once_for_a_hundred_calls() {
     let manager =
         Managed::new(machine(&wire, "basic", ClientAuth::basic("planted-secret"))).manager;
 
-    let errors = at_once(100, || {
-        let manager = manager.clone();
-        async move { manager.token().await.unwrap_err() }
-    })
-    .await;
+    let errors = errors_of_a_hundred_callers(&manager).await;
 
-    for error in errors {
+    for error in &errors {
         assert_eq!(error.kind(), ErrorKind::RequestRejected, "{error}");
         assert!(error.to_string().contains("credentials"), "{error}");
         assert!(!format!("{error} {error:?}").contains("planted"));
@@ -106,13 +105,9 @@ async fn a_wrong_password_is_sent_once_for_a_hundred_calls() {
     let wire = Wire::new();
     let manager = Managed::new(alice(&wire, "planted-password")).manager;
 
-    let errors = at_once(100, || {
-        let manager = manager.clone();
-        async move { manager.token().await.unwrap_err() }
-    })
-    .await;
+    let errors = errors_of_a_hundred_callers(&manager).await;
 
-    for error in errors {
+    for error in &errors {
         assert_eq!(error.kind(), ErrorKind::RequestRejected, "{error}");
         assert!(error.to_string().contains("credentials"), "{error}");
         assert!(!format!("{error} {error:?}").contains("planted"));

@@ -5,7 +5,9 @@
 use serde_json::json;
 use tokenkeeper::{ErrorKind, Recovery, Secret};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider, PasswordProvider};
-use tokenkeeper_tests::{Managed, OidcProvider, SPACING, at_once, fetch};
+use tokenkeeper_tests::{
+    Managed, OidcProvider, SPACING, at_once, errors_of_a_hundred_callers, fetch,
+};
 
 fn machine(
     server: &OidcProvider,
@@ -149,13 +151,9 @@ async fn a_wrong_client_secret_is_sent_once_for_a_hundred_calls() {
     let provider = machine(&server, "basic", ClientAuth::basic("planted-secret"), &[]);
     let manager = Managed::new(provider).manager;
 
-    let errors = at_once(100, || {
-        let manager = manager.clone();
-        async move { manager.token().await.unwrap_err() }
-    })
-    .await;
+    let errors = errors_of_a_hundred_callers(&manager).await;
 
-    for error in errors {
+    for error in &errors {
         assert_eq!(error.kind(), ErrorKind::CredentialsRejected, "{error}");
         assert_eq!(error.recovery(), Recovery::Reauthenticate);
         assert_eq!(error.oauth().unwrap().code(), "invalid_client");
@@ -169,13 +167,9 @@ async fn a_wrong_password_is_sent_once_for_a_hundred_calls() {
     let server = OidcProvider::alone().await;
     let manager = Managed::new(user(&server, "alice", "planted-password", &[])).manager;
 
-    let errors = at_once(100, || {
-        let manager = manager.clone();
-        async move { manager.token().await.unwrap_err() }
-    })
-    .await;
+    let errors = errors_of_a_hundred_callers(&manager).await;
 
-    for error in errors {
+    for error in &errors {
         assert_eq!(error.kind(), ErrorKind::CredentialsRejected, "{error}");
         assert_eq!(error.oauth().unwrap().code(), "invalid_grant");
         assert!(!format!("{error} {error:?}").contains("planted"));
