@@ -90,6 +90,14 @@ impl ClientAuth {
         }
     }
 
+    /// What else to try when a server refuses the client, although id and secret are right. Only
+    /// Basic has two spellings, and only some ids and secrets show a difference.
+    pub(crate) fn hint(&self, client_id: &str) -> Option<&'static str> {
+        let Method::Basic(secret) = &self.0 else { return None };
+        let changes = |text: &str| *form_encoded(text) != *text;
+        (changes(client_id) || changes(secret.expose_secret())).then_some(TRY_RAW)
+    }
+
     /// What goes into one request. An assertion is asked for anew, because its `jti` may be used
     /// only once (RFC 7523 §3).
     pub(crate) async fn proof(&self, client_id: &str, audience: &str) -> Result<Proof, Error> {
@@ -242,6 +250,8 @@ fn basic_header(line: &str) -> Result<HeaderValue, Error> {
 }
 
 const BASIC: &str = "Basic ";
+const TRY_RAW: &str = "if they are right, the server may want them not encoded: try \
+                       ClientAuth::basic_raw";
 const LONGEST_ESCAPE: usize = 3; // one byte becomes %XX
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

@@ -235,8 +235,11 @@ impl Seen {
             }
             _ => (None, None),
         };
-        let (status, headers, unreadable) = (self.status, self.headers, self.unreadable);
-        Refusal { status, headers, unreadable, code, description, tokens: self.tokens }
+        let mut refusal = Refusal::unreadable(self.status, self.headers);
+        refusal.unreadable = self.unreadable;
+        (refusal.code, refusal.description) = (code, description);
+        refusal.tokens = self.tokens;
+        refusal
     }
 }
 

@@ -51,12 +51,15 @@ pub(crate) struct Refusal {
     pub(crate) description: Option<String>,
     /// Tokens that came with it nevertheless.
     pub(crate) tokens: Vec<Secret>,
+    /// What else to try if it is the client that was refused.
+    pub(crate) client_hint: Option<&'static str>,
 }
 
 impl Refusal {
     pub(crate) fn unreadable(status: StatusCode, headers: HeaderMap) -> Self {
         let tokens = Vec::new();
-        Self { status, headers, unreadable: None, code: None, description: None, tokens }
+        let (unreadable, code, description, client_hint) = (None, None, None, None);
+        Self { status, headers, unreadable, code, description, tokens, client_hint }
     }
 
     /// The error that the answer means. `secrets` are those of the request; none of them, and no
@@ -68,11 +71,17 @@ impl Refusal {
         secrets: &[&Secret],
         now: SystemTime,
     ) -> Error {
-        let kind = purpose.kind(self.status, self.code.as_deref().map(class_of));
-        let what = match purpose {
-            Purpose::Exchange(_) => self.sentence(kind, host),
+        let class = self.code.as_deref().map(class_of);
+        let kind = purpose.kind(self.status, class);
+        let mut what = match purpose {
+            Purpose::Exchange(exchange) => self.sentence(kind, exchange, host),
             Purpose::Revocation => format!("{host} did not revoke the token, so it still exists"),
         };
+        let is_about_client =
+            class.map_or(is_about_credentials(self.status), |class| class == "invalid_client");
+        if let Some(hint) = self.client_hint.filter(|_| is_about_client) {
+            what = format!("{what}; {hint}");
+        }
         let mut error = Error::new(kind, what).with_status(self.status);
         if let Some(code) = &self.code {
             let secrets: Vec<_> = secrets.iter().copied().chain(&self.tokens).collect();
@@ -88,10 +97,11 @@ impl Refusal {
         error
     }
 
-    fn sentence(&self, kind: ErrorKind, host: &str) -> String {
+    fn sentence(&self, kind: ErrorKind, exchange: ExchangeKind, host: &str) -> String {
         if self.status.is_redirection() {
             return format!("{host} answered with a redirect, and those are not followed");
         }
+        let refreshes = exchange == ExchangeKind::Refresh;
         let what = match (kind, self.unreadable) {
             (ErrorKind::InvalidResponse, Some(why)) => {
                 return format!("the answer of {host} {why}");
@@ -101,6 +111,14 @@ impl Refusal {
             (ErrorKind::CredentialsRejected, _) => "refused the credentials",
             (ErrorKind::LoginRequired, _) => "wants a person to log in",
             _ if self.code.is_some() => "refused the request",
+            _ if refreshes && is_about_credentials(self.status) => {
+                "refused the refresh, perhaps the credentials or the refresh token, and did not \
+                 say why; a new login tells"
+            }
+            _ if refreshes && self.status == StatusCode::BAD_REQUEST => {
+                "refused the refresh, perhaps the refresh token, and did not say why; a new login \
+                 tells"
+            }
             _ if is_about_credentials(self.status) => {
                 "refused the request, perhaps the credentials, and did not say why"
             }

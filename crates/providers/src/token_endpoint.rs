@@ -116,7 +116,8 @@ impl TokenEndpoint {
             let purpose = Purpose::Exchange(kind);
             self.located(match failure {
                 Failure::NotAnswered(error) => purpose.judged(error, self.url.host()),
-                Failure::Answered(refusal) => {
+                Failure::Answered(mut refusal) => {
+                    refusal.client_hint = self.auth.hint(&self.client_id);
                     let secrets: Vec<_> =
                         proof.secret().into_iter().chain(grant.secret()).collect();
                     refusal.into_error(purpose, self.url.host(), &secrets, cx.clock().now().wall())
@@ -149,6 +150,7 @@ impl TokenEndpoint {
             return Ok(()); // whatever the body says (RFC 7009 §2.2)
         }
         let mut refusal = Refusal::unreadable(parts.status, parts.headers);
+        refusal.client_hint = self.revocation_auth.hint(&self.client_id);
         match Answer::read(parts.status, &body, self.dialect) {
             Answer::Refused(refused) => {
                 refusal.code = refused.code;

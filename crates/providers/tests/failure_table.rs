@@ -11,7 +11,7 @@ use httpmock::Method::POST;
 use httpmock::MockServer;
 use support::{fetch, refresh};
 use tokenkeeper::{Error, ErrorKind, Recovery, TokenSet};
-use tokenkeeper_providers::{ClientAuth, PasswordProvider};
+use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider, PasswordProvider};
 
 /// The errors of a fetch and of a refresh that got the same answer, each from one request.
 async fn errors(status: u16, headers: &[(&str, &str)], body: &str) -> [Error; 2] {
@@ -166,4 +166,44 @@ async fn an_error_names_the_host_and_nothing_of_the_body() {
 
     assert!(error.to_string().contains("127.0.0.1:"), "{error}");
     assert!(!support::printed(&error).contains("planted"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_word_says_what_may_be_wrong() {
+    for status in [400, 401, 403] {
+        let [_, refreshed] = errors(status, &[], "").await;
+        assert!(refreshed.to_string().contains("perhaps the"), "{refreshed}");
+        assert!(refreshed.to_string().contains("refresh token"), "{refreshed}");
+        assert!(refreshed.to_string().contains("a new login"), "{refreshed}");
+    }
+    for status in [401, 403] {
+        let [fetched, _] = errors(status, &[], "").await;
+        assert!(fetched.to_string().contains("perhaps the credentials"), "{fetched}");
+    }
+    let [_, not_found] = errors(404, &[], "").await;
+    assert!(!not_found.to_string().contains("perhaps"), "{not_found}");
+}
+
+#[tokio::test]
+async fn a_refused_client_is_told_of_the_other_spelling_of_basic_where_there_is_one() {
+    let refusals = [(403, String::new()), (401, oauth("invalid_client"))];
+    for (status, body) in refusals {
+        for (secret, is_told) in [("p%ss", true), ("pass", false)] {
+            let server = MockServer::start_async().await;
+            server
+                .mock_async(|when, then| {
+                    when.method(POST).path("/token");
+                    then.status(status).body(&body);
+                })
+                .await;
+            let provider = ClientCredentialsProvider::builder("svc", &server.url("/token"))
+                .client("id", ClientAuth::basic(secret))
+                .build()
+                .unwrap();
+
+            let error = fetch(&provider).await.unwrap_err();
+
+            assert_eq!(error.to_string().contains("ClientAuth::basic_raw"), is_told, "{error}");
+        }
+    }
 }
