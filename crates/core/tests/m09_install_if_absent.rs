@@ -1,5 +1,7 @@
 //! M9: tokens that are given at every start of a program.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod setup;
 
 use setup::{manager, seconds};
