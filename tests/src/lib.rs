@@ -17,6 +17,11 @@ pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch,
 pub use oidc_provider::OidcProvider;
 pub use wire::{Wire, json_of, post_form};
 
+/// The example in the README is a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// The base URL of a server that `cargo xtask test` started, from the environment.
 ///
 /// # Panics
