@@ -4,19 +4,21 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use allocation_counter::measure;
 use tokenkeeper::{
-    AccessToken, Clock, Error, Event, MemoryStorage, Now, Observer, SystemClock, TokenManager,
-    async_trait,
+    AccessToken, Clock, Error, ErrorKind, Event, ManualClock, MemoryStorage, Now, Observer,
+    SystemClock, TokenManager, async_trait,
 };
-use tokenkeeper_testkit::{FaultyStorage, Gate, ScriptedProvider};
+use tokenkeeper_testkit::{FaultyStorage, Gate, ScriptedProvider, Step};
 
 const REPETITIONS: usize = 10_000;
 
@@ -50,6 +52,12 @@ impl Warm {
         manager.blocking().token().unwrap();
         manager.blocking().flush().unwrap();
         Self { manager, provider, storage, events }
+    }
+
+    /// Of a manager that is not warm yet.
+    fn around(manager: TokenManager, provider: ScriptedProvider) -> Self {
+        let storage = FaultyStorage::new(MemoryStorage::new());
+        Self { manager, provider, storage, events: Count::default() }
     }
 
     fn token_at_first_poll(&self) -> Option<Result<Arc<AccessToken>, Error>> {
@@ -129,44 +137,49 @@ fn a_fresh_token_disturbs_neither_provider_nor_storage_nor_observer() {
     assert_eq!(warm.provider.calls(), 1);
 }
 
-/// Stops at the gate whoever reads it, if the thread that reads it is the marked one.
-#[derive(Clone, Debug, Default)]
-struct StoppableClock {
-    stops: Arc<AtomicBool>,
-    reads: Arc<AtomicUsize>,
-    gate: Gate,
-}
+/// The cause of a refusal. Whoever lets go of it last is held at the gate.
+#[derive(Debug)]
+struct Sticky(Gate);
 
-#[async_trait]
-impl Clock for StoppableClock {
-    fn now(&self) -> Now {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        let is_slow = std::thread::current().name() == Some("stopped");
-        if is_slow && self.stops.load(Ordering::SeqCst) {
-            pollster::block_on(self.gate.wait());
-        }
-        SystemClock.now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        SystemClock.sleep(duration).await;
+impl fmt::Display for Sticky {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused")
     }
 }
 
-/// The slow path decides under the manager's lock and reads the clock there; a thread that is
-/// stopped at that moment holds the lock.
+impl StdError for Sticky {}
+
+impl Drop for Sticky {
+    fn drop(&mut self) {
+        pollster::block_on(self.0.wait());
+    }
+}
+
+/// The manager remembers the last refusal, and forgets it under its lock: a thread that is held
+/// while it does so holds the lock.
 #[test]
-fn a_thread_stopped_inside_the_managers_lock_does_not_stop_others() {
-    let clock = StoppableClock { gate: Gate::closed(), ..StoppableClock::default() };
-    let warm = Warm::new(clock.clone());
-    clock.stops.store(true, Ordering::SeqCst);
-    let manager = warm.manager.clone();
-    let stopped = std::thread::Builder::new()
-        .name("stopped".to_owned())
-        .spawn(move || manager.blocking().token_valid_for(Duration::from_secs(1)).is_ok())
+fn a_thread_held_inside_the_managers_lock_does_not_hold_up_others() {
+    let (clock, gate) = (ManualClock::new(), Gate::closed());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let provider = ScriptedProvider::new("svc");
+    let manager = TokenManager::builder(provider.clone())
+        .clock(clock.clone())
+        .driver(runtime.handle().clone())
+        .build()
         .unwrap();
-    pollster::block_on(clock.gate.arrived(1));
+    let warm = Warm::around(manager, provider);
+    runtime.block_on(warm.manager.token()).unwrap();
+    clock.advance(Duration::from_secs(6));
+    let refusal = Error::new(ErrorKind::CredentialsRejected, "refused");
+    warm.provider.on_refresh(Step::fail(refusal.with_source(Sticky(gate.clone()))));
+    drop(runtime.block_on(warm.manager.force_refresh()).unwrap_err());
+    drop(runtime); // now nobody but the manager remembers
 
+    let manager = warm.manager.clone();
+    let held = std::thread::spawn(move || manager.credentials_changed());
+    pollster::block_on(gate.arrived(1));
+    let manager = warm.manager.clone();
+    let locks = std::thread::spawn(move || manager.status().last_error().is_none());
     let (report, reported) = mpsc::channel();
     std::thread::spawn(move || {
         let served = (0..REPETITIONS).all(|_| {
@@ -175,21 +188,39 @@ fn a_thread_stopped_inside_the_managers_lock_does_not_stop_others() {
         let _ = report.send(served);
     });
     let served = reported.recv_timeout(Duration::from_secs(20));
+    let lock_was_held = !locks.is_finished();
+    gate.release();
 
-    clock.gate.release();
     assert_eq!(served, Ok(true), "a fresh token waited for the lock");
-    assert!(stopped.join().unwrap());
+    assert!(lock_was_held, "nobody held the lock, so this proves nothing");
+    assert!(locks.join().unwrap());
+    held.join().unwrap();
+}
+
+#[derive(Clone, Debug, Default)]
+struct CountingClock(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Clock for CountingClock {
+    fn now(&self) -> Now {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        SystemClock.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration).await;
+    }
 }
 
 #[test]
 fn a_fresh_token_costs_one_reading_of_the_clocks() {
-    let clock = StoppableClock::default();
+    let clock = CountingClock::default();
     let warm = Warm::new(clock.clone());
-    let before = clock.reads.load(Ordering::SeqCst);
+    let before = clock.0.load(Ordering::SeqCst);
 
     for _ in 0..REPETITIONS {
         assert!(warm.token_at_first_poll().is_some());
     }
 
-    assert_eq!(clock.reads.load(Ordering::SeqCst) - before, REPETITIONS);
+    assert_eq!(clock.0.load(Ordering::SeqCst) - before, REPETITIONS);
 }

@@ -55,6 +55,16 @@ async fn order_of(storage: &MemoryStorage, m: &TokenManager) -> Order {
     storage.get(m.key()).await.unwrap().unwrap().order()
 }
 
+/// Whoever could not write keeps its lease, so the other process asks the service after that.
+async fn refused_after_the_lease(other: &TokenManager, clock: &ManualClock) {
+    let asked = tokio::spawn({
+        let other = other.clone();
+        async move { other.token().await }
+    });
+    assert!(pump(clock, seconds(35), || asked.is_finished()).await);
+    asked.await.unwrap().unwrap_err();
+}
+
 /// M9: an exchange in flight loses against a login elsewhere, also if a write retry saw it first.
 #[tokio::test]
 async fn an_exchange_never_overwrites_a_login_that_a_write_retry_learned_of() {
@@ -130,10 +140,11 @@ async fn a_verdict_of_another_process_does_not_clear_memory() {
     let a = manager(&good, storage.clone(), &clock);
     let b = manager(&bad, inner.clone(), &clock);
 
-    storage.fault_next(Op::CompareAndSet, 1, StorageFault::Fail);
+    storage.fault_until_healed(Op::CompareAndSet, StorageFault::Fail);
     a.token().await.unwrap();
-    b.token().await.unwrap_err();
-    assert!(pump(&clock, seconds(5), || a.status().unpersisted().is_none()).await);
+    refused_after_the_lease(&b, &clock).await;
+    storage.heal();
+    assert!(pump(&clock, seconds(70), || a.status().unpersisted().is_none()).await);
 
     assert_eq!(peek(&a).as_deref(), Some("access-1"));
     assert!(a.status().has_refresh_token());
@@ -148,10 +159,11 @@ async fn a_verdict_of_another_process_does_not_end_the_write_retries() {
     bad.always_on_fetch(Step::refuse_credentials());
     let a = manager(&good, storage.clone(), &clock);
     let b = manager(&bad, inner.clone(), &clock);
-    storage.fault_next(Op::CompareAndSet, 1, StorageFault::Fail);
+    storage.fault_until_healed(Op::CompareAndSet, StorageFault::Fail);
     a.token().await.unwrap();
-    b.token().await.unwrap_err();
-    assert!(pump(&clock, seconds(5), || a.status().unpersisted().is_none()).await);
+    refused_after_the_lease(&b, &clock).await;
+    storage.heal();
+    assert!(pump(&clock, seconds(70), || a.status().unpersisted().is_none()).await);
     let payload = inner.get(a.key()).await.unwrap().unwrap().payload().to_vec();
     let text = String::from_utf8(payload).unwrap();
     assert!(text.contains("refresh-1"), "status says persisted, the storage holds {text}");
