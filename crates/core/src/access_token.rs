@@ -100,13 +100,14 @@ impl AccessToken {
     }
 }
 
+/// Scopes are counted: they are what a service wrote, and some repeat what they were sent.
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessToken")
             .field("secret", &self.secret)
             .field("token_type", &self.token_type)
             .field("expires_at", &self.expires_at)
-            .field("scopes", &self.scopes)
+            .field("scopes", &self.scopes.iter().len())
             .finish_non_exhaustive()
     }
 }

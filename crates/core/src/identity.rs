@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind};
 /// let bob = ProviderIdentity::new("billing").with("subject", "bob");
 /// assert_ne!(alice.fingerprint(), bob.fingerprint());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProviderIdentity {
     service_name: Box<str>,
     fields: Vec<(Box<str>, Box<str>)>,
@@ -78,6 +78,20 @@ impl ProviderIdentity {
     #[must_use]
     pub fn storage_key(&self) -> StorageKey {
         StorageKey(format!("v1-{}", self.fingerprint()).into())
+    }
+}
+
+/// Without the queries of URLs, in which services want all sorts of things.
+impl fmt::Debug for ProviderIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.fields.iter().map(|(name, value)| {
+            (name, value.split_once('?').map_or(&**value, |(before_query, _)| before_query))
+        });
+        let fields: Vec<_> = fields.collect();
+        f.debug_struct("ProviderIdentity")
+            .field("service_name", &self.service_name)
+            .field("fields", &fields)
+            .finish()
     }
 }
 
@@ -159,6 +173,16 @@ mod tests {
             ProviderIdentity::new("svca").fingerprint(),
             ProviderIdentity::new("svc").with("a", "1").fingerprint()
         );
+    }
+
+    #[test]
+    fn debug_leaves_out_the_query_of_a_url() {
+        let identity =
+            ProviderIdentity::new("svc").with("token_url", "https://a.org/t?key=planted");
+
+        let shown = format!("{identity:?}");
+
+        assert!(shown.contains("https://a.org/t") && !shown.contains("planted"), "{shown}");
     }
 
     #[test]

@@ -206,6 +206,8 @@ impl TokenSet {
     }
 }
 
+/// Scopes and extra members are counted: they are what a service wrote, and some repeat what they
+/// were sent.
 impl fmt::Debug for TokenSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSet")
@@ -213,7 +215,7 @@ impl fmt::Debug for TokenSet {
             .field("refresh_token", &self.refresh_token)
             .field("refresh_expires_at", &self.refresh_expires_at)
             .field("id_token", &self.id_token)
-            .field("scopes", &self.scopes)
+            .field("scopes", &self.scopes.as_ref().map(|scopes| scopes.iter().len()))
             .field("requested_at", &self.requested_at)
             .field("extra", &format_args!("{} members", self.extra.len()))
             .finish()

@@ -76,6 +76,9 @@ impl Answer {
         if status.is_redirection() {
             return Self::Unreadable("is a redirect, and those are not followed");
         }
+        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Self::Unreadable("is of a proxy, which may repeat its own password");
+        }
         if body.len() > LONGEST_ANSWER {
             return Self::Unreadable("is longer than 1 MiB");
         }

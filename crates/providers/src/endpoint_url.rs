@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use tokenkeeper::{Error, ErrorKind};
+use tokenkeeper::{Error, ErrorKind, Secret};
 use url::{Host, Url};
 
 /// A token or revocation endpoint. `Debug` leaves out the query.
@@ -13,6 +13,7 @@ use url::{Host, Url};
 pub(crate) struct EndpointUrl {
     url: Url,
     host: Box<str>,
+    secrets: Vec<Secret>,
 }
 
 impl EndpointUrl {
@@ -45,7 +46,8 @@ impl EndpointUrl {
             Some(port) => format!("{host}:{port}").into(),
             None => host.into(),
         };
-        Ok(Self { url, host })
+        let secrets = query_secrets(&url);
+        Ok(Self { url, host, secrets })
     }
 
     /// The URL without the differences that mean nothing: letter case of scheme and host, the
@@ -58,6 +60,11 @@ impl EndpointUrl {
         &self.url
     }
 
+    /// What the answer must not repeat: some services want a key in the query.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter()
+    }
+
     /// Host and port, for messages.
     pub(crate) fn host(&self) -> &str {
         &self.host
@@ -68,6 +75,18 @@ impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.url.scheme(), self.host, self.url.path())
     }
+}
+
+/// The query as a whole, and values in it that are long enough not to be met by chance.
+fn query_secrets(url: &Url) -> Vec<Secret> {
+    let values = url.query_pairs().map(|(_, value)| Secret::from(value.into_owned()));
+    let values = values.filter(|value| value.expose_secret().len() >= SHORTEST_KEY);
+    url.query()
+        .filter(|query| !query.is_empty())
+        .map(Secret::from)
+        .into_iter()
+        .chain(values)
+        .collect()
 }
 
 /// Whether the host is this machine: 127.0.0.0/8, ::1 or `localhost` (RFC 8252 §7.3).
@@ -84,6 +103,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 pub(crate) fn config_error(field: &str, what: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{field}: {what}"))
 }
+
+const SHORTEST_KEY: usize = 8; // bytes; `v=1` is no secret
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) parameters: Vec<(&'a str, &'a str)>,
     pub(crate) transport: &'a dyn HttpTransport,
     pub(crate) dialect: Dialect,
+    /// What the answer must not repeat.
+    pub(crate) secrets: &'a [&'a Secret],
 }
 
 /// What is exchanged for tokens.
@@ -123,10 +125,9 @@ impl Exchange<'_> {
             }
         };
         let seen = adapter.seen.into_inner();
-        let lent = [self.proof.secret(), self.grant.secret()];
         match (answer, seen) {
             (Ok(tokens), Some(seen)) => tokens
-                .into_set(seen.sent_at, seen.kept, &lent)
+                .into_set(seen.sent_at, seen.kept, self.secrets)
                 .map_err(|error| Failure::NotAnswered(error.with_status(seen.status))),
             (Err(RequestTokenError::Request(error)), None) => Err(Failure::NotAnswered(error)),
             (Err(error), Some(seen)) => Err(Failure::Answered(seen.refusal(error))),
@@ -268,14 +269,14 @@ impl Tokens {
         mut self,
         sent_at: SystemTime,
         kept: Kept,
-        lent: &[Option<&Secret>],
+        known: &[&Secret],
     ) -> Result<TokenSet, Error> {
         let access_token = Secret::from(self.take_access_token());
         let refresh_token = self.refresh_token.take().map(|t| Secret::from(t.into_secret()));
         let kind = self.token_type.as_ref();
         if kind != BEARER {
             let mut secrets = vec![&access_token];
-            secrets.extend(refresh_token.iter().chain(lent.iter().copied().flatten()));
+            secrets.extend(refresh_token.iter().chain(known.iter().copied()));
             secrets.extend(kept.id_token.iter());
             let what = format!(
                 "the answer has {}, and only bearer tokens can be used (RFC 6749 §7.1)",

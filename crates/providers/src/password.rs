@@ -81,7 +81,7 @@ impl TokenProvider for PasswordProvider {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
         match current.refresh_token() {
-            Some(refresh_token) => self.endpoint.refresh(refresh_token, cx).await,
+            Some(refresh_token) => self.endpoint.refresh(refresh_token, current, cx).await,
             None => self.fetch_token(cx).await,
         }
     }

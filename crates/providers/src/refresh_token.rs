@@ -67,7 +67,7 @@ impl TokenProvider for RefreshTokenProvider {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
         match current.refresh_token() {
-            Some(refresh_token) => self.endpoint.refresh(refresh_token, cx).await,
+            Some(refresh_token) => self.endpoint.refresh(refresh_token, current, cx).await,
             None => Err(self.nothing_to_exchange()),
         }
     }

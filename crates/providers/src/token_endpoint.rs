@@ -44,7 +44,7 @@ impl TokenEndpoint {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
         let scopes = Some(&self.scopes);
-        let tokens = self.exchange(ExchangeKind::Fetch, grant, scopes, cx).await?;
+        let tokens = self.exchange(ExchangeKind::Fetch, grant, scopes, &[], cx).await?;
         if tokens.scopes().is_none() && !self.scopes.is_empty() {
             // An answer that says nothing grants what was asked for (RFC 6749 §5.1).
             return Ok(tokens.with_scopes(self.scopes.clone()));
@@ -52,14 +52,17 @@ impl TokenEndpoint {
         Ok(tokens)
     }
 
-    /// A refresh (RFC 6749 §6). Without `scope` it keeps what was granted first.
+    /// A refresh (RFC 6749 §6). Without `scope` it keeps what was granted first. `current` are the
+    /// tokens that the refresh token came with; the service knows them too.
     pub(crate) async fn refresh(
         &self,
         refresh_token: &Secret,
+        current: &TokenSet,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
         let scopes = self.scopes_on_refresh.then_some(&self.scopes);
-        self.exchange(ExchangeKind::Refresh, Grant::Refresh(refresh_token), scopes, cx).await
+        let grant = Grant::Refresh(refresh_token);
+        self.exchange(ExchangeKind::Refresh, grant, scopes, &secrets_of(current), cx).await
     }
 
     /// Revokes the refresh token, and then the access token (RFC 7009 §2.1). The refresh token
@@ -70,12 +73,12 @@ impl TokenEndpoint {
             return Err(self.located(Error::new(ErrorKind::Unsupported, what)));
         };
         if let Some(refresh_token) = tokens.refresh_token() {
-            self.revoke_one(url, refresh_token, "refresh_token").await?;
+            self.revoke_one(url, tokens, refresh_token, "refresh_token").await?;
         }
         let Some(access_token) = tokens.access_token() else {
             return Ok(());
         };
-        let ended = self.revoke_one(url, access_token.secret(), "access_token").await;
+        let ended = self.revoke_one(url, tokens, access_token.secret(), "access_token").await;
         match ended {
             // A service that revokes refresh tokens only ends the access tokens with them.
             Err(error)
@@ -97,10 +100,13 @@ impl TokenEndpoint {
         kind: ExchangeKind,
         grant: Grant<'_>,
         scopes: Option<&Scopes>,
+        held: &[&Secret],
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
         let proof = self.auth.proof(&self.client_id, self.url.normalised()).await;
         let proof = proof.map_err(|error| self.located(error))?;
+        let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secret()).collect();
+        secrets.extend(self.url.secrets().chain(held.iter().copied()));
         let parameters = self.parameters.iter();
         let exchange = Exchange {
             url: &self.url,
@@ -111,6 +117,7 @@ impl TokenEndpoint {
             parameters: parameters.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             transport: &*self.transport,
             dialect: self.dialect,
+            secrets: &secrets,
         };
         let tokens = exchange.run(cx).await.map_err(|failure| {
             let purpose = Purpose::Exchange(kind);
@@ -118,8 +125,6 @@ impl TokenEndpoint {
                 Failure::NotAnswered(error) => purpose.judged(error, self.url.host()),
                 Failure::Answered(mut refusal) => {
                     refusal.client_hint = self.auth.hint(&self.client_id);
-                    let secrets: Vec<_> =
-                        proof.secret().into_iter().chain(grant.secret()).collect();
                     refusal.into_error(purpose, self.url.host(), &secrets, cx.clock().now().wall())
                 }
             })
@@ -135,6 +140,7 @@ impl TokenEndpoint {
     async fn revoke_one(
         &self,
         url: &EndpointUrl,
+        tokens: &TokenSet,
         token: &Secret,
         hint: &'static str,
     ) -> Result<(), Error> {
@@ -155,11 +161,13 @@ impl TokenEndpoint {
             Answer::Refused(refused) => {
                 refusal.code = refused.code;
                 refusal.description = refused.description;
+                refusal.tokens = refused.tokens;
             }
             Answer::Unreadable(why) => refusal.unreadable = Some(why),
             Answer::Granted(_) => {}
         }
-        let secrets: Vec<_> = proof.secret().into_iter().chain([token]).collect();
+        let mut secrets = secrets_of(tokens);
+        secrets.extend(proof.secret().into_iter().chain(url.secrets()));
         let now = SystemClock.now().wall();
         Err(self.located(refusal.into_error(purpose, url.host(), &secrets, now)))
     }
@@ -194,4 +202,9 @@ impl TokenEndpoint {
         }
         Ok(request)
     }
+}
+
+fn secrets_of(tokens: &TokenSet) -> Vec<&Secret> {
+    let access_token = tokens.access_token().map(|token| token.secret());
+    access_token.into_iter().chain(tokens.refresh_token()).chain(tokens.id_token()).collect()
 }
