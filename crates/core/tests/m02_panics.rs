@@ -7,12 +7,13 @@ mod rig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rig::{Rig, seconds};
+use rig::{Rig, finishes, seconds, until};
 use tokenkeeper::{
-    Error, ErrorKind, EventKind, MemoryStorage, SharedTokenStorage, StorageKey, TokenRecord,
-    TokenStorage, async_trait,
+    AccessToken, Error, ErrorKind, EventKind, MemoryStorage, SharedTokenStorage, StorageKey,
+    TokenManager, TokenRecord, TokenStorage, async_trait,
 };
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 fn provider() -> ScriptedProvider {
@@ -160,8 +161,8 @@ impl TokenStorage for PanicsWhenAskedWhetherShared {
     }
 }
 
-#[tokio::test]
-async fn a_panic_outside_of_the_awaited_part_of_a_write_does_not_lose_the_rotated_token() {
+/// A rig whose storage panics like that since the answer to a refresh, and what it answered.
+async fn refreshed_into_a_panic() -> (Rig, PanicsWhenAskedWhetherShared, Arc<AccessToken>) {
     let (provider, storage) = (provider(), PanicsWhenAskedWhetherShared::default());
     let rig = Rig::with(&provider, true, |builder| builder.storage(storage.clone()));
     let rig = Rig { shelf: storage.0.clone(), ..rig };
@@ -177,9 +178,46 @@ async fn a_panic_outside_of_the_awaited_part_of_a_write_does_not_lose_the_rotate
     storage.1.store(true, Ordering::SeqCst);
     gate.release();
     let token = caller.await.unwrap().unwrap();
+    (rig, storage, token)
+}
+
+#[tokio::test]
+async fn a_panic_outside_of_the_awaited_part_of_a_write_does_not_lose_the_rotated_token() {
+    let (rig, storage, token) = refreshed_into_a_panic().await;
 
     assert_eq!(token.authorization(), "Bearer access-2");
     storage.1.store(false, Ordering::SeqCst);
     rig.manager.flush().await.unwrap();
     rig.assert_lives_on("refresh-2").await;
+}
+
+#[tokio::test]
+async fn a_panic_outside_of_the_awaited_part_of_a_repeated_write_does_not_end_the_repetitions() {
+    let (rig, storage, _) = refreshed_into_a_panic().await;
+
+    for pause in [1, 2, 4] {
+        until("it is due", || rig.clock.next_wake() == Some(seconds(pause))).await;
+        rig.clock.advance(seconds(pause));
+    }
+    until("it is due once more", || rig.clock.next_wake() == Some(seconds(8))).await;
+    storage.1.store(false, Ordering::SeqCst);
+    rig.clock.advance(seconds(8));
+
+    until("it is stored", || rig.manager.status().unpersisted().is_none()).await;
+    rig.assert_lives_on("refresh-2").await;
+}
+
+/// There every wait panics.
+#[test]
+fn a_driver_without_timers_gives_an_error_and_no_hang() {
+    finishes(|| {
+        let driver = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let provider = provider();
+        provider.on_fetch(Step::hang());
+        let manager = TokenManager::builder(provider).driver(driver.handle().clone()).build();
+
+        let error = manager.unwrap().blocking().token().unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Internal);
+    });
 }

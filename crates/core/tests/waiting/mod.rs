@@ -40,3 +40,13 @@ pub async fn sleeping(clock: &ManualClock, count: usize) {
         tokio::task::yield_now().await;
     }
 }
+
+/// Runs whatever can run on this runtime, until nothing but time can bring it further. For managers
+/// whose driver is this runtime, which must have one thread.
+pub async fn settled() {
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
+const TURNS: usize = 500; // far more than an exchange and its write take
