@@ -103,7 +103,8 @@ async fn user(server: &FakeAuthServer, clock: &ManualClock) -> Result<TokenManag
         .build()?;
     let manager = TokenManager::builder(provider).clock(clock.clone()).build()?;
     let refresh_token = server.issue_refresh_token("client", "alice");
-    manager.install(TokenSet::from_refresh_token(refresh_token)).await?;
+    // At every start: a restart must not put the spent token in the place of its successor.
+    manager.install_if_absent(TokenSet::from_refresh_token(refresh_token)).await?;
     Ok(manager)
 }
 

@@ -17,6 +17,7 @@ use crate::oauth_error::OAuthError;
 ///
 /// Its size is one pointer and cloning it is cheap. `Display` is one complete line that names the
 /// service and says what to do next; it never holds a secret, a response body or a URL query.
+/// `{:?}` is that line and its causes, for logs.
 ///
 /// # Examples
 ///
@@ -154,6 +155,28 @@ impl Error {
     }
 
     /// What the caller can do about it.
+    ///
+    /// | kinds | recovery |
+    /// |---|---|
+    /// | `Transport`, `Unavailable`, `InvalidResponse`, `Storage`, `Superseded` | `Retry` |
+    /// | `RefreshRejected`, `LoginRequired`: a user logs in; `CredentialsRejected`: an operator corrects them | `Reauthenticate` |
+    /// | `Config`, `RequestRejected`, `Unsupported` | `FixRequest` |
+    /// | `RecordUnreadable`, `Internal` | `Fatal` |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tokenkeeper::{Error, ErrorKind, Recovery};
+    ///
+    /// fn status_for_clients(error: &Error) -> u16 {
+    ///     match error.recovery() {
+    ///         Recovery::Retry { .. } => 503, // with Retry-After: error.retry_after()
+    ///         Recovery::Reauthenticate if error.kind() != ErrorKind::CredentialsRejected => 401,
+    ///         _ => 500, // wake somebody up
+    ///     }
+    /// }
+    /// assert_eq!(status_for_clients(&Error::new(ErrorKind::Transport, "no route")), 503);
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> Recovery {
         match self.0.kind {
@@ -185,7 +208,8 @@ impl Error {
     }
 
     /// How long to wait before asking again: what the service said, or what is left of the pause
-    /// that the manager keeps. Absent when neither applies.
+    /// that the manager keeps, after a refusal too. Absent when neither applies. Read
+    /// [`recovery`](Self::recovery) first: waiting does not help against a wrong password.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -233,13 +257,13 @@ impl ErrorKind {
             Self::CredentialsRejected => {
                 "correct the credentials, then call credentials_changed() or restart"
             }
-            Self::LoginRequired => "log in, then install the tokens",
-            Self::RequestRejected => "correct the token URL, scopes or parameters",
+            Self::LoginRequired => "log in",
+            Self::RequestRejected => "check the token URL, the credentials, scopes and parameters",
             Self::Storage => "check the storage, then ask again",
             Self::RecordUnreadable => {
                 "update tokenkeeper if a newer version wrote the record, else remove it or log in"
             }
-            Self::Unsupported => "use a provider or storage that offers it",
+            Self::Unsupported => "configure it, or use a provider or storage that offers it",
             Self::Superseded => "ask again",
             Self::Internal => "see the cause and report it",
         }
@@ -252,7 +276,7 @@ impl Error {
         f.write_str(&self.0.message)?;
         self.write_answer(f)?;
         write!(f, "; {}", self.0.kind.advice())?;
-        if let Some(after) = self.0.retry_after {
+        if let Recovery::Retry { after: Some(after) } = self.recovery() {
             write!(f, ", not before {} s from now", after.as_millis().div_ceil(1_000))?;
         }
         Ok(())
@@ -339,7 +363,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "billing: auth.example.org refused the client (HTTP 401, invalid_client); correct the \
-             credentials, then call credentials_changed() or restart, not before 5 s from now"
+             credentials, then call credentials_changed() or restart"
         );
     }
 

@@ -98,7 +98,8 @@ impl fmt::Debug for ProviderIdentity {
 /// The name of a record in a storage: 1 to 200 characters out of `A-Z a-z 0-9 . _ : @ -`.
 ///
 /// Letter case counts. The first character is a letter or a digit, so that no key is `..` or looks
-/// like an option; a backend for a file system that folds case must encode it.
+/// like an option. A backend for a file system that folds case must encode it, and hash the longest
+/// ones: 200 characters in hexadecimal do not fit into a file name. Default keys have 67.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorageKey(Box<str>);
 

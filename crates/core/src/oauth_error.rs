@@ -76,7 +76,18 @@ impl ErrorKind {
     ///
     /// The HTTP status comes first: a code inside a 429 or 5xx is no verdict, because a gateway
     /// that is overloaded says all sorts of things. An `error` inside a 200 is a verdict. `code`
-    /// is the `error` member, `None` when the body could not be read.
+    /// is the `error` member, `None` when the body could not be read. A code that the service made
+    /// up has to be mapped to the standard one that it stands for, `invalid_client` or
+    /// `invalid_grant` above all, before it comes here.
+    ///
+    /// | answer | kind |
+    /// |---|---|
+    /// | 408, 425, 429, 5xx; `server_error`, `temporarily_unavailable` | `Unavailable` |
+    /// | `invalid_grant` on a refresh | `RefreshRejected` |
+    /// | `invalid_grant` on a fetch; `invalid_client`, `unauthorized_client` | `CredentialsRejected` |
+    /// | `login_required`, `interaction_required`, `consent_required` | `LoginRequired` |
+    /// | 2xx without a token and without a code | `InvalidResponse` |
+    /// | any other code, or none: redirects, 404, an empty 401 | `RequestRejected` |
     #[must_use]
     pub fn of_answer(exchange: ExchangeKind, status: StatusCode, code: Option<&str>) -> Self {
         if status.is_server_error() || BUSY.contains(&status.as_u16()) {

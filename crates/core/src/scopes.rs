@@ -32,13 +32,16 @@ impl Scopes {
         S: AsRef<str>,
     {
         let mut scopes = Vec::new();
-        for word in words {
+        for (at, word) in words.into_iter().enumerate() {
             let word = word.as_ref();
             if !is_scope_token(word) {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "scopes: a scope is empty or has a character that RFC 6749 §3.3 forbids",
-                ));
+                let why = match word {
+                    "" => "is empty",
+                    _ if word.contains(' ') => "has a blank in it; give one scope per item",
+                    _ => "has a character that RFC 6749 §3.3 forbids",
+                };
+                let what = format!("scopes: item {} {why}", at + 1);
+                return Err(Error::new(ErrorKind::Config, what));
             }
             scopes.push(word.into());
         }

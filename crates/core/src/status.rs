@@ -17,6 +17,7 @@ pub struct Status {
     pub(crate) token: TokenState,
     pub(crate) expires_at: Option<SystemTime>,
     pub(crate) has_refresh_token: bool,
+    pub(crate) needs_login: bool,
     pub(crate) exchanging: bool,
     pub(crate) unpersisted: Option<Error>,
     pub(crate) last_error: Option<Error>,
@@ -64,6 +65,13 @@ impl Status {
         self.has_refresh_token
     }
 
+    /// Whether only a person can bring the next token. Known once the storage was read, which the
+    /// first `token()` does.
+    #[must_use]
+    pub fn needs_login(&self) -> bool {
+        self.needs_login
+    }
+
     /// Whether an exchange, or a look into the storage, is under way.
     #[must_use]
     pub fn is_exchanging(&self) -> bool {
@@ -100,6 +108,9 @@ impl fmt::Display for Status {
             TokenState::Expired => "token expired",
         };
         write!(f, "{}: {token}", self.service_name)?;
+        if self.needs_login {
+            f.write_str(", login needed")?;
+        }
         if self.exchanging {
             f.write_str(", exchanging")?;
         }

@@ -199,6 +199,12 @@ impl TokenSet {
         }
     }
 
+    /// Whether there is a refresh token, or an access token whose time is not up.
+    pub(crate) fn may_serve(&self, now: SystemTime) -> bool {
+        let is_alive = |token: &Arc<AccessToken>| token.expires_at().is_none_or(|end| now < end);
+        self.refresh_token.is_some() || self.access_token.as_ref().is_some_and(is_alive)
+    }
+
     pub(crate) fn without_refresh_token(mut self) -> Self {
         self.refresh_token = None;
         self.refresh_expires_at = None;

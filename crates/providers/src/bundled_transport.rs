@@ -140,7 +140,7 @@ fn append(body: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
 /// A connection that could not be made is the one failure after which nothing was sent for sure.
 fn failed(host: &str, cause: reqwest::Error) -> Error {
     if cause.is_connect() {
-        let what = format!("could not connect to {host}");
+        let what = format!("could not connect to {host} ({})", innermost(&cause));
         return Error::new(ErrorKind::Transport, what).with_source(cause.without_url());
     }
     if cause.is_builder() {
@@ -153,6 +153,16 @@ fn failed(host: &str, cause: reqwest::Error) -> Error {
         format!("the connection to {host} broke before the answer was there")
     };
     Error::new(ErrorKind::Transport, what).with_answer_lost().with_source(cause.without_url())
+}
+
+/// Why in the end: connection refused, name not known, certificate of a stranger.
+fn innermost(cause: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = cause;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    // The outermost one has the URL in it, with its query.
+    if cause.is::<reqwest::Error>() { "no reason is known".to_owned() } else { cause.to_string() }
 }
 
 fn cut_off(host: &str, cause: reqwest::Error) -> Error {

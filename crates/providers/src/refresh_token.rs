@@ -10,7 +10,8 @@ use crate::token_endpoint::TokenEndpoint;
 /// Tokens for a user who logged in elsewhere: in a browser, on a device, in another program.
 ///
 /// It cannot log in. It starts with a refresh token that is installed into the manager
-/// (`manager.install(TokenSet::from_refresh_token(…))`), and when that one is refused, it asks for
+/// (`manager.install_if_absent(TokenSet::from_refresh_token(…))` at every start, `install` after a
+/// new login), and when that one is refused, it asks for
 /// another. Rotated refresh tokens replace it in the storage; what it was installed from is then
 /// worthless.
 ///
@@ -46,7 +47,7 @@ impl RefreshTokenProvider {
     }
 
     fn nothing_to_exchange(&self) -> Error {
-        let what = "there is no refresh token; install a token set made from one";
+        let what = "there is no refresh token to start from";
         self.endpoint.located(Error::new(ErrorKind::LoginRequired, what))
     }
 }

@@ -322,7 +322,7 @@ async fn a_refresh_token_provider_never_starts_a_login() {
     let error = fetch(&provider).await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::LoginRequired);
-    assert!(error.to_string().contains("install a token set"), "{error}");
+    assert!(error.to_string().contains("no refresh token"), "{error}");
     assert!(!provider.unattended() && provider.refreshes());
     assert_eq!(playback.count(), 0);
 }

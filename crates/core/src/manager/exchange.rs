@@ -107,7 +107,9 @@ impl<'a> Exchange<'a> {
                 drop(state);
                 return Err(Stopped::Failed(self.core.look_in_vain(error)));
             }
-            let doubts = state.doubts_stored_verdict;
+            let own = state.own_verdict_at;
+            let doubts = state.doubts_stored_verdict
+                || self.basis.verdict.as_ref().is_some_and(|verdict| Some(verdict.at) == own);
             drop(state);
             if !doubts && let Some((error, left)) = self.basis.fresh_verdict(self.core) {
                 let now = self.core.clock.now();
@@ -319,6 +321,7 @@ impl<'a> Exchange<'a> {
             status: error.status(),
             code: error.oauth().map(|oauth| oauth.code().into()),
         };
+        let at = verdict.at;
         let contents = Contents { tokens: current.cloned(), rejected: Some(verdict) };
         // A note on the record that is there, under its order: it must beat nobody's tokens.
         let Ok(record) = contents.to_record(order) else { return };
@@ -331,9 +334,10 @@ impl<'a> Exchange<'a> {
             }
             self.core.put(&mut write).await
         };
-        if let Err(failed) = result {
+        match result {
+            Ok(_) => self.core.change(|state| state.own_verdict_at = Some(at)),
             // Others will only ask in vain; that is not worth another attempt.
-            self.core.tell(failed);
+            Err(failed) => drop(self.core.tell(failed)),
         }
     }
 }

@@ -38,11 +38,20 @@ impl Core {
                 let contents = Contents::of_record(record)
                     .map_err(|why| core.unreadable(why == Unreadable::Newer))?;
                 core.take_over(record);
-                if contents.tokens.is_some() {
+                let is_rejected = |tokens: &TokenSet| {
+                    let state = core.state.lock();
+                    tokens.access_token().is_some_and(|token| state.rejections.contains(token))
+                };
+                let now = core.clock.now().wall();
+                if contents.tokens.is_some_and(|tokens| {
+                    tokens.refresh_token().is_some()
+                        || (tokens.may_serve(now) && !is_rejected(&tokens))
+                }) {
                     return Ok(false);
                 }
             }
-            if core.state.lock().held.is_some() {
+            let now = core.clock.now();
+            if core.state.lock().has_login(now) {
                 return Ok(false);
             }
             let outcome = core.start_install(tokens, Some(stored.version)).done().await;
@@ -57,11 +66,20 @@ impl Core {
     }
 
     fn check_installable(&self, tokens: &TokenSet) -> Result<(), Error> {
-        if tokens.access_token().is_some() || tokens.refresh_token().is_some() {
-            return Ok(());
+        let wrong = |what: &str| Err(self.error(ErrorKind::Config, what));
+        match tokens.refresh_token().map(|token| token.expose_secret()) {
+            Some("") => wrong("refresh token: must not be empty"),
+            Some(token) if token.chars().any(char::is_control) => wrong(
+                "refresh token: has control characters in it (is there a line break at its end?)",
+            ),
+            Some(_) if tokens.access_token().is_none() && !self.provider.refreshes() => {
+                wrong("tokens: there is only a refresh token, and this provider does not use any")
+            }
+            None if tokens.access_token().is_none() => {
+                wrong("tokens: there is neither an access token nor a refresh token to install")
+            }
+            _ => Ok(()),
         }
-        let what = "tokens: there is neither an access token nor a refresh token to install";
-        Err(self.error(ErrorKind::Config, what))
     }
 
     /// `onto` is what the storage held when there were no tokens in it, if that matters.

@@ -96,8 +96,12 @@ impl TokenManager {
     ///
     /// # Errors
     ///
-    /// The error of the last exchange, with [`retry_after`](Error::retry_after) while a pause is on;
-    /// [`LoginRequired`](crate::ErrorKind::LoginRequired) if only a person can help.
+    /// The error of the last exchange, with [`retry_after`](Error::retry_after) while a pause is on.
+    /// [`Error::recovery`] tells what passes by itself from what needs somebody:
+    /// [`LoginRequired`](crate::ErrorKind::LoginRequired) and
+    /// [`RefreshRejected`](crate::ErrorKind::RefreshRejected) a user who logs in,
+    /// [`CredentialsRejected`](crate::ErrorKind::CredentialsRejected) an operator who corrects the
+    /// credentials.
     pub async fn token(&self) -> Result<Arc<AccessToken>, Error> {
         match self.core.fresh() {
             Some(token) => Ok(token),
@@ -164,7 +168,8 @@ impl TokenManager {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) if the set is empty;
+    /// [`Config`](crate::ErrorKind::Config) if the set is empty, its refresh token is not fit to be
+    /// sent, or there is only a refresh token and the provider uses none;
     /// [`Superseded`](crate::ErrorKind::Superseded) if another `install` or `clear` came later.
     pub async fn install(&self, tokens: TokenSet) -> Result<(), Error> {
         self.core.install(tokens).await
@@ -172,7 +177,10 @@ impl TokenManager {
 
     /// Puts in tokens from a login elsewhere, unless there are tokens already: for the refresh
     /// token that a program is given at its start, and that is spent and replaced soon after.
-    /// Returns whether they were installed.
+    /// Returns whether they were installed: not if there is a refresh token, or an access token
+    /// that still serves. A login that the service has ended counts as none; where it ended while
+    /// no process ran, the first [`token`](Self::token) finds out, and
+    /// [`install`](Self::install) puts in a new one.
     ///
     /// With [`install`](Self::install) a restart would put the spent one in the place of its
     /// successor, and many services end the login when they see it again.
@@ -233,6 +241,10 @@ impl TokenManager {
     /// Waits for the exchange under way and for writes that failed before. Call it before the
     /// process ends: the driver's thread ends with it.
     ///
+    /// That takes at most the request timeout and a few storage timeouts, 15 s and 5 s by default,
+    /// plus a lease time where another process holds the lease. That the exchange succeeded is not
+    /// said.
+    ///
     /// # Errors
     ///
     /// The storage's, if a write is still failing.
@@ -241,6 +253,9 @@ impl TokenManager {
     }
 
     /// Says that the credentials were corrected, so that the next call tries them.
+    ///
+    /// For providers that read their credentials anew at every call. One that was built with a
+    /// fixed secret has to be built again, and so has its manager.
     pub fn credentials_changed(&self) {
         self.core.change(|state| {
             state.pacing.forget_verdict();
@@ -298,7 +313,7 @@ impl fmt::Debug for TokenManager {
 
 impl Core {
     pub(crate) fn status(&self) -> Status {
-        let now = self.clock.now();
+        let (now, can) = (self.clock.now(), self.abilities());
         let state = self.state.lock();
         let token = match state.held.as_ref().filter(|held| held.token().is_some()) {
             None => TokenState::Absent,
@@ -313,6 +328,7 @@ impl Core {
             token,
             expires_at: tokens.and_then(|tokens| tokens.expires_at()),
             has_refresh_token: tokens.is_some_and(|tokens| tokens.refresh_token().is_some()),
+            needs_login: state.needs_login(now, can),
             exchanging: state.flight.is_some(),
             unpersisted: state.unpersisted.as_ref().map(|unpersisted| unpersisted.error.clone()),
             last_error: state.pacing.last_error().cloned(),

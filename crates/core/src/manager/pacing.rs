@@ -124,7 +124,8 @@ impl Pacing {
 
     /// The last failure, while nothing has succeeded since.
     pub(super) fn last_error(&self) -> Option<&Error> {
-        self.failure.as_ref().map(|failure| &failure.error)
+        let look = self.vain.as_ref().map(|(_, error)| error);
+        self.failure.as_ref().map(|failure| &failure.error).or(look)
     }
 
     /// Something succeeded, or somebody logged in.

@@ -3,7 +3,7 @@
 //! Everything here is pure bookkeeping under one lock: nothing waits, nothing calls out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::flight::{Errand, Flight};
 use super::pacing::Pacing;
@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) doubts_stored_verdict: bool,
     /// A task on the driver is about to write what is unpersisted.
     pub(super) retries_writes: bool,
+    /// When this manager stored a verdict of its own, which it need not be told.
+    pub(super) own_verdict_at: Option<SystemTime>,
     /// Tasks on the driver that must end before a process should.
     pub(super) tasks: usize,
 }
@@ -163,6 +165,17 @@ impl State {
         let rejected = held.rejected.is_some() && self.rejections.pause(now).is_none();
         let serves = held.is_alive(now) && !rejected;
         serves.then(|| held.token().cloned()).flatten()
+    }
+
+    /// Whether there is anything that makes a login unnecessary.
+    pub(super) fn has_login(&self, now: Now) -> bool {
+        let has_refresh_token = |held: &Held| held.tokens.refresh_token().is_some();
+        self.held.as_ref().is_some_and(has_refresh_token) || self.servable(now).is_some()
+    }
+
+    /// Whether only a person can bring the next token.
+    pub(super) fn needs_login(&self, now: Now, can: Abilities) -> bool {
+        !self.may_exchange(can) && self.servable(now).is_none() && self.has_read
     }
 
     /// Whether the last exchange is so young that another one must wait: half the life it brought,

@@ -46,7 +46,7 @@ pub(super) enum Rank {
     ByOrder,
     /// To none: a login or logout beats what is there, whatever its order.
     Overrules,
-    /// To any tokens: it is only wanted where there are none.
+    /// To any tokens that may still serve: it is only wanted where there are none.
     Yields,
 }
 
@@ -244,7 +244,9 @@ impl Core {
                 return Ok(None);
             }
         };
-        if write.rank == Rank::Yields && contents.tokens.is_some() {
+        let now = self.clock.now().wall();
+        let has_tokens = contents.tokens.as_ref().is_some_and(|tokens| tokens.may_serve(now));
+        if write.rank == Rank::Yields && has_tokens {
             return Ok(Some(Written::Overruled(there)));
         }
         if theirs < ours {
