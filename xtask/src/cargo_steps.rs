@@ -15,6 +15,13 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
     run(cargo.args(["--all-features", "--", "-D", "warnings"]))
 }
 
+/// What is compiled only where a feature is off, the other steps never see.
+pub(crate) fn features(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
+    cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
+    run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))
+}
+
 /// Features that need a server are features of `tokenkeeper-tests` alone, so that package is tested
 /// with its default features here, and every other one with all of its features.
 pub(crate) fn tests(workspace: &Workspace) -> Result<()> {

@@ -67,7 +67,7 @@
 //! Two exchanges of one manager are at least half the issued lifetime apart, clamped to between
 //! 1 s and 5 s. Within that time the newest token that was not rejected answers, also where a call
 //! asks for a new one. `login`, `install` and `clear` are acts of somebody who means it, and are not
-//! held back.
+//! spaced; only after a failure `login` waits like everybody else.
 //!
 //! # When something fails
 //!

@@ -117,7 +117,7 @@ pub enum EventKind {
     },
     /// A storage call failed.
     StorageFailed {
-        /// `get`, `set`, `load`, `compare_and_set`, `lease` or `release`.
+        /// `get`, `set`, `load`, `compare_and_set`, `lease`, `renew` or `release`.
         call: &'static str,
         /// What went wrong.
         error: Error,

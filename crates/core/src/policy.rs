@@ -63,7 +63,8 @@ impl RefreshPolicy {
         self
     }
 
-    /// How long one exchange may take. Default 15 s.
+    /// How long one exchange may take. Default 15 s. A transport has a timeout of its own, and the
+    /// shorter one counts.
     #[must_use]
     pub const fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
@@ -86,7 +87,8 @@ impl RefreshPolicy {
     }
 
     /// The first and the longest pause after a transient failure; between them it doubles.
-    /// Default 1 s and 60 s. A longer `Retry-After` of the service is kept, up to one hour.
+    /// Default 1 s and 60 s. Jitter makes a pause up to a quarter longer, within the longest. A longer
+    /// `Retry-After` of the service is kept, up to one hour.
     #[must_use]
     pub const fn with_backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.first_backoff = first;

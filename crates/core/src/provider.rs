@@ -18,7 +18,8 @@ use crate::token_set::TokenSet;
 ///
 /// - One call is one attempt: no retries, no caching, no backoff. The manager does all three.
 /// - The manager makes one call at a time, on its driver; only one that `install` or `clear`
-///   overtook may still be on its way beside it. Calls must not block the thread; a provider that blocks needs a driver of its own
+///   overtook may still be on its way beside it. Calls must not block the thread; a provider that
+///   blocks needs a driver of its own
 ///   ([`TokenManagerBuilder::driver`](crate::TokenManagerBuilder::driver)).
 /// - Directly before a request is written, call [`FetchContext::ready_to_send`], return its error
 ///   if it gives one, and count the token's lifetime from what it returns.

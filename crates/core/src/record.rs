@@ -15,9 +15,7 @@ use crate::clock::{from_unix_millis, unix_millis};
 /// Which of two records is the newer: the epoch counts first, then the generation.
 ///
 /// `clear` and `install` raise the epoch, an exchange raises the generation.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Order {
     epoch: u64,
     generation: u64,
@@ -131,7 +129,7 @@ impl TokenRecord {
         }
         let head = Head {
             tokenkeeper: ENVELOPE_VERSION,
-            order: self.order,
+            order: HeadOrder { epoch: self.order.epoch, generation: self.order.generation },
             keep_until: self.keep_until.map(unix_millis),
             tombstone: self.tombstone,
         };
@@ -153,7 +151,8 @@ impl TokenRecord {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         if let Some((head, payload)) = Self::split(bytes) {
             let keep_until = head.keep_until.map(from_unix_millis);
-            return Self::from_parts(payload.to_vec(), head.order, keep_until, head.tombstone);
+            let order = Order::new(head.order.epoch, head.order.generation);
+            return Self::from_parts(payload.to_vec(), order, keep_until, head.tombstone);
         }
         let newer = first_line(bytes)
             .and_then(|line| serde_json::from_slice::<Version>(line).ok())
@@ -194,9 +193,15 @@ struct Version {
 }
 
 #[derive(Serialize, Deserialize)]
+struct HeadOrder {
+    epoch: u64,
+    generation: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Head {
     tokenkeeper: u32,
-    order: Order,
+    order: HeadOrder,
     keep_until: Option<u64>,
     tombstone: bool,
 }

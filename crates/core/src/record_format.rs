@@ -1,4 +1,9 @@
 //! The payload of a record: versioned JSON that only this file writes and reads.
+//!
+//! Releases of different age share one storage while a fleet is updated. So members are only ever
+//! added, each of them optional, and unknown ones are ignored; an older release drops what it does
+//! not know at its next write. The version rises only when older readers must stop, because then
+//! they leave the record alone and cannot renew it.
 
 use std::time::SystemTime;
 
@@ -298,6 +303,40 @@ mod tests {
             (a.expires_at(), a.refresh_expires_at(), a.requested_at(), a.scopes(), a.extra()),
             (b.expires_at(), b.refresh_expires_at(), b.requested_at(), b.scopes(), b.extra())
         );
+    }
+
+    #[test]
+    fn golden_bytes_can_be_read_and_are_written_by_every_release() {
+        let golden = concat!(
+            r#"{"tokenkeeper":1,"order":{"epoch":1,"generation":2},"keep_until":5000000,"#,
+            r#""tombstone":false}"#,
+            "\n",
+            r#"{"v":1,"tokens":{"access_token":"at \"quoted\" ü","token_type":"DPoP","#,
+            r#""expires_at":901001,"refresh_token":"rt","refresh_expires_at":5000000,"#,
+            r#""id_token":"id","scopes":["a","b"],"requested_at":1000,"#,
+            r#""extra":{"athlete":1234567890987654321}}}"#,
+        );
+
+        let record = Contents::of_tokens(full()).to_record(Order::new(1, 2)).unwrap();
+
+        assert_eq!(std::str::from_utf8(&record.to_bytes()).unwrap(), golden);
+    }
+
+    #[test]
+    fn members_that_a_later_release_adds_are_ignored() {
+        let later = concat!(
+            r#"{"tokenkeeper":1,"order":{"epoch":1,"generation":2,"new":0},"keep_until":null,"#,
+            r#""tombstone":false,"new":0}"#,
+            "\n",
+            r#"{"v":1,"new":{},"tokens":{"access_token":"at","requested_at":1000,"new":[]},"#,
+            r#""rejected":{"at":1,"new":""}}"#,
+        );
+
+        let record = TokenRecord::from_bytes(later.as_bytes());
+
+        assert_eq!(record.order(), Order::new(1, 2));
+        let contents = Contents::of_record(&record).unwrap();
+        assert!(contents.tokens.is_some() && contents.rejected.is_some());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::shared_storage::SharedTokenStorage;
 /// - Calls run on the manager's driver, one thread for all managers: none may block it. Blocking
 ///   work goes to `tokio::task::spawn_blocking`.
 /// - Errors name what failed and never hold the record.
+/// - Writes of one manager come one after the other, so a write must not wait for its own manager.
 /// - A wrapper forwards every method, and `shared` gives `Some` only if what it wraps does.
 #[async_trait]
 pub trait TokenStorage: Debug + Send + Sync + 'static {

@@ -24,7 +24,7 @@ use tokenkeeper::Error;
 /// - Requests hold secrets, in headers, body and sometimes the query. They show in no error, log
 ///   line or `Debug`, and copies that the transport owns are overwritten where that is possible.
 /// - Answers are read up to a limit; 1 MiB is plenty. They hold secrets too.
-/// - It has a time limit of its own, below the 30 s after which others may take over.
+/// - It has a time limit of its own, below the lease time after which others may take over (30 s by default).
 /// - The future is polled on the manager's driver, a tokio runtime. Dropping it ends the attempt.
 ///
 /// # Examples

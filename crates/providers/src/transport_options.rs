@@ -45,7 +45,8 @@ impl TransportOptions {
     }
 
     /// How long one request may take, from the name lookup to the last byte of the answer.
-    /// More than 15 s eats into the lease that keeps other processes waiting.
+    /// The manager's policy has a request timeout of its own, 15 s too, and the shorter one counts:
+    /// raise both.
     ///
     /// # Default
     ///

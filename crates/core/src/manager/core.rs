@@ -237,7 +237,8 @@ impl Core {
         });
     }
 
-    /// The flight of this errand, started or joined; `None` if another one is in the way.
+    /// Whether a flight that is under way will do for this errand; turns it into one that does, if
+    /// there is still time.
     pub(super) fn is_joinable(flight: &Flight, errand: Errand) -> bool {
         match errand {
             Errand::Renew => true,

@@ -165,13 +165,15 @@ impl Class {
 
 fn transient_pause(streak: u32, asked: Option<Duration>, policy: &RefreshPolicy) -> Duration {
     let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-    let pause = doubled(policy.first_backoff, policy.longest_backoff, streak);
+    let (first, longest) = (policy.first_backoff, policy.longest_backoff);
     if !policy.jitter {
-        return pause.max(asked);
+        return doubled(first, longest, streak).max(asked);
     }
-    // Never earlier than the service asked for: jitter only adds.
-    let spread = 1.0 + fastrand::f64() / 4.0;
-    pause.mul_f64(spread).min(policy.longest_backoff).max(asked.mul_f64(spread))
+    // Never earlier than the service asked for: jitter only adds. The longest pause has its spread
+    // too, or a fleet would come back all at once from every long outage.
+    let spread = 1.0 + fastrand::f64() * MOST_JITTER;
+    let pause = doubled(first, longest.div_f64(1.0 + MOST_JITTER).max(first), streak);
+    pause.mul_f64(spread).min(longest).max(asked.mul_f64(spread))
 }
 
 /// `first`, doubled for every repetition, at most `longest`.
@@ -180,6 +182,7 @@ pub(super) fn doubled(first: Duration, longest: Duration, streak: u32) -> Durati
     first.saturating_mul(factor).min(longest)
 }
 
+const MOST_JITTER: f64 = 0.25;
 const VAIN_PAUSE: Duration = Duration::from_secs(1); // a login elsewhere is noticed soon enough
 const FIRST_VERDICT_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_VERDICT_PAUSE: Duration = Duration::from_secs(600); // a corrected password is noticed in time
@@ -222,6 +225,14 @@ mod tests {
             let pause = pacing.fail(START, error, &policy).retry_after().unwrap();
             assert!((asked..=asked.mul_f64(1.25)).contains(&pause), "{pause:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_pause_is_spread_as_well() {
+        let longest = || *pauses(ErrorKind::Unavailable, &RefreshPolicy::new(), 9).last().unwrap();
+        let seen: std::collections::HashSet<u64> = (0..200).map(|_| longest()).collect();
+
+        assert!(seen.len() > 3 && seen.iter().all(|s| (48..=60).contains(s)), "{seen:?}");
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl Renewal {
         if lease.is_none() {
             return;
         }
-        *self.core.kept_lease.lock() = lease;
+        let earlier = std::mem::replace(&mut *self.core.kept_lease.lock(), lease);
+        drop(earlier); // outside the lock: the backend hears of it
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
             let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));

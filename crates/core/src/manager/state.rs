@@ -71,7 +71,7 @@ pub(super) struct RejectedHeld {
     pub(super) young: bool,
 }
 
-/// What the provider can do; asked once.
+/// What the provider can do; asked before the lock is taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Abilities {
     pub(super) unattended: bool,
