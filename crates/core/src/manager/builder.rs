@@ -77,8 +77,8 @@ impl TokenManagerBuilder {
     /// The runtime that exchanges, storage calls and timers run on. Default: one thread for the
     /// whole process, started at the first exchange.
     ///
-    /// Whoever gives a runtime keeps it alive: shutting it down in the middle of an exchange can
-    /// lose a rotated refresh token.
+    /// Whoever gives a runtime keeps it alive and driven: shutting it down in the middle of an
+    /// exchange can lose a rotated refresh token, and on one that nobody polls callers wait for ever.
     #[must_use]
     pub fn driver(mut self, runtime: Handle) -> Self {
         self.driver = Driver::Given(runtime);

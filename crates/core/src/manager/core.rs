@@ -117,9 +117,13 @@ impl Core {
     }
 
     /// Notes that there was nothing to be had, and nobody to ask.
-    pub(super) fn look_in_vain(&self, error: Error) -> Error {
+    pub(super) fn look_in_vain(&self, flight: &Arc<Flight>, error: Error) -> Error {
         let (now, error) = (self.clock.now(), error.at_service(&self.service_name));
-        self.change(|state| state.pacing.look_in_vain(now, error.clone()));
+        self.change(|state| {
+            if state.is_current(flight) {
+                state.pacing.look_in_vain(now, error.clone());
+            }
+        });
         error
     }
 

@@ -105,7 +105,7 @@ impl<'a> Exchange<'a> {
             if let Some(error) = state.pacing.wants_person() {
                 let error = error.clone();
                 drop(state);
-                return Err(Stopped::Failed(self.core.look_in_vain(error)));
+                return Err(Stopped::Failed(self.core.look_in_vain(self.flight, error)));
             }
             let own = state.own_verdict_at;
             let doubts = state.doubts_stored_verdict
@@ -125,7 +125,7 @@ impl<'a> Exchange<'a> {
         }
         let what = "there is no refresh token, and this provider cannot log in with nobody there";
         let error = self.core.error(ErrorKind::LoginRequired, what);
-        Err(Stopped::Failed(self.core.look_in_vain(error)))
+        Err(Stopped::Failed(self.core.look_in_vain(self.flight, error)))
     }
 
     /// Sees to it that the lease lasts for a request and a write.
@@ -210,7 +210,10 @@ impl<'a> Exchange<'a> {
         let now = self.core.clock.now();
         let token = tokens.access_token().cloned();
         let published = self.core.change(|state| {
-            let wins = state.is_current(self.flight) && order > state.order;
+            // Somebody may have read it out of the storage before it is published here.
+            let is_known = order == state.order
+                && state.held.as_ref().zip(token.as_ref()).is_some_and(|(h, t)| h.holds(t));
+            let wins = state.is_current(self.flight) && (order > state.order || is_known);
             wins.then(|| {
                 self.flight.mark_exchanged();
                 state.publish(order, tokens.clone(), sent, now, &self.core.policy)
@@ -285,6 +288,7 @@ impl<'a> Exchange<'a> {
         match self.core.persist(self.flight, write).await {
             Persisted::Stored(order) | Persisted::Later(order, _) => self.core.change(|state| {
                 if state.is_current(self.flight)
+                    && order > state.order
                     && let Some(held) = &mut state.held
                 {
                     state.order = order;

@@ -21,7 +21,9 @@ use crate::token_set::TokenSet;
 impl Core {
     pub(super) async fn install(self: &Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
         self.check_installable(&tokens)?;
-        self.start_install(tokens, None).done().await.map(|_| ())
+        let flight = self.overtake(|_| {});
+        self.fly_install(&flight, tokens, None);
+        flight.done().await.map(|_| ())
     }
 
     /// Whether they were installed: `false` if there were tokens already.
@@ -32,30 +34,10 @@ impl Core {
         self.check_installable(&tokens)?;
         let core = Arc::clone(self);
         self.on_driver(async move {
-            core.land_exchange().await;
-            let stored = core.read().await?;
-            if let Some(record) = &stored.record {
-                let contents = Contents::of_record(record)
-                    .map_err(|why| core.unreadable(why == Unreadable::Newer))?;
-                core.take_over(record);
-                let is_rejected = |tokens: &TokenSet| {
-                    let state = core.state.lock();
-                    tokens.access_token().is_some_and(|token| state.rejections.contains(token))
-                };
-                let now = core.clock.now().wall();
-                if contents.tokens.is_some_and(|tokens| {
-                    tokens.refresh_token().is_some()
-                        || (tokens.may_serve(now) && !is_rejected(&tokens))
-                }) {
-                    return Ok(false);
-                }
-            }
-            let now = core.clock.now();
-            if core.state.lock().has_login(now) {
+            let Some(flight) = core.start_install_if_absent(tokens).await? else {
                 return Ok(false);
-            }
-            let outcome = core.start_install(tokens, Some(stored.version)).done().await;
-            match outcome {
+            };
+            match flight.done().await {
                 Ok(_) => Ok(true),
                 // Another process came between the look and the write, or somebody in this one.
                 Err(error) if error.kind() == ErrorKind::Superseded => Ok(false),
@@ -63,6 +45,55 @@ impl Core {
             }
         })
         .await
+    }
+
+    /// The flight of an install, if there are no tokens here or in the storage.
+    async fn start_install_if_absent(
+        self: &Arc<Self>,
+        tokens: TokenSet,
+    ) -> Result<Option<Arc<Flight>>, Error> {
+        loop {
+            self.land_exchange().await;
+            let stored = self.read().await?;
+            if let Some(record) = &stored.record {
+                let contents = Contents::of_record(record)
+                    .map_err(|why| self.unreadable(why == Unreadable::Newer))?;
+                self.take_over(record);
+                if self.is_login(record.order(), contents.tokens.as_ref()) {
+                    return Ok(None);
+                }
+            }
+            let now = self.clock.now();
+            let found = self.change(|state| {
+                if state.flight.is_some() {
+                    return Found::Flight; // it may bring tokens
+                }
+                if state.has_login(now) {
+                    return Found::Login;
+                }
+                state.order = state.order.next_epoch(now.wall_millis());
+                Found::Nothing(state.take_off(Errand::Handover))
+            });
+            match found {
+                Found::Flight => {}
+                Found::Login => return Ok(None),
+                Found::Nothing(flight) => {
+                    self.fly_install(&flight, tokens, Some(stored.version));
+                    return Ok(Some(flight));
+                }
+            }
+        }
+    }
+
+    /// Whether stored tokens make another login unnecessary: not if they were cleared since, and
+    /// not if nothing is left of them that serves.
+    fn is_login(&self, order: Order, tokens: Option<&TokenSet>) -> bool {
+        let Some(tokens) = tokens else { return false };
+        let now = self.clock.now().wall();
+        let state = self.state.lock();
+        let is_rejected = || tokens.access_token().is_some_and(|t| state.rejections.contains(t));
+        let serves = || tokens.may_serve(now) && !is_rejected();
+        order >= state.order && (tokens.refresh_token().is_some() || serves())
     }
 
     fn check_installable(&self, tokens: &TokenSet) -> Result<(), Error> {
@@ -83,16 +114,14 @@ impl Core {
     }
 
     /// `onto` is what the storage held when there were no tokens in it, if that matters.
-    fn start_install(
+    fn fly_install(
         self: &Arc<Self>,
+        flight: &Arc<Flight>,
         tokens: TokenSet,
         onto: Option<Option<Version>>,
-    ) -> Arc<Flight> {
-        let flight = self.overtake(|_| {});
-        let core = Arc::clone(self);
-        let this = Arc::clone(&flight);
-        self.fly(&flight, async move { core.run_install(&this, tokens, onto).await });
-        flight
+    ) {
+        let (core, this) = (Arc::clone(self), Arc::clone(flight));
+        self.fly(flight, async move { core.run_install(&this, tokens, onto).await });
     }
 
     async fn run_install(
@@ -111,8 +140,14 @@ impl Core {
             Persisted::Stored(order) | Persisted::Later(order, _) => order,
             Persisted::Overruled(there) => {
                 // Ours was raised for nothing; theirs counts, whatever its order.
-                self.change(|state| state.order = Order::default());
-                self.take_over(&there);
+                if let Ok(contents) = Contents::of_record(&there) {
+                    let now = self.clock.now();
+                    self.change(|state| {
+                        if state.is_current(flight) {
+                            state.learn(there.order(), contents, now, &self.policy);
+                        }
+                    });
+                }
                 return Err(self.superseded());
             }
             Persisted::Overtaken => return Err(self.superseded()),
@@ -254,6 +289,13 @@ impl Core {
             Err(self.error(ErrorKind::Internal, "the task on the driver is gone"))
         })
     }
+}
+
+/// What stands in the way of an install.
+enum Found {
+    Flight,
+    Login,
+    Nothing(Arc<Flight>),
 }
 
 impl State {

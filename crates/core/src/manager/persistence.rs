@@ -32,12 +32,7 @@ impl Core {
             let _writing = self.writing.lock().await;
             let is_beaten = {
                 let state = self.state.lock();
-                let order = write.record.order();
-                // A login or logout has raised the order of the state to its own already.
-                let is_older = match write.rank {
-                    Rank::ByOrder => state.order >= order,
-                    Rank::Overrules | Rank::Yields => state.order > order,
-                };
+                let is_older = write.rank == Rank::ByOrder && state.order >= write.record.order();
                 is_older || !state.is_current(flight)
             };
             if is_beaten {
@@ -120,7 +115,6 @@ impl Core {
             expected: Expected::Unknown,
             spent: unpersisted.spent.clone(),
             rank: unpersisted.rank,
-            has_looked: false,
         });
         let Some(mut write) = write else { return Ok(()) };
         let tried = write.record.order();
@@ -140,7 +134,23 @@ impl Core {
                 Ok(())
             }
             Ok(Written::Overruled(there)) => {
-                self.take_over(&there);
+                let contents = Contents::of_record(&there);
+                let now = self.clock.now();
+                self.change(|state| {
+                    let is_tried = |u: &Unpersisted| u.record.order() == tried;
+                    if state.unpersisted.as_ref().is_some_and(is_tried) {
+                        state.unpersisted = None;
+                    }
+                    // Who yields was raised for nothing; theirs counts, whatever its order.
+                    let yields = write.rank == Rank::Yields && state.order == tried;
+                    let counts = yields || there.order() >= state.order;
+                    if let Ok(contents) = contents
+                        && counts
+                        && !state.hands_over()
+                    {
+                        state.learn(there.order(), contents, now, &self.policy);
+                    }
+                });
                 Ok(())
             }
             Err(failed) => {
@@ -163,12 +173,13 @@ impl Core {
         }
     }
 
-    /// Learns from a record that beat ours.
+    /// Learns from a record that beat ours. While a login or logout is on its way to the storage,
+    /// what is there is what it is about to replace.
     pub(super) fn take_over(&self, there: &TokenRecord) {
         let Ok(contents) = Contents::of_record(there) else { return };
         let now = self.clock.now();
         self.change(|state| {
-            if there.order() >= state.order {
+            if there.order() >= state.order && !state.hands_over() {
                 state.learn(there.order(), contents, now, &self.policy);
             }
         });

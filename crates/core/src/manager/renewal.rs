@@ -94,6 +94,10 @@ impl Renewal {
                     self.let_go(lease);
                     return Err(error);
                 }
+                // Kept for a write that failed, it is taken again, and renewed.
+                Err(Stopped::LeaseTooShort) if self.core.state.lock().unpersisted.is_some() => {
+                    self.let_go(lease);
+                }
                 Err(Stopped::LeaseTooShort) => self.core.release(lease).await,
             }
         }
@@ -118,8 +122,12 @@ impl Renewal {
         if lease.is_none() {
             return;
         }
-        let earlier = std::mem::replace(&mut *self.core.kept_lease.lock(), lease);
-        drop(earlier); // outside the lock: the backend hears of it
+        let other = {
+            let mut kept = self.core.kept_lease.lock();
+            let lasts = |lease: &Option<Lease>| lease.as_ref().map(Lease::ends).map(|e| e.mono());
+            if lasts(&kept) < lasts(&lease) { std::mem::replace(&mut *kept, lease) } else { lease }
+        };
+        drop(other); // outside the lock: the backend hears of it
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
             let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
@@ -164,7 +172,11 @@ impl Renewal {
                     basis.expected = Expected::Unknown; // the write will look, and refuse
                 }
                 basis.distrusts_memory = true;
-                self.core.change(|state| state.order = state.order.max(record.order()));
+                self.core.change(|state| {
+                    if state.is_current(&self.flight) {
+                        state.order = state.order.max(record.order());
+                    }
+                });
                 return Ok(Look::Go(basis));
             }
         };

@@ -199,6 +199,11 @@ impl State {
         can.refreshes && self.held.as_ref().is_some_and(|h| h.tokens.refresh_token().is_some())
     }
 
+    /// Whether a login or logout is on its way into the storage.
+    pub(super) fn hands_over(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.errand() == Errand::Handover)
+    }
+
     /// Whether the flight is the one that counts, and not overtaken.
     pub(super) fn is_current(&self, flight: &Arc<Flight>) -> bool {
         self.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight))

@@ -35,8 +35,6 @@ pub(super) struct Write {
     /// The refresh token that was spent to get these tokens: whoever still stores it is behind.
     pub(super) spent: Option<Secret>,
     pub(super) rank: Rank,
-    /// The order has been held against what is there.
-    pub(super) has_looked: bool,
 }
 
 /// Which records a write gives way to.
@@ -57,26 +55,27 @@ impl Write {
         expected: Expected,
         spent: Option<Secret>,
     ) -> Self {
-        Self { record, expected, spent, rank: Rank::ByOrder, has_looked: false }
+        Self { record, expected, spent, rank: Rank::ByOrder }
     }
 
     /// Of a login or logout.
     pub(super) fn overruling(record: TokenRecord) -> Self {
         let expected = Expected::Unknown;
-        Self { record, expected, spent: None, rank: Rank::Overrules, has_looked: false }
+        Self { record, expected, spent: None, rank: Rank::Overrules }
     }
 
     /// Of tokens that are only wanted where there are none.
     pub(super) fn yielding(record: TokenRecord, expected: Expected) -> Self {
-        Self { record, expected, spent: None, rank: Rank::Yields, has_looked: false }
+        Self { record, expected, spent: None, rank: Rank::Yields }
     }
 }
 
 impl Write {
-    /// Once it was held against what is there, it beats that, and nothing that comes later.
+    /// What comes between the first attempt and the next is later than a login or logout, which
+    /// therefore overrules no more.
     pub(super) fn rank_for_retry(&self) -> Rank {
         match self.rank {
-            Rank::Overrules if self.has_looked => Rank::ByOrder,
+            Rank::Overrules => Rank::ByOrder,
             rank => rank,
         }
     }
@@ -229,7 +228,6 @@ impl Core {
         write: &mut Write,
         there: Option<TokenRecord>,
     ) -> Result<Option<Written>, Failed> {
-        write.has_looked = true;
         let Some(there) = there else { return Ok(None) };
         let (ours, theirs) = (write.record.order(), there.order());
         let contents = match Contents::of_record(&there) {
