@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use tokenkeeper::{
@@ -38,6 +39,8 @@ pub struct MangadexProvider {
     realm: Realm,
     /// `None` when the session has ended: then the credentials are gone.
     inner: RwLock<Option<Arc<dyn TokenProvider>>>,
+    /// A logout is under way: a login now would outlive it.
+    is_leaving: AtomicBool,
 }
 
 impl MangadexProvider {
@@ -61,7 +64,12 @@ impl MangadexProvider {
 
     pub(crate) fn new(inner: Arc<dyn TokenProvider>, realm: Realm) -> Self {
         let identity = inner.identity().clone();
-        Self { identity, realm, inner: RwLock::new(Some(inner)) }
+        Self {
+            identity,
+            realm,
+            inner: RwLock::new(Some(inner)),
+            is_leaving: AtomicBool::new(false),
+        }
     }
 
     /// The realm that is asked.
@@ -73,6 +81,16 @@ impl MangadexProvider {
     /// Drops the credentials. Nothing is exchanged from now on.
     pub(crate) fn end(&self) {
         self.inner.write().take();
+    }
+
+    /// Lets nobody log in until the guard is dropped.
+    pub(crate) fn leave(&self) -> Leaving<'_> {
+        self.is_leaving.store(true, Ordering::Relaxed);
+        Leaving(self)
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     fn inner(&self) -> Result<Arc<dyn TokenProvider>, Error> {
@@ -90,6 +108,10 @@ impl TokenProvider for MangadexProvider {
     }
 
     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+        if self.is_leaving() {
+            let what = "the session is being logged out";
+            return Err(Error::new(ErrorKind::LoginRequired, what).at_service(SERVICE_NAME));
+        }
         self.inner()?.fetch_token(cx).await.map_err(hinted)
     }
 
@@ -102,11 +124,24 @@ impl TokenProvider for MangadexProvider {
     }
 
     fn unattended(&self) -> bool {
-        self.inner.read().as_ref().is_some_and(|inner| inner.unattended())
+        !self.is_leaving() && self.inner.read().as_ref().is_some_and(|inner| inner.unattended())
+    }
+
+    fn refreshes(&self) -> bool {
+        self.inner.read().as_ref().is_none_or(|inner| inner.refreshes())
     }
 
     async fn revoke(&self, tokens: &TokenSet) -> Result<(), Error> {
         self.inner()?.revoke(tokens).await.map_err(hinted)
+    }
+}
+
+/// Ends a logout, whether it succeeded or not.
+pub(crate) struct Leaving<'a>(&'a MangadexProvider);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.is_leaving.store(false, Ordering::Relaxed);
     }
 }
 

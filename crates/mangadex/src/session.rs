@@ -251,6 +251,9 @@ impl Session {
     ///
     /// The revocation runs to its end, but the credentials may stay.
     pub async fn logout(&self) -> Result<(), Error> {
+        let provider = self.login.read().as_ref().map(|login| Arc::clone(&login.provider));
+        // Whoever asks for a token between the revocation and the end must not log in once more.
+        let _leaving = provider.as_ref().map(|provider| provider.leave());
         self.revoke().await?;
         self.forget().await
     }
