@@ -11,6 +11,7 @@ mod core;
 mod exchange;
 mod flight;
 mod handover;
+mod kept_lease;
 mod pacing;
 mod persistence;
 mod refresher;
