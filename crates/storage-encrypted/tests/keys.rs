@@ -223,7 +223,7 @@ fn a_key_provider_that_gives_another_key_than_it_was_asked_for_is_found_out() {
     let old = Sealing::new();
     old.put("alice", &record(PAYLOAD));
     let told = Told { current: Ok(key(1)), by_id: Ok(Some(key(2))) };
-    let storage = EncryptedStorage::new(old.inner.clone(), told);
+    let storage = EncryptedStorage::new(old.inner, told);
 
     let error = pollster::block_on(storage.get(&named("alice"))).unwrap_err();
 
