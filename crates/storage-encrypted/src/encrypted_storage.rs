@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokenkeeper::{
-    CasOutcome, Error, ErrorKind, Lease, LeaseRequest, SharedTokenStorage, StorageKey, TokenRecord,
-    TokenStorage, Version,
+    CasOutcome, ChangeNotices, Error, ErrorKind, Lease, LeaseRequest, SharedTokenStorage,
+    StorageKey, TokenRecord, TokenStorage, Version,
 };
 
 use crate::encryption_key::EncryptionKey;
@@ -15,8 +15,8 @@ use crate::sealed::{Sealed, fresh_nonce, seal};
 
 /// Wraps a storage, and encrypts the payload of every record with XChaCha20-Poly1305.
 ///
-/// It can be shared exactly if what it wraps can; versions and leases are those of the inner
-/// storage. A record is bound to its storage key, its order, its end and its mark as a tombstone. A
+/// It can be shared exactly if what it wraps can; versions, leases and notices are those of the
+/// inner storage. A record is bound to its storage key, its order, its end and its mark as a tombstone. A
 /// record grows by 63 bytes and the length of the key id, 79 for ids that nobody chose.
 ///
 /// What is under a storage key is deleted, leased and asked for by `exists` without a key to decrypt
@@ -162,6 +162,11 @@ impl SharedTokenStorage for EncryptedStorage {
 
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
         self.inner_shared()?.lease(key, want).await
+    }
+
+    /// What a notice tells, the order, stands outside of what is encrypted.
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        self.inner.shared()?.notices(key)
     }
 }
 

@@ -66,6 +66,19 @@ fn an_error_of_the_inner_storage_comes_through() {
 }
 
 #[test]
+fn notices_are_those_of_the_inner_storage() {
+    let inner = MemoryStorage::new();
+    let [ours, theirs] = [1, 2].map(|byte| EncryptedStorage::new(inner.clone(), key(byte)));
+    let alice = named("alice");
+
+    pollster::block_on(async {
+        let mut notices = ours.shared().unwrap().notices(&alice).unwrap();
+        theirs.set(&alice, &record(b"x")).await.unwrap();
+        assert_eq!(notices.next().await.unwrap(), Some(record(b"x").order()));
+    });
+}
+
+#[test]
 fn around_a_plain_storage_it_is_plain() {
     use tokenkeeper::SharedTokenStorage;
 
@@ -75,6 +88,7 @@ fn around_a_plain_storage_it_is_plain() {
     assert!(storage.shared().is_none());
     let error = pollster::block_on(storage.lease(&alice, &want())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(storage.notices(&alice).is_none());
     let error = pollster::block_on(storage.load(&alice)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
