@@ -9,10 +9,12 @@
 
 use std::env;
 
+mod keyring_daemon;
 mod managed;
 mod oidc_provider;
 mod wire;
 
+pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;
 pub use wire::{Wire, json_of, post_form};
