@@ -12,19 +12,19 @@ use tokenkeeper::{ErrorKind, MemoryStorage, Order, TokenRecord};
 use tokenkeeper_storage_encrypted::EncryptionKey;
 
 /// Sealed by another implementation (libsodium), after the table of the format.
-const GOLDEN: &str = "746b656e630180e552c43c7a7b84000000000000003810316462653566666163643330613735\
-    666465666768696a6b6c6d6e6f707172737475767778797a7b07518f92c51fa5a0f35ff65ac81c9ff320992014825e\
-    afc3e40a10c8403b16329124310a0e9ad5b58f77107927226d353184a43da58349dbfe0b7ff0aec59aa9b8fba94f2e8\
-    14daa";
-const GOLDEN_TOMBSTONE: &str = "746b656e6301b058a592ef2add7900000000000000001170726f6a656374732f702f\
-    6b6579732f31c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfb89b225c04508884a5c6b3af056519ee";
+const GOLDEN: &str = concat!(
+    "746b656e630180e552c43c7a7b840000000000000038103164626535666661636433",
+    "30613735666465666768696a6b6c6d6e6f707172737475767778797a7b07518f92c5",
+    "1fa5a0f35ff65ac81c9ff320992014825eafc3e40a10c8403b16329124310a0e9ad5",
+    "b58f77107927226d353184a43da58349dbfe0b7ff0aec59aa9b8fba94f2e814daa",
+);
+const GOLDEN_TOMBSTONE: &str = concat!(
+    "746b656e6301b058a592ef2add7900000000000000001170726f6a656374732f702f6b6579732f31",
+    "c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfb89b225c04508884a5c6b3af056519ee",
+);
 
 fn golden_key() -> EncryptionKey {
-    let mut bytes = [0; 32];
-    for (byte, value) in bytes.iter_mut().zip(0..) {
-        *byte = value;
-    }
-    EncryptionKey::from_bytes(bytes)
+    EncryptionKey::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()))
 }
 
 fn bytes(hex: &str) -> Vec<u8> {

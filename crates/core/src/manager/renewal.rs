@@ -181,14 +181,7 @@ impl Renewal {
             if record.order() <= state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            let had = state.held.as_ref().and_then(|held| held.token().cloned());
-            state.learn(record.order(), contents, now, &self.core.policy);
-            let held = state.held.as_ref().filter(|held| held.rejected.is_none())?;
-            if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
-                return None; // the token that is due, under a higher order
-            }
-            let token =
-                held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()?;
+            let token = state.learn_news(record.order(), contents, now, &self.core.policy)?;
             if !self.flight.adopts() {
                 return None;
             }

@@ -283,7 +283,7 @@ impl Core {
     }
 }
 
-fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
+pub(super) fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
     let error = failed.error.clone();
     failed.events.push(EventKind::StorageFailed { call, error });
     failed
