@@ -13,7 +13,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::flight::{Errand, Flight, FlightGuard, Outcome};
+use super::flight::{Flight, FlightGuard, Outcome};
 use super::state::{Abilities, State};
 use crate::access_token::AccessToken;
 use crate::clock::{Clock, Now};
@@ -241,17 +241,6 @@ impl Core {
                 state.flight = None;
             }
         });
-    }
-
-    /// Whether a flight that is under way will do for this errand; turns it into one that does, if
-    /// there is still time.
-    pub(super) fn is_joinable(flight: &Flight, errand: Errand) -> bool {
-        match errand {
-            Errand::Renew => true,
-            Errand::Force => flight.force(),
-            Errand::Login => flight.errand() == Errand::Login,
-            Errand::Handover => false,
-        }
     }
 }
 
