@@ -13,7 +13,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::flight::{Errand, Flight, FlightGuard, Outcome};
+use super::flight::{Flight, FlightGuard, Outcome};
 use super::kept_lease::KeptLease;
 use super::state::{Abilities, State};
 use crate::access_token::AccessToken;
@@ -84,6 +84,7 @@ impl Core {
     /// Changes the state, and what the hot path sees of it, in one step.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
+        let errors = state.errors();
         let result = change(&mut state);
         let published = state.held.as_ref().and_then(|held| {
             let token = held.token().filter(|_| held.rejected.is_none())?;
@@ -92,6 +93,7 @@ impl Core {
         });
         self.published.store(published);
         drop(state);
+        drop(errors); // those that were forgotten: what they were made of may call back
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         result
     }
@@ -238,17 +240,6 @@ impl Core {
             }
         });
     }
-
-    /// Whether a flight that is under way will do for this errand; turns it into one that does, if
-    /// there is still time.
-    pub(super) fn is_joinable(flight: &Flight, errand: Errand) -> bool {
-        match errand {
-            Errand::Renew => true,
-            Errand::Force => flight.force(),
-            Errand::Login => flight.errand() == Errand::Login,
-            Errand::Handover => false,
-        }
-    }
 }
 
 struct TaskGuard(Arc<Core>);
@@ -268,4 +259,55 @@ pub(super) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::identity::ProviderIdentity;
+    use crate::manager::TokenManager;
+    use crate::provider::FetchContext;
+    use crate::token_set::TokenSet;
+
+    #[derive(Debug)]
+    struct Vending(ProviderIdentity);
+
+    #[async_trait]
+    impl TokenProvider for Vending {
+        fn identity(&self) -> &ProviderIdentity {
+            &self.0
+        }
+
+        async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+            let token = AccessToken::new("access", "Bearer")?;
+            let lifetime = Duration::from_secs(900);
+            Ok(TokenSet::new(token, cx.ready_to_send()?).with_lifetime(lifetime))
+        }
+    }
+
+    #[test]
+    fn a_fresh_token_is_served_while_the_locks_are_held() {
+        let manager = TokenManager::new(Vending(ProviderIdentity::new("vending")));
+        manager.blocking().token().unwrap();
+        manager.blocking().flush().unwrap();
+        let asks = manager.clone();
+        let (report, reported) = mpsc::channel();
+
+        let state = manager.core.state.lock();
+        let writing = pollster::block_on(manager.core.writing.lock());
+        std::thread::spawn(move || {
+            let served = asks.peek().is_some()
+                && pin!(asks.token()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            let _ = report.send(served);
+        });
+        let served = reported.recv_timeout(Duration::from_secs(60));
+        drop((state, writing));
+
+        assert_eq!(served, Ok(true), "a fresh token waited for a lock");
+    }
 }

@@ -142,10 +142,10 @@ impl Renewal {
                 return Ok(Look::Go(Basis::unknown()));
             }
         };
-        self.weigh(stored)
+        self.learn_from(stored)
     }
 
-    fn weigh(&self, stored: Stored) -> Result<Look, Error> {
+    fn learn_from(&self, stored: Stored) -> Result<Look, Error> {
         let mut basis = Basis {
             expected: Expected::Version(stored.version),
             distrusts_memory: false,

@@ -199,6 +199,13 @@ impl State {
         can.refreshes && self.held.as_ref().is_some_and(|h| h.tokens.refresh_token().is_some())
     }
 
+    /// The errors that are remembered: strangers' code runs when the last copy is dropped.
+    pub(super) fn errors(&self) -> [Option<Error>; 3] {
+        let [failure, look] = self.pacing.errors();
+        let write = self.unpersisted.as_ref().map(|unpersisted| &unpersisted.error);
+        [failure, look, write].map(|error| error.cloned())
+    }
+
     /// Whether a login or logout is on its way into the storage.
     pub(super) fn hands_over(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.errand() == Errand::Handover)

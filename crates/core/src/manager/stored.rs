@@ -68,9 +68,7 @@ impl Write {
     pub(super) fn yielding(record: TokenRecord, expected: Expected) -> Self {
         Self { record, expected, spent: None, rank: Rank::Yields }
     }
-}
 
-impl Write {
     /// What comes between the first attempt and the next is later than a login or logout, which
     /// therefore overrules no more.
     pub(super) fn rank_for_retry(&self) -> Rank {
