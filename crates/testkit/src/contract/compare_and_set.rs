@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokenkeeper::{CasOutcome, Order, StorageKey, TokenRecord, TokenStorage, Version};
 
 use super::patience::LENGTHS;
-use super::records::{in_the_future, joined, tombstone, with_end};
-use super::{BLINK, Rule, fresh_key, pause, record};
+use super::records::{in_the_future, tombstone, with_end};
+use super::rule::{BLINK, Rule, fresh_key, pause, record};
 
 /// `shared` gives the storage, through pointers too.
 ///
@@ -225,91 +225,6 @@ pub async fn versions_are_never_used_twice(storage: Arc<dyn TokenStorage>) {
     rule.check(seen.len() == all, "two writes had the same version");
 }
 
-/// Of many that write at once with the same expectation, exactly one succeeds.
-///
-/// # Panics
-///
-/// If the storage breaks the rule.
-pub async fn one_of_many_concurrent_writers_wins(storage: Arc<dyn TokenStorage>) {
-    let rule = Rule::new(
-        "one_of_many_concurrent_writers_wins",
-        "compare and write in one step: a script, a transaction, a lock",
-    );
-    let key = fresh_key();
-    let mut expected: Option<Version> = None;
-    for _ in 0..RACES {
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| {
-                let (storage, key) = (Arc::clone(&storage), key.clone());
-                let expected = expected.clone();
-                tokio::spawn(async move {
-                    let record = record(&[writer]);
-                    rule.cas(&storage, &key, expected.as_ref(), &record).await
-                })
-            })
-            .collect();
-        let mut winners = Vec::new();
-        for (writer, task) in (0..WRITERS).zip(writers) {
-            if let CasOutcome::Stored(version) = joined(task).await {
-                winners.push((writer, version));
-            }
-        }
-        let count = winners.len();
-        rule.check(count == 1, &format!("{count} of {WRITERS} writers were told that they won"));
-        if let Some((writer, version)) = winners.pop() {
-            check_there(rule, rule.load(&storage, &key).await, &version, &record(&[writer]));
-            expected = Some(version);
-        }
-    }
-}
-
-/// Many that add to what they read, and repeat on a conflict, lose nothing.
-///
-/// # Panics
-///
-/// If the storage breaks the rule.
-pub async fn no_update_is_lost_among_concurrent_writers(storage: Arc<dyn TokenStorage>) {
-    let rule = Rule::new(
-        "no_update_is_lost_among_concurrent_writers",
-        "read the record and its version in one step, and compare and write in one step",
-    );
-    let key = fresh_key();
-    let version = rule.cas(&storage, &key, None, &record(b"")).await;
-    rule.stored(version, "where nothing was");
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (storage, key) = (Arc::clone(&storage), key.clone());
-            tokio::spawn(async move {
-                for _ in 0..UPDATES {
-                    append(rule, &storage, &key, writer).await;
-                }
-            })
-        })
-        .collect();
-
-    for writer in writers {
-        joined(writer).await;
-    }
-
-    let (_, found) = rule.some(rule.load(&storage, &key).await, "load found nothing");
-    let expected = usize::from(WRITERS) * UPDATES;
-    let there = found.payload().len();
-    rule.check(there == expected, &format!("of {expected} updates {there} are there"));
-}
-
-/// Adds one byte to what is there, as often as it takes.
-async fn append(rule: Rule, storage: &Arc<dyn TokenStorage>, key: &StorageKey, byte: u8) {
-    let mut there = rule.load(storage, key).await;
-    loop {
-        let (version, found) = rule.some(there, "the record vanished");
-        let longer = record(&[found.payload(), &[byte]].concat());
-        match rule.cas(storage, key, Some(&version), &longer).await {
-            CasOutcome::Stored(_) => return,
-            CasOutcome::Conflict(newer) => there = newer,
-        }
-    }
-}
-
 /// That none of the versions but the last is taken for the one that is there.
 async fn check_all_stale(
     rule: Rule,
@@ -324,7 +239,7 @@ async fn check_all_stale(
 }
 
 #[track_caller]
-fn check_there(
+pub(super) fn check_there(
     rule: Rule,
     there: Option<(Version, TokenRecord)>,
     version: &Version,
@@ -334,7 +249,3 @@ fn check_there(
     rule.same(&found, record, "for the record that is there");
     rule.check(found_version == *version, "the version is not that of the last write");
 }
-
-const RACES: usize = 5;
-const WRITERS: u8 = 8;
-const UPDATES: usize = 5;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokenkeeper::{Clock, ErrorKind, Lease, StorageKey, SystemClock, TokenStorage};
 
 use super::patience::{LENGTHS, within};
-use super::records::joined;
-use super::{BLINK, LONG, PATIENCE, Rule, TICK, Wait, fresh_key, lease_request, pause, record};
+use super::races::joined;
+use super::rule::{
+    BLINK, LONG, PATIENCE, Rule, TICK, Wait, fresh_key, lease_request, pause, record,
+};
 
 /// A lease that nobody holds is granted to one who does not wait.
 ///
