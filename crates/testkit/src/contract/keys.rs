@@ -46,3 +46,37 @@ pub async fn keys_are_separate(storage: Arc<dyn TokenStorage>) {
         }
     }
 }
+
+/// Whatever is a key can be used: every character that is allowed, and every length.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn every_key_can_be_used(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "every_key_can_be_used",
+        "encode keys where a backend takes fewer characters or lengths than StorageKey allows, \
+         and hash those that become too long",
+    );
+    let word = random_word();
+    let letters: String = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
+    let texts = [
+        format!("{word}{letters}._:@-"),
+        format!("{word}..{word}"),
+        format!("{word}:::@@@---___..."),
+        format!("{word}."),    // some file systems cut off a dot at the end
+        format!("nul.{word}"), // others have names of their own
+        "0123456789".chars().chain(word.chars()).collect(),
+        format!("{word}{}", "@".repeat(200 - word.len())), // three times as long in percent-encoding
+        format!("{word}{}", "Z".repeat(200 - word.len())),
+    ];
+
+    for text in &texts {
+        let (key, record) = (key(text), record(text.as_bytes()));
+        rule.ok(&format!("set under the key {text}"), storage.set(&key, &record).await);
+        let found = rule.ok(&format!("get of the key {text}"), storage.get(&key).await);
+        let found = rule.some(found, &format!("nothing is under the key {text}"));
+        rule.same(&found, &record, &format!("under the key {text}"));
+        rule.ok(&format!("delete of the key {text}"), storage.delete(&key).await);
+    }
+}

@@ -21,33 +21,38 @@ mod records;
 mod rule;
 
 pub use compare_and_set::{
-    compare_and_set_adds_only_where_nothing_is, compare_and_set_keeps_all_parts_of_a_record,
-    compare_and_set_replaces_the_version_it_expects,
-    compare_and_set_with_a_stale_version_conflicts, it_offers_to_be_shared,
-    load_gives_the_record_and_its_version, load_of_a_missing_key_is_nothing,
-    the_version_of_a_deleted_record_conflicts, versions_are_never_used_twice,
+    an_expired_record_is_in_nobodys_way, compare_and_set_adds_only_where_nothing_is,
+    compare_and_set_keeps_all_parts_of_a_record, compare_and_set_replaces_the_version_it_expects,
+    compare_and_set_with_a_stale_version_conflicts, get_exists_and_load_agree,
+    it_offers_to_be_shared, load_gives_the_record_and_its_version,
+    load_of_a_missing_key_is_nothing, the_version_of_a_deleted_record_conflicts,
+    versions_are_never_used_twice,
 };
-pub use interruptions::a_dropped_write_leaves_a_whole_record;
-pub use keys::keys_are_separate;
+pub use interruptions::{
+    a_dropped_compare_and_set_leaves_a_whole_record,
+    a_dropped_write_does_not_land_after_a_later_one, a_dropped_write_leaves_a_whole_record,
+};
+pub use keys::{every_key_can_be_used, keys_are_separate};
 pub use leases::{
     a_dropped_lease_ends, a_free_lease_is_granted, a_held_lease_excludes_others,
     a_lease_ends_by_itself, a_lease_that_was_lost_cannot_be_released,
     a_lease_that_was_lost_cannot_be_renewed, a_released_lease_is_free_at_once,
     a_waiting_asker_gets_the_released_lease, an_asker_that_is_dropped_leaves_nothing_behind,
-    leases_of_different_keys_are_independent, one_of_many_askers_holds_the_lease_at_a_time,
-    records_can_be_used_while_a_lease_is_held, renewing_a_lease_extends_it,
-    waiting_for_a_lease_ends_in_time,
+    leases_and_records_have_names_of_their_own, leases_of_different_keys_are_independent,
+    one_of_many_askers_holds_the_lease_at_a_time, records_can_be_used_while_a_lease_is_held,
+    renewing_a_lease_extends_it, waiting_for_a_lease_ends_in_time,
 };
 pub use races::{
-    concurrent_writers_leave_a_whole_record, no_update_is_lost_among_concurrent_writers,
-    one_of_many_concurrent_writers_wins,
+    compare_and_set_undoes_no_concurrent_write, concurrent_writers_leave_a_whole_record,
+    no_update_is_lost_among_concurrent_writers, one_of_many_concurrent_writers_wins,
+    writes_of_different_keys_are_independent,
 };
 pub use records::{
     a_missing_key_has_no_record, a_record_outlives_the_end_of_the_one_before_it,
     a_record_whose_end_has_passed_is_no_error, delete_is_idempotent, delete_removes_the_record,
     exists_agrees_with_get, get_gives_what_set_stored, large_records_are_kept_whole,
     payloads_may_hold_any_byte, records_are_kept_until_their_end, set_overwrites,
-    tombstones_are_kept,
+    the_greatest_orders_are_kept, tombstones_are_kept,
 };
 
 /// Makes one test for each rule of [`TokenStorage`](tokenkeeper::TokenStorage).
@@ -109,6 +114,7 @@ macro_rules! __storage_rules {
     ([$($callback:tt)*], $context:expr) => {
         $($callback)*! {
             $context;
+            a_dropped_write_does_not_land_after_a_later_one
             a_dropped_write_leaves_a_whole_record
             a_missing_key_has_no_record
             a_record_outlives_the_end_of_the_one_before_it
@@ -116,6 +122,7 @@ macro_rules! __storage_rules {
             concurrent_writers_leave_a_whole_record
             delete_is_idempotent
             delete_removes_the_record
+            every_key_can_be_used
             exists_agrees_with_get
             get_gives_what_set_stored
             keys_are_separate
@@ -123,7 +130,9 @@ macro_rules! __storage_rules {
             payloads_may_hold_any_byte
             records_are_kept_until_their_end
             set_overwrites
+            the_greatest_orders_are_kept
             tombstones_are_kept
+            writes_of_different_keys_are_independent
         }
     };
 }
@@ -137,14 +146,18 @@ macro_rules! __shared_storage_rules {
             it_offers_to_be_shared
             load_of_a_missing_key_is_nothing
             load_gives_the_record_and_its_version
+            get_exists_and_load_agree
             compare_and_set_adds_only_where_nothing_is
             compare_and_set_replaces_the_version_it_expects
             compare_and_set_with_a_stale_version_conflicts
             compare_and_set_keeps_all_parts_of_a_record
             the_version_of_a_deleted_record_conflicts
+            an_expired_record_is_in_nobodys_way
             versions_are_never_used_twice
             one_of_many_concurrent_writers_wins
             no_update_is_lost_among_concurrent_writers
+            compare_and_set_undoes_no_concurrent_write
+            a_dropped_compare_and_set_leaves_a_whole_record
             a_free_lease_is_granted
             a_held_lease_excludes_others
             a_released_lease_is_free_at_once
@@ -157,6 +170,7 @@ macro_rules! __shared_storage_rules {
             an_asker_that_is_dropped_leaves_nothing_behind
             renewing_a_lease_extends_it
             leases_of_different_keys_are_independent
+            leases_and_records_have_names_of_their_own
             records_can_be_used_while_a_lease_is_held
             one_of_many_askers_holds_the_lease_at_a_time
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokenkeeper::{CasOutcome, Order, StorageKey, TokenRecord, TokenStorage, Version};
 
-use super::compare_and_set::check_there;
 use super::rule::{Rule, fresh_key, record};
 
 /// Several writers and readers at once see whole records only.
@@ -44,6 +43,43 @@ pub async fn concurrent_writers_leave_a_whole_record(storage: Arc<dyn TokenStora
     check_whole(rule, rule.get(&storage, &key).await.as_ref(), "after all had written");
 }
 
+/// Writes of different keys do not undo each other.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn writes_of_different_keys_are_independent(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "writes_of_different_keys_are_independent",
+        "write one record and not all of them; where they share a file, lock it from reading to \
+         writing",
+    );
+    let writers: Vec<_> = (1..=WRITERS)
+        .map(|writer| {
+            let storage = Arc::clone(&storage);
+            tokio::spawn(async move {
+                let keys: Vec<_> = (0..KEYS).map(|_| fresh_key()).collect();
+                for key in &keys {
+                    rule.set(&storage, key, &record(&[writer])).await;
+                }
+                keys
+            })
+        })
+        .collect();
+    let mut written = Vec::new();
+    for (writer, task) in (1..=WRITERS).zip(writers) {
+        written.push((writer, joined(task).await));
+    }
+
+    for (writer, keys) in written {
+        for key in keys {
+            let found = rule.get(&storage, &key).await;
+            let found = rule.some(found, "a record went when another one was written");
+            rule.same(&found, &record(&[writer]), "after writes of other keys");
+        }
+    }
+}
+
 /// Of many that write at once with the same expectation, exactly one succeeds.
 ///
 /// # Panics
@@ -76,7 +112,8 @@ pub async fn one_of_many_concurrent_writers_wins(storage: Arc<dyn TokenStorage>)
         let count = winners.len();
         rule.check(count == 1, &format!("{count} of {RACERS} writers were told that they won"));
         if let Some((writer, version)) = winners.pop() {
-            check_there(rule, rule.load(&storage, &key).await, &version, &record(&[writer]));
+            let (_, found) = rule.some(rule.load(&storage, &key).await, "load found nothing");
+            rule.same(&found, &record(&[writer]), "after a race that this writer won");
             expected = Some(version);
         }
     }
@@ -116,6 +153,50 @@ pub async fn no_update_is_lost_among_concurrent_writers(storage: Arc<dyn TokenSt
     rule.check(there == expected, &format!("of {expected} updates {there} are there"));
 }
 
+/// A compare-and-set never undoes a `set` or a `delete` that it did not see.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn compare_and_set_undoes_no_concurrent_write(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "compare_and_set_undoes_no_concurrent_write",
+        "let set and delete take part in what makes compare_and_set atomic: they change the \
+         version, and wait for the same lock",
+    );
+    for race in 0..RACES * 2 {
+        let key = fresh_key();
+        let outcome = rule.cas(&storage, &key, None, &record(b"first")).await;
+        let version = rule.stored(outcome, "where nothing was");
+        let comparing = {
+            let (storage, key) = (Arc::clone(&storage), key.clone());
+            tokio::spawn(async move {
+                rule.cas(&storage, &key, Some(&version), &record(b"compared")).await;
+            })
+        };
+        let writing = {
+            let (storage, key) = (Arc::clone(&storage), key.clone());
+            tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                if race % 2 == 0 {
+                    rule.set(&storage, &key, &record(b"set")).await;
+                } else {
+                    rule.ok("delete", storage.delete(&key).await);
+                }
+            })
+        };
+
+        joined(comparing).await;
+        joined(writing).await;
+
+        // Whichever was first: a compare_and_set that came second had the wrong version.
+        match rule.get(&storage, &key).await {
+            Some(found) => rule.check(found.payload() == b"set", "a set or a delete was undone"),
+            None => rule.check(race % 2 == 1, "the record vanished"),
+        }
+    }
+}
+
 /// Adds one byte to what is there, as often as it takes.
 async fn append(rule: Rule, storage: &Arc<dyn TokenStorage>, key: &StorageKey, byte: u8) {
     let mut there = rule.load(storage, key).await;
@@ -151,6 +232,7 @@ pub(super) async fn joined<T>(task: tokio::task::JoinHandle<T>) -> T {
 
 const WRITERS: u8 = 4;
 const WRITES: u8 = 25;
+const KEYS: usize = 10;
 const RACES: usize = 5;
 const RACERS: u8 = 8;
 const UPDATES: usize = 5;

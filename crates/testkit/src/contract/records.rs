@@ -47,6 +47,27 @@ pub async fn get_gives_what_set_stored(storage: Arc<dyn TokenStorage>) {
     rule.same(&found, &record, "after set");
 }
 
+/// Orders are unsigned numbers of 64 bits, up to the greatest.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn the_greatest_orders_are_kept(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "the_greatest_orders_are_kept",
+        "keep both parts of the order as unsigned numbers of 64 bits: many a database has signed \
+         ones only",
+    );
+    for (epoch, generation) in [(0, 0), (u64::MAX, u64::MAX), (u64::MAX, 0), (0, 1 << 63)] {
+        let key = fresh_key();
+        let order = Order::new(epoch, generation);
+        let record = TokenRecord::from_parts(b"payload".to_vec(), order, None, false);
+        rule.set(&storage, &key, &record).await;
+        let found = rule.some(rule.get(&storage, &key).await, "get found nothing after set");
+        rule.same(&found, &record, &format!("with the order {epoch}, {generation}"));
+    }
+}
+
 /// `set` puts a record in the place of the one before, whatever the order of the two.
 ///
 /// # Panics
@@ -121,6 +142,11 @@ pub async fn exists_agrees_with_get(storage: Arc<dyn TokenStorage>) {
     rule.check(exists().await, "exists is false for a tombstone");
     rule.ok("delete", storage.delete(&key).await);
     rule.check(!exists().await, "exists is true after delete");
+
+    let expired = storage.set(&key, &with_end(Some(UNIX_EPOCH))).await;
+    if expired.is_ok() && rule.get(&storage, &key).await.is_none() {
+        rule.check(!exists().await, "exists is true although the record has expired for get");
+    }
 }
 
 /// A tombstone is a record like any other.
@@ -217,7 +243,7 @@ pub async fn a_record_outlives_the_end_of_the_one_before_it(storage: Arc<dyn Tok
     }
 }
 
-/// 256 KiB come back whole.
+/// A record of 1 MiB comes back whole.
 ///
 /// # Panics
 ///
@@ -225,15 +251,17 @@ pub async fn a_record_outlives_the_end_of_the_one_before_it(storage: Arc<dyn Tok
 pub async fn large_records_are_kept_whole(storage: Arc<dyn TokenStorage>) {
     let rule = Rule::new(
         "large_records_are_kept_whole",
-        "keep at least 256 KiB: access tokens with many claims, id tokens and extra members add up",
+        "keep at least 1 MiB: access tokens with many claims, id tokens and extra members add up, \
+         and a wrapper that encrypts adds to them",
     );
     let key = fresh_key();
-    let payload: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(256 * 1024).collect();
+    let payload: String = std::iter::repeat_with(fastrand::alphanumeric).take(1 << 20).collect();
+    let record = record(payload.as_bytes());
 
-    rule.set(&storage, &key, &record(&payload)).await;
+    rule.set(&storage, &key, &record).await;
 
     let found = rule.some(rule.get(&storage, &key).await, "get found nothing after set");
-    rule.same(&found, &record(&payload), "for 256 KiB");
+    rule.same(&found, &record, "for 1 MiB");
 }
 
 /// A payload is bytes, not text; it may be empty.
