@@ -8,8 +8,11 @@ use std::time::Duration;
 use tokenkeeper::{Clock, ErrorKind, Lease, StorageKey, SystemClock, TokenStorage};
 
 use super::patience::{LENGTHS, within};
-use super::records::joined;
-use super::{BLINK, LONG, PATIENCE, Rule, TICK, Wait, fresh_key, lease_request, pause, record};
+use super::races::joined;
+use super::rule::{
+    BLINK, LONG, PATIENCE, Rule, TICK, Wait, fresh_key, key, lease_request, pause, random_word,
+    record,
+};
 
 /// A lease that nobody holds is granted to one who does not wait.
 ///
@@ -280,7 +283,7 @@ pub async fn renewing_a_lease_extends_it(storage: Arc<dyn TokenStorage>) {
     }
 }
 
-/// A lease of one key is in nobody's way under another.
+/// A lease of one key is in nobody's way under another, however alike the two are.
 ///
 /// # Panics
 ///
@@ -290,14 +293,49 @@ pub async fn leases_of_different_keys_are_independent(storage: Arc<dyn TokenStor
         "leases_of_different_keys_are_independent",
         "make the name of a lease from the whole key",
     );
-    let (one, other) = (fresh_key(), fresh_key());
-    let first = rule.lease(&storage, &one, LONG, Wait::Not).await;
+    let word = random_word();
+    let long = format!("{word}{}", "k".repeat(199 - word.len()));
+    for (one, other) in [
+        (fresh_key(), fresh_key()),
+        (key(&format!("{long}1")), key(&format!("{long}2"))),
+        (key(&format!("{word}-a")), key(&format!("{word}-A"))),
+        (key(&format!("{word}:")), key(&format!("{word}_"))),
+    ] {
+        let first = rule.lease(&storage, &one, LONG, Wait::Not).await;
 
-    let second = rule.lease(&storage, &other, LONG, Wait::Not).await;
-    rule.ok("release", second.release().await);
+        let second = rule.lease(&storage, &other, LONG, Wait::Not).await;
+        rule.ok("release", second.release().await);
 
-    rule.check_held(&storage, &one, &first, "releasing one lease ended another").await;
-    rule.ok("release", first.release().await);
+        rule.check_held(&storage, &one, &first, "releasing one lease ended another").await;
+        rule.ok("release", first.release().await);
+    }
+}
+
+/// A lease is not a record, and its name is not a key.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn leases_and_records_have_names_of_their_own(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "leases_and_records_have_names_of_their_own",
+        "name leases so that no key can be that name: with a character that keys do not have, in \
+         another table, in another folder",
+    );
+    let word = random_word();
+    let leased = key(&word);
+    let lease = rule.lease(&storage, &leased, LONG, Wait::Not).await;
+
+    for end in [".lock", ":lock", "-lock", "_lock", ".lease", ":lease", "-lease", "_lease"] {
+        let alike = key(&format!("{word}{end}"));
+        let found = rule.get(&storage, &alike).await;
+        rule.check(found.is_none(), &format!("the lease is the record of the key + {end}"));
+        rule.set(&storage, &alike, &record(b"alike")).await;
+        rule.ok("delete", storage.delete(&alike).await);
+        let found = format!("a write and a delete of the key + {end} ended the lease");
+        rule.check_held(&storage, &leased, &lease, &found).await;
+    }
+    rule.ok("release", lease.release().await);
 }
 
 /// A lease keeps nobody from reading and writing, and no write or delete ends it.

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::pause;
+use super::rule::pause;
 
 /// The answer of `call`, if it comes while this machine runs for `patience`.
 pub(super) async fn within<T>(patience: Duration, call: impl Future<Output = T>) -> Option<T> {

@@ -1,32 +1,42 @@
 //! A storage in memory with one defect at a time: what the contract suites have to find.
-//!
-//! Where a defect needs two calls to meet, the first waits for the second, so that they meet on a
-//! machine of any speed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use meeting::{Meeting, is_racing};
 use parking_lot::Mutex;
 use tokenkeeper::{
-    CasOutcome, Clock, Error, ErrorKind, Lease, LeaseHandle, LeaseRequest, Now, Order,
-    SharedTokenStorage, StorageKey, SystemClock, TokenRecord, TokenStorage, Version, async_trait,
+    Clock, Error, ErrorKind, Now, Order, SharedTokenStorage, StorageKey, SystemClock, TokenRecord,
+    TokenStorage, async_trait,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+
+pub(crate) mod findings;
+mod leases;
+mod meeting;
+mod versions;
+
+pub(crate) use meeting::ALONE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
     None,
     // Records.
     InventsRecords,
+    InventsUnknown,
     RoundsOrders,
+    SignsOrders,
     RefusesOlderRecords,
     ForgetsDeletes,
+    NeverForgetsDeletes,
     ComplainsOfMissing,
     ExistsSkipsTombstones,
+    ExistsCountsExpired,
     FoldsCase,
     CutsKeys,
     MergesPunctuation,
+    RefusesDots,
     LosesTombstoneMark,
     OverflowsFarEnds,
     FailsOnPastEnds,
@@ -34,34 +44,56 @@ pub(crate) enum Defect {
     CutsLargeRecords,
     TextOnly,
     TornWrites,
+    MixesConcurrentWrites,
+    OneFileForAll,
     TornWhenDropped,
+    LandsLate,
     // Versions.
     NotShared,
     LoadsInvented,
+    LoadsInventedUnknown,
     LoadsAnotherVersion,
+    LoadNamesVersionsAnew,
+    LoadSkipsTombstones,
     AddsOverRecords,
+    AddsOverTombstones,
     ReusesVersion,
     IgnoresExpected,
+    AcceptsForeignVersions,
+    SetsCannotBeReplaced,
     StoresOverNothing,
+    ConflictNamesTheDeleted,
+    ExpiredStandInTheWay,
     DeleteResetsVersions,
     SetKeepsVersion,
+    RacyAdd,
     RacyCompareAndSet,
+    CasMissesSets,
     TornLoad,
+    TornCasWhenDropped,
     CasLosesTombstoneMark,
     CasKeepsOldEnd,
     // Leases.
     GrantsLate,
     GrantsToAll,
+    RefusesAsUnsupported,
     ReleaseDoesNothing,
+    ReleasesWhenAsked,
     WaitsForTheEnd,
     WaitsTooLong,
     NeverWaits,
+    GivesUpEarly,
     NeverEnds,
+    EndsEarly,
     RenewsAnything,
     ReleasesAnything,
     RenewsOnlyHere,
+    RenewDoesNothing,
     DropExtends,
     OneLeaseForAll,
+    LeasesFoldCase,
+    LeasesCutKeys,
+    LeaseIsARecord,
     DeleteEndsLease,
     LeaseBlocksRecords,
     RacyLease,
@@ -73,58 +105,30 @@ pub(crate) struct Broken {
     defect: Defect,
     shelf: Arc<Mutex<Shelf>>,
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// Calls of `get`.
     reads: Meeting,
+    /// Writes of all kinds.
     writes: Meeting,
+    /// Calls of `set` and `delete`.
+    plain_writes: Meeting,
+    /// Calls that shall run into each other.
     racers: Meeting,
 }
 
 #[derive(Debug, Default)]
 struct Shelf {
     records: HashMap<String, Entry>,
+    /// Names that were written at least once.
+    known: HashSet<String>,
+    /// What was deleted.
+    graves: HashMap<String, Entry>,
+    /// What was to be written by calls that were dropped.
+    late: HashMap<String, TokenRecord>,
     leases: HashMap<String, (u64, Now)>,
     queues: HashMap<String, VecDeque<(u64, oneshot::Sender<u64>)>>,
+    /// Leases that were released, and whose end nobody has asked for yet.
+    let_go: HashSet<String>,
     last: u64,
-}
-
-/// Counts calls of one kind, and lets others wait for the next.
-#[derive(Clone, Debug, Default)]
-struct Meeting {
-    calls: watch::Sender<u64>,
-}
-
-impl Meeting {
-    /// Counts one call, and says how many there were with it.
-    fn arrive(&self) -> u64 {
-        let mut arrived = 0;
-        self.calls.send_modify(|calls| {
-            *calls += 1;
-            arrived = *calls;
-        });
-        arrived
-    }
-
-    /// How many calls there were so far.
-    fn so_far(&self) -> u64 {
-        *self.calls.borrow()
-    }
-
-    /// Waits until there were more calls than `calls`. Not for ever, because many a rule makes one
-    /// call only, but longer than a machine is likely to stand still.
-    async fn more_than(&self, calls: u64) {
-        let mut seen = self.calls.subscribe();
-        tokio::select! {
-            _ = seen.wait_for(|seen| *seen > calls) => {}
-            () = patience() => {}
-        }
-    }
-
-    /// Lets two calls through together.
-    async fn meet(&self) {
-        let arrived = self.arrive();
-        if arrived % 2 == 1 {
-            self.more_than(arrived).await;
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +136,7 @@ struct Entry {
     version: u64,
     record: TokenRecord,
     end: Option<SystemTime>,
+    by_cas: bool,
 }
 
 impl Broken {
@@ -142,6 +147,7 @@ impl Broken {
             writing: Arc::default(),
             reads: Meeting::default(),
             writes: Meeting::default(),
+            plain_writes: Meeting::default(),
             racers: Meeting::default(),
         }
     }
@@ -160,9 +166,17 @@ impl Broken {
         }
     }
 
+    /// What is there, expired or not.
+    fn look(&self, key: &StorageKey) -> Option<Entry> {
+        self.shelf.lock().records.get(&self.name(key)).cloned()
+    }
+
     fn read(&self, key: &StorageKey) -> Option<Entry> {
-        let entry = self.shelf.lock().records.get(&self.name(key)).cloned()?;
-        entry.end.is_none_or(|end| end > wall()).then_some(entry)
+        self.look(key).filter(|entry| entry.end.is_none_or(|end| end > wall()))
+    }
+
+    fn knows(&self, key: &StorageKey) -> bool {
+        self.shelf.lock().known.contains(&self.name(key))
     }
 
     fn write(&self, key: &StorageKey, record: &TokenRecord, by_cas: bool) -> u64 {
@@ -170,6 +184,9 @@ impl Broken {
         let there = self.read(key);
         self.writes.arrive();
         let mut shelf = self.shelf.lock();
+        if self.has(Defect::NeverForgetsDeletes) && shelf.graves.contains_key(&name) {
+            return 0;
+        }
         shelf.last += 1;
         let version = match &there {
             Some(there) if by_cas && self.has(Defect::ReusesVersion) => there.version,
@@ -189,7 +206,8 @@ impl Broken {
         if self.has(Defect::OverflowsFarEnds) && end.is_some_and(|end| end > far) {
             end = Some(SystemTime::UNIX_EPOCH);
         }
-        let entry = Entry { version, record: self.spoil(record, by_cas), end };
+        let entry = Entry { version, record: self.spoil(record, by_cas), end, by_cas };
+        shelf.known.insert(name.clone());
         shelf.records.insert(name, entry);
         version
     }
@@ -199,17 +217,18 @@ impl Broken {
         let mut payload = record.payload().to_vec();
         let mut order = record.order();
         let mut tombstone = record.is_tombstone();
+        let both = |change: fn(u64) -> u64| {
+            Order::new(change(record.order().epoch()), change(record.order().generation()))
+        };
         match self.defect {
-            Defect::RoundsOrders => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    clippy::cast_precision_loss,
-                    reason = "the defect"
-                )]
-                let round = |number: u64| number as f64 as u64;
-                order = Order::new(round(order.epoch()), round(order.generation()));
-            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "the defect"
+            )]
+            Defect::RoundsOrders => order = both(|number| number as f64 as u64),
+            Defect::SignsOrders => order = both(|number| number.min(i64::MAX.unsigned_abs())),
             Defect::LosesTombstoneMark => tombstone = false,
             Defect::CasLosesTombstoneMark if by_cas => tombstone = false,
             Defect::CutsLargeRecords => payload.truncate(64 * 1024),
@@ -219,38 +238,30 @@ impl Broken {
         TokenRecord::from_parts(payload, order, record.keep_until(), tombstone)
     }
 
-    /// The number of the lease, if it is to be had.
-    fn take(&self, name: &str, ttl: Duration) -> Option<u64> {
-        let now = SystemClock.now();
+    /// Writes half of the record, and the rest when others had time to look.
+    async fn write_in_halves(&self, key: &StorageKey, there: &Entry, record: &TokenRecord) {
+        let half = there.record.with_payload(record.payload().to_vec());
+        self.write(key, &half, false);
+        let reads = self.reads.so_far();
+        if self.has(Defect::TornWrites) && is_racing() {
+            self.reads.more_than(reads).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Writes all records as they were before another call wrote one of them.
+    async fn write_all(&self, key: &StorageKey, record: &TokenRecord) {
+        let mut all = self.shelf.lock().records.clone();
+        if is_racing() {
+            self.racers.meet().await;
+        }
+        self.write(key, record, false);
         let mut shelf = self.shelf.lock();
-        let held = shelf.leases.get(name).is_some_and(|(_, ends)| !now.until(ends).is_zero());
-        if held && !self.has(Defect::GrantsToAll) {
-            return None;
+        if let Some(entry) = shelf.records.remove(key.as_str()) {
+            all.insert(key.to_string(), entry);
         }
-        shelf.last += 1;
-        let ttl = if self.has(Defect::NeverEnds) { HOUR } else { ttl };
-        let id = shelf.last;
-        shelf.leases.insert(name.to_owned(), (id, now.after(ttl)));
-        Some(id)
-    }
-
-    fn lease_name(&self, key: &StorageKey) -> String {
-        if self.has(Defect::OneLeaseForAll) { "all".to_owned() } else { key.to_string() }
-    }
-
-    async fn wait_while_leased(&self, key: &StorageKey) {
-        let name = self.lease_name(key);
-        while self.has(Defect::LeaseBlocksRecords) && self.shelf.lock().leases.contains_key(&name) {
-            nap(5).await;
-        }
-    }
-
-    fn longest_wait(&self, want: &LeaseRequest) -> Duration {
-        match self.defect {
-            Defect::NeverWaits => Duration::ZERO,
-            Defect::WaitsTooLong if !want.longest_wait().is_zero() => want.longest_wait() + HOUR,
-            _ => want.longest_wait(),
-        }
+        shelf.records = all;
     }
 }
 
@@ -261,12 +272,15 @@ impl TokenStorage for Broken {
             Defect::TornWhenDropped => Some(self.writing.lock().await),
             _ => None,
         };
-        let found = self.read(key).map(|entry| entry.record);
         self.reads.arrive();
-        if self.has(Defect::InventsRecords) {
-            return Ok(Some(found.unwrap_or_else(invented)));
-        }
-        Ok(found)
+        let found = self.read(key).map(|entry| entry.record);
+        let invents = match self.defect {
+            Defect::InventsRecords => true,
+            Defect::InventsUnknown => !self.knows(key),
+            Defect::LeaseIsARecord => self.is_name_of_a_lease(key),
+            _ => false,
+        };
+        Ok(if invents { found.or_else(|| Some(invented())) } else { found })
     }
 
     async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
@@ -274,26 +288,34 @@ impl TokenStorage for Broken {
             Defect::TornWhenDropped => Some(self.writing.lock().await),
             _ => None,
         };
+        self.plain_writes.arrive();
         let there = self.read(key);
-        if self.has(Defect::RefusesOlderRecords)
-            && there.as_ref().is_some_and(|there| there.record.order() > record.order())
-        {
-            return Ok(());
-        }
-        if self.has(Defect::FailsOnPastEnds) && record.keep_until().is_some_and(|end| end <= wall())
-        {
-            return Err(failure("a negative time to live"));
-        }
-        if let (Defect::TornWrites | Defect::TornWhenDropped, Some(there)) = (self.defect, there)
-            && record.payload().len() > PAGE
-        {
-            let half = there.record.with_payload(record.payload().to_vec());
-            let reads = self.reads.so_far();
-            self.write(key, &half, false);
-            match self.defect {
-                Defect::TornWrites => self.reads.more_than(reads).await,
-                _ => tokio::task::yield_now().await,
+        let is_long = record.payload().len() > PAGE;
+        let is_older = |there: &Entry| there.record.order() > record.order();
+        match (self.defect, there) {
+            (Defect::RefusesOlderRecords, Some(there)) if is_older(&there) => return Ok(()),
+            (Defect::RefusesDots, _) if key.as_str().contains("..") => {
+                return Err(failure("a key like a path"));
             }
+            (Defect::FailsOnPastEnds, _) if record.keep_until().is_some_and(is_long_past) => {
+                return Err(failure("a negative time to live"));
+            }
+            (Defect::TornWrites | Defect::TornWhenDropped, Some(there)) if is_long => {
+                self.write_in_halves(key, &there, record).await;
+            }
+            (Defect::MixesConcurrentWrites, _)
+                if is_long && is_racing() && self.racers.meet().await =>
+            {
+                let mixture = invented().with_payload(record.payload().to_vec());
+                self.write(key, &mixture, false);
+                return Ok(());
+            }
+            (Defect::OneFileForAll, _) => {
+                self.write_all(key, record).await;
+                return Ok(());
+            }
+            (Defect::LandsLate, _) => return self.set_or_land_late(key, record).await,
+            _ => {}
         }
         self.write(key, record, false);
         Ok(())
@@ -303,20 +325,32 @@ impl TokenStorage for Broken {
         if self.has(Defect::ForgetsDeletes) {
             return Ok(());
         }
+        self.plain_writes.arrive();
+        self.writes.arrive();
+        let mut shelf = self.shelf.lock();
         if self.has(Defect::DeleteEndsLease) {
-            self.shelf.lock().leases.remove(&self.lease_name(key));
+            shelf.leases.remove(&self.lease_name(key));
         }
-        let there = self.shelf.lock().records.remove(&self.name(key));
-        if self.has(Defect::ComplainsOfMissing) && there.is_none() {
-            return Err(failure("no such record"));
+        let name = self.name(key);
+        match shelf.records.remove(&name) {
+            None if self.has(Defect::ComplainsOfMissing) => Err(failure("no such record")),
+            None => Ok(()),
+            Some(entry) => {
+                shelf.graves.insert(name, entry);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     async fn exists(&self, key: &StorageKey) -> Result<bool, Error> {
-        let found = self.get(key).await?;
-        let skip = self.has(Defect::ExistsSkipsTombstones);
-        Ok(found.is_some_and(|record| !(skip && record.is_tombstone())))
+        match self.defect {
+            Defect::ExistsSkipsTombstones => {
+                Ok(self.read(key).is_some_and(|entry| !entry.record.is_tombstone()))
+            }
+            Defect::ExistsCountsExpired => Ok(self.look(key).is_some()),
+            Defect::InventsUnknown => Ok(self.read(key).is_some()),
+            _ => Ok(self.get(key).await?.is_some()),
+        }
     }
 
     fn shared(&self) -> Option<&dyn SharedTokenStorage> {
@@ -324,196 +358,38 @@ impl TokenStorage for Broken {
     }
 }
 
-#[async_trait]
-impl SharedTokenStorage for Broken {
-    async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
-        let writes = self.writes.so_far();
-        let mut found = self.read(key);
-        if self.has(Defect::TornLoad) {
-            self.writes.more_than(writes).await;
-            if let (Some(found), Some(now)) = (&mut found, self.read(key)) {
-                found.version = now.version;
-            }
-        }
-        if let (Defect::LoadsAnotherVersion, Some(found)) = (self.defect, &mut found) {
-            let mut shelf = self.shelf.lock();
-            shelf.last += 1;
-            found.version = shelf.last;
-        }
-        if self.has(Defect::LoadsInvented) && found.is_none() {
-            return Ok(Some((version_of(0), invented())));
-        }
-        Ok(found.map(|entry| (version_of(entry.version), entry.record)))
-    }
-
-    async fn compare_and_set(
-        &self,
-        key: &StorageKey,
-        expected: Option<&Version>,
-        record: &TokenRecord,
-    ) -> Result<CasOutcome, Error> {
-        self.wait_while_leased(key).await;
-        let whole = self.writing.lock().await;
-        let there = self.read(key);
-        let holds = match (&there, expected) {
-            (None, None) => true,
-            (Some(_), None) => self.has(Defect::AddsOverRecords),
-            (None, Some(_)) => self.has(Defect::StoresOverNothing),
-            (Some(there), Some(expected)) => {
-                version_of(there.version) == *expected || self.has(Defect::IgnoresExpected)
-            }
-        };
-        if !holds {
-            let there = there.map(|entry| (version_of(entry.version), entry.record));
-            return Ok(CasOutcome::Conflict(there));
-        }
-        if self.has(Defect::RacyCompareAndSet) {
-            drop(whole);
-            self.racers.meet().await;
-        }
-        Ok(CasOutcome::Stored(version_of(self.write(key, record, true))))
-    }
-
-    async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
-        let name = self.lease_name(key);
-        let started = want.clock().now();
-        loop {
-            let mut asked_at = want.clock().now();
-            let ends = self.shelf.lock().leases.get(&name).map(|(_, ends)| *ends);
-            let is_free = ends.is_none_or(|ends| asked_at.until(&ends).is_zero());
-            if self.has(Defect::RacyLease) && is_free {
-                self.racers.meet().await;
-                self.shelf.lock().leases.remove(&name);
-            }
-            if let Some(id) = self.take(&name, want.ttl()) {
-                if self.has(Defect::GrantsLate) {
-                    let earlier = Duration::from_secs(55);
-                    asked_at = Now::new(
-                        asked_at.wall() - earlier,
-                        asked_at.mono().saturating_sub(earlier),
-                    );
-                }
-                let handle = BrokenLease { storage: self.clone(), name, id };
-                return Ok(want.granted(asked_at, Box::new(handle)));
-            }
-            let patience =
-                self.longest_wait(want).saturating_sub(want.clock().now().since(&started));
-            if patience.is_zero() {
-                return Err(failure("the lease is held"));
-            }
-            if self.has(Defect::QueuesTheGone) {
-                return self.queue(name, want).await;
-            }
-            match (self.defect, ends) {
-                (Defect::WaitsForTheEnd, Some(ends)) => {
-                    want.clock().sleep(asked_at.until(&ends).min(patience)).await;
-                }
-                _ => nap(5).await,
-            }
-        }
-    }
-}
-
 impl Broken {
-    /// Waits in a queue, and keeps the place in it for an asker that is gone.
-    async fn queue(&self, name: String, want: &LeaseRequest) -> Result<Lease, Error> {
-        let (granted, mut answer) = oneshot::channel();
-        let place = self.racers.arrive();
-        self.shelf.lock().queues.entry(name.clone()).or_default().push_back((place, granted));
-        let started = want.clock().now();
-        loop {
-            let asked_at = want.clock().now();
-            nap(5).await;
-            let mut id = answer.try_recv().ok();
-            if id.is_none() {
-                id = self.take(&name, want.ttl()); // the holder's time is over
-            }
-            let late = want.clock().now().since(&started) >= want.longest_wait();
-            if id.is_some() || late {
-                self.leave_queue(&name, place);
-                id = id.or_else(|| answer.try_recv().ok());
-            }
-            if let Some(id) = id {
-                let handle = BrokenLease { storage: self.clone(), name, id };
-                return Ok(want.granted(asked_at, Box::new(handle)));
-            }
-            if late {
-                return Err(failure("the lease is held"));
-            }
+    /// Writes what was dropped before after what came later.
+    async fn set_or_land_late(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
+        let mut landing = Landing { storage: self, name: self.name(key), record: Some(record) };
+        tokio::task::yield_now().await;
+        landing.record = None;
+        self.write(key, record, false);
+        let late = self.shelf.lock().late.remove(&self.name(key));
+        if let Some(late) = late {
+            self.write(key, &late, false);
         }
-    }
-
-    fn leave_queue(&self, name: &str, place: u64) {
-        if let Some(queue) = self.shelf.lock().queues.get_mut(name) {
-            queue.retain(|(other, _)| *other != place);
-        }
+        Ok(())
     }
 }
 
-#[derive(Debug)]
-struct BrokenLease {
-    storage: Broken,
+/// A write that lands when it is too late, unless it came to its end.
+struct Landing<'a> {
+    storage: &'a Broken,
     name: String,
-    id: u64,
+    record: Option<&'a TokenRecord>,
 }
 
-impl BrokenLease {
-    fn end(&self) {
-        let storage = &self.storage;
-        let mut shelf = storage.shelf.lock();
-        let ours = shelf.leases.get(&self.name).is_some_and(|(id, _)| *id == self.id);
-        if storage.has(Defect::ReleaseDoesNothing) {
-            return;
-        }
-        if ours || storage.has(Defect::ReleasesAnything) {
-            shelf.leases.remove(&self.name);
-        }
-        if ours
-            && let Some((_, next)) = shelf.queues.get_mut(&self.name).and_then(VecDeque::pop_front)
-        {
-            shelf.last += 1;
-            let id = shelf.last;
-            shelf.leases.insert(self.name.clone(), (id, SystemClock.now().after(HOUR)));
-            let _ = next.send(id);
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record {
+            self.storage.shelf.lock().late.insert(self.name.clone(), record.clone());
         }
     }
 }
 
-#[async_trait]
-impl LeaseHandle for BrokenLease {
-    async fn renew(&mut self, ttl: Duration) -> Result<(), Error> {
-        if self.storage.has(Defect::RenewsOnlyHere) {
-            return Ok(());
-        }
-        let now = SystemClock.now();
-        match self.storage.shelf.lock().leases.get_mut(&self.name) {
-            Some((id, ends)) if *id == self.id => *ends = now.after(ttl),
-            _ if self.storage.has(Defect::RenewsAnything) => {}
-            _ => return Err(failure("the lease is lost")),
-        }
-        Ok(())
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), Error> {
-        self.end();
-        Ok(())
-    }
-
-    fn abandon(self: Box<Self>) {
-        if !self.storage.has(Defect::DropExtends) {
-            return self.end();
-        }
-        let now = SystemClock.now();
-        if let Some((id, ends)) = self.storage.shelf.lock().leases.get_mut(&self.name)
-            && *id == self.id
-        {
-            *ends = now.after(HOUR);
-        }
-    }
-}
-
-fn version_of(number: u64) -> Version {
-    Version::new(number.to_be_bytes())
+fn is_long_past(end: SystemTime) -> bool {
+    end < SystemTime::UNIX_EPOCH + HOUR
 }
 
 fn invented() -> TokenRecord {
@@ -528,14 +404,8 @@ fn wall() -> SystemTime {
     SystemClock.now().wall()
 }
 
-async fn patience() {
-    for _ in 0..100 {
-        nap(20).await; // in small steps: a machine that stands still uses up one of them
-    }
-}
-
-async fn nap(millis: u64) {
-    SystemClock.sleep(Duration::from_millis(millis)).await;
+async fn nap() {
+    SystemClock.sleep(Duration::from_millis(5)).await;
 }
 
 const PAGE: usize = 1_000; // what is shorter is written in one step
