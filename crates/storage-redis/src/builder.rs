@@ -1,13 +1,19 @@
 //! Options of a storage, checked before anything is sent.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use tokenkeeper::{Error, ErrorKind, Secret};
 
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
 use crate::keys::{USUAL_PREFIX, check_prefix};
 use crate::link::{Link, Replicas, Target};
+use crate::notices::Listeners;
 use crate::storage::RedisStorage;
 
 /// Makes a [`RedisStorage`]. Nothing is sent before its first use.
@@ -113,7 +119,10 @@ impl RedisStorageBuilder {
     }
 
     /// Whether every write is published on the channel `<prefix>{<key>}:changes`, in the same step
-    /// and at no round trip of its own. A message names the write and holds nothing of the record.
+    /// and at no round trip of its own, and whether
+    /// [`notices`](tokenkeeper::SharedTokenStorage::notices) listens there, over a second
+    /// connection that is opened when somebody does. A message is the order of the record, two
+    /// numbers. Without it a process finds what another one wrote at its next renewal.
     ///
     /// # Default
     ///
@@ -159,20 +168,29 @@ impl RedisStorageBuilder {
         if self.replicas > 0 && self.replica_timeout >= self.timeout {
             return Err(wrong("replica_timeout: must be shorter than the timeout of a call"));
         }
-        let link = Link::new(self.target()?, self.timeout);
+        let nodes = self.urls.iter().map(|url| self.node(url)).collect::<Result<Vec<_>, _>>()?;
+        let listeners = if self.announces { Some(self.listeners(&nodes)?) } else { None };
+        let link = Link::new(self.target(nodes)?, self.timeout);
         let replicas = Replicas { wanted: self.replicas, within: self.replica_timeout };
         let confirmed_by = (self.replicas > 0).then_some(replicas);
-        Ok(RedisStorage::over(link, &self.prefix, confirmed_by, self.announces))
+        Ok(RedisStorage::over(link, &self.prefix, confirmed_by, listeners))
     }
 
-    fn target(&self) -> Result<Target, Error> {
-        let nodes = self.urls.iter().map(|url| self.node(url)).collect::<Result<Vec<_>, _>>()?;
+    fn target(&self, nodes: Vec<ConnectionInfo>) -> Result<Target, Error> {
         #[cfg(feature = "cluster")]
         if self.is_cluster {
             return Ok(Target::Cluster(Box::new(self.cluster_target(nodes)?)));
         }
-        let node = nodes.into_iter().next().ok_or_else(|| wrong("no URL was given"))?;
+        let node = nodes.into_iter().next().ok_or_else(|| wrong(NO_URL))?;
         self.client(node).map(|client| Target::Single(Box::new(client)))
+    }
+
+    fn listeners(&self, nodes: &[ConnectionInfo]) -> Result<Arc<Listeners>, Error> {
+        let listening = nodes.iter().map(|node| {
+            let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+            self.client(node.clone().set_redis_settings(settings))
+        });
+        Ok(Listeners::new(listening.collect::<Result<_, _>>()?, self.timeout))
     }
 
     #[cfg(feature = "tls-rustls")]
@@ -181,19 +199,20 @@ impl RedisStorageBuilder {
     }
 
     #[cfg(not(feature = "tls-rustls"))]
+    #[expect(clippy::unused_self, reason = "with TLS it is used")]
     fn client(&self, node: ConnectionInfo) -> Result<Client, Error> {
         Client::open(node).map_err(|_| wrong(BAD_URL))
     }
 
     #[cfg(feature = "cluster")]
-    fn cluster_target(&self, nodes: Vec<ConnectionInfo>) -> Result<crate::cluster::Cluster, Error> {
+    fn cluster_target(&self, nodes: Vec<ConnectionInfo>) -> Result<Cluster, Error> {
         if nodes.is_empty() {
-            return Err(wrong("a cluster needs the URL of at least one node"));
+            return Err(wrong(NO_URL));
         }
         #[cfg(feature = "tls-rustls")]
-        let cluster = crate::cluster::Cluster::new(nodes, self.timeout, self.tls.of_cluster());
+        let cluster = Cluster::new(nodes, self.timeout, self.tls.of_cluster());
         #[cfg(not(feature = "tls-rustls"))]
-        let cluster = crate::cluster::Cluster::new(nodes, self.timeout);
+        let cluster = Cluster::new(nodes, self.timeout);
         cluster.map_err(|_| wrong(BAD_CLUSTER))
     }
 
@@ -220,7 +239,7 @@ impl RedisStorageBuilder {
         if let Some(password) = &self.password {
             settings = settings.set_password(password.expose_secret());
         }
-        Ok(info.set_redis_settings(settings))
+        Ok(info.set_redis_settings(settings).set_tcp_settings(tcp_settings()))
     }
 }
 
@@ -237,7 +256,13 @@ impl fmt::Debug for RedisStorageBuilder {
     }
 }
 
-pub(crate) fn wrong(what: &'static str) -> Error {
+/// Small commands are sent at once, and a server that vanished is noticed by those who only listen.
+pub(crate) fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive)
+}
+
+fn wrong(what: &'static str) -> Error {
     Error::new(ErrorKind::Config, format!("Redis storage: {what}"))
 }
 
@@ -252,5 +277,7 @@ const NO_TLS: &str = "the URL asks for TLS, which is the feature `tls-rustls` of
                       tokenkeeper-storage-redis";
 const BAD_URL: &str = "the URL is none of redis://[user:password@]host[:port][/db], rediss://… and \
                        unix:///path (it is not shown because it may hold a password)";
+const NO_URL: &str = "no URL was given; it needs at least one";
+const KEEPALIVE: Duration = Duration::from_secs(30); // less than middleboxes forget connections after
 const USUAL_TIMEOUT: Duration = Duration::from_secs(4); // the manager gives a storage call 5 s
 const USUAL_REPLICA_TIMEOUT: Duration = Duration::from_secs(1);

@@ -7,6 +7,8 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, SingleNodeRoutingInfo, SlotAddr};
 use redis::{ConnectionInfo, Pipeline, RedisResult, Value};
 
+use crate::builder::tcp_settings;
+
 /// A client that finds the node of a key, and follows when it moves.
 pub(crate) struct Cluster {
     client: ClusterClient,
@@ -23,6 +25,7 @@ impl Cluster {
         let builder = ClusterClient::builder(nodes)
             .connection_timeout(limit / 2) // so that one node that hangs leaves time for another
             .response_timeout(limit)
+            .tcp_settings(tcp_settings())
             .retries(RETRIES);
         #[cfg(feature = "tls-rustls")]
         let builder = match certificates {

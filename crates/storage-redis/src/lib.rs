@@ -7,6 +7,7 @@ mod failure;
 mod keys;
 mod lease;
 mod link;
+mod notices;
 mod scripts;
 mod storage;
 mod stored_value;

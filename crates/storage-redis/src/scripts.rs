@@ -3,30 +3,31 @@
 //! The bodies are sent with every call (`EVAL`): they are shorter than most records, and a digest
 //! (`EVALSHA`) would cost a second round trip after every restart and failover. `SET` and `DEL` do
 //! not care what they destroy, so each script first makes Redis complain of a value that is no
-//! string.
+//! string. Publishing comes last and may fail (`pcall`): the record is written by then.
 
 use redis::Cmd;
 
 /// Writes if the version that is there is the expected one, else answers with what is there.
 ///
 /// `ARGV`: `1` if a version is expected, that version, the new value, its end or nothing, the
-/// channel or nothing.
+/// channel or nothing, the message.
 pub(crate) const COMPARE_AND_SET: &str = concat!(
     "local found = redis.call('GET', KEYS[1])\n",
     "local version = found and string.sub(found, 1, 47)\n",
     "if version ~= (ARGV[1] == '1' and ARGV[2]) then return found end\n",
     "if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3])\n",
     "else redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4]) end\n",
-    "if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[5], string.sub(ARGV[3], 1, 47)) end\n",
+    "if ARGV[5] ~= '' then redis.pcall('PUBLISH', ARGV[5], ARGV[6]) end\n",
     "return 1",
 );
 
-/// Writes whatever is there. `ARGV`: the new value, its end or nothing, the channel or nothing.
+/// Writes whatever is there. `ARGV`: the new value, its end or nothing, the channel or nothing, the
+/// message.
 pub(crate) const SET: &str = concat!(
     "redis.call('STRLEN', KEYS[1])\n",
     "if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])\n",
     "else redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2]) end\n",
-    "if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], string.sub(ARGV[1], 1, 47)) end\n",
+    "if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], ARGV[4]) end\n",
     "return 1",
 );
 
@@ -34,7 +35,7 @@ pub(crate) const SET: &str = concat!(
 pub(crate) const DELETE: &str = concat!(
     "redis.call('STRLEN', KEYS[1])\n",
     "redis.call('DEL', KEYS[1])\n",
-    "if ARGV[1] ~= '' then redis.call('PUBLISH', ARGV[1], '') end\n",
+    "if ARGV[1] ~= '' then redis.pcall('PUBLISH', ARGV[1], '') end\n",
     "return 1",
 );
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokenkeeper::{
-    CasOutcome, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey, TokenRecord,
-    TokenStorage, Version,
+    CasOutcome, ChangeNotices, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey,
+    TokenRecord, TokenStorage, Version,
 };
 
 #[cfg(feature = "cluster")]
@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::keys::Names;
 use crate::lease;
 use crate::link::{Ask, Link, Replicas};
+use crate::notices::{Listeners, message_of};
 use crate::scripts;
 use crate::stored_value::{StoredValue, end_of};
 
@@ -30,7 +31,8 @@ pub struct RedisStorage {
     link: Arc<Link>,
     prefix: Arc<str>,
     confirmed_by: Option<Replicas>,
-    announces: bool,
+    /// There if writes are announced.
+    listeners: Option<Arc<Listeners>>,
 }
 
 impl RedisStorage {
@@ -77,9 +79,9 @@ impl RedisStorage {
         link: Link,
         prefix: &str,
         confirmed_by: Option<Replicas>,
-        announces: bool,
+        listeners: Option<Arc<Listeners>>,
     ) -> Self {
-        Self { link: Arc::new(link), prefix: prefix.into(), confirmed_by, announces }
+        Self { link: Arc::new(link), prefix: prefix.into(), confirmed_by, listeners }
     }
 
     fn names(&self, key: &StorageKey) -> Names {
@@ -88,7 +90,7 @@ impl RedisStorage {
 
     /// The channel on which a write is announced, or nothing.
     fn channel(&self, names: &Names) -> String {
-        if self.announces { names.channel() } else { String::new() }
+        if self.listeners.is_some() { names.channel() } else { String::new() }
     }
 
     fn write(&self, names: &Names, command: Cmd) -> Ask {
@@ -123,7 +125,8 @@ impl RedisStorage {
                 Some(version) => cas.arg(1).arg(version.as_bytes()),
                 None => cas.arg(0).arg(""),
             };
-            cas.arg(value.bytes()).arg(end_of(record)).arg(&channel);
+            cas.arg(value.bytes()).arg(end_of(record));
+            cas.arg(&channel).arg(message_of(record.order()));
             tried.push(value.into_version());
             Ok(self.write(names, cas))
         });
@@ -165,7 +168,8 @@ impl TokenStorage for RedisStorage {
         let set = || {
             let value = StoredValue::new(record).map_err(Failure::Unsent)?;
             let mut set = scripts::run(scripts::SET, &names.record);
-            set.arg(value.bytes()).arg(end_of(record)).arg(&channel);
+            set.arg(value.bytes()).arg(end_of(record));
+            set.arg(&channel).arg(message_of(record.order()));
             Ok(self.write(&names, set))
         };
         let answer = self.link.call(set).await.and_then(done);
@@ -206,5 +210,10 @@ impl SharedTokenStorage for RedisStorage {
 
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
         lease::wait_for(&self.link, self.names(key).lease(), want).await
+    }
+
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        let listeners = self.listeners.as_ref()?;
+        Some(Box::new(listeners.listen(self.names(key).channel())))
     }
 }
