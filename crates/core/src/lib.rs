@@ -127,7 +127,7 @@ pub use record::{Order, TokenRecord};
 pub use scopes::Scopes;
 pub use secret::Secret;
 pub use shared_storage::{
-    CasOutcome, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
+    CasOutcome, ChangeNotices, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
 };
 pub use status::{Status, StatusStream, TokenState};
 pub use storage::TokenStorage;
