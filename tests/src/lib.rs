@@ -12,11 +12,13 @@ use std::env;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
+mod redis_server;
 mod wire;
 
 pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;
+pub use redis_server::RedisServer;
 pub use wire::{Wire, json_of, post_form};
 
 /// The example in the README is a test too.
@@ -36,6 +38,10 @@ struct ChoosingAStorage;
 /// Without it: a test that needs a server must not pass where there is none.
 #[must_use]
 pub fn server_url(variable: &str) -> String {
+    server_setting(variable)
+}
+
+fn server_setting(variable: &str) -> String {
     env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set; run these tests with `cargo xtask test --only interop`")
     })

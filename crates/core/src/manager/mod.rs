@@ -243,9 +243,9 @@ impl TokenManager {
     /// Waits for the exchange under way and for writes that failed before. Call it before the
     /// process ends: the driver's thread ends with it.
     ///
-    /// That takes at most the request timeout and a few storage timeouts, 15 s and 5 s by default,
-    /// plus a lease time where another process holds the lease. That the exchange succeeded is not
-    /// said.
+    /// That takes at most the request timeout and a few storage timeouts, 15 s and 5 s by default;
+    /// where other processes hold the lease, a lease time and one exchange more. That the exchange
+    /// succeeded is not said.
     ///
     /// # Errors
     ///

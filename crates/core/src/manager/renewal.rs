@@ -13,6 +13,7 @@ use super::stored::{Expected, Stored};
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::record::TokenRecord;
 use crate::record_format::{Contents, StoredVerdict, Unreadable};
 use crate::shared_storage::Lease;
 
@@ -84,6 +85,7 @@ impl Renewal {
                     Ok(lease) => lease,
                     Err(error) => self.go_on_without_storage(error).map(|()| None)?,
                 },
+                token = self.news() => return Ok(Some(token)),
             };
             match self.run_leased(&mut lease).await {
                 Ok(outcome) => {
@@ -103,6 +105,26 @@ impl Renewal {
         }
         let what = "the storage was too slow: every lease was nearly over before it could be used";
         Err(self.core.fail_flight(&self.flight, self.core.error(ErrorKind::Storage, what)))
+    }
+
+    /// Looks now and then while another process holds the lease, and completes with what that has
+    /// stored, if it serves. Who finds it needs no lease: of a fleet in which somebody was killed,
+    /// only the next one has to wait for its turn.
+    async fn news(&self) -> Arc<AccessToken> {
+        loop {
+            self.core.clock.sleep(self.core.policy.lease_ttl / LOOKS_PER_LEASE).await;
+            if self.flight.insists() {
+                continue;
+            }
+            // Whoever gets the lease looks again, and says what is wrong with the storage.
+            let Ok(stored) = self.core.read_quietly().await else { continue };
+            let is_readable = |record: &TokenRecord| Contents::of_record(record).is_ok();
+            if stored.record.as_ref().is_some_and(is_readable)
+                && let Ok(Look::Adopt(token)) = self.weigh(stored)
+            {
+                return token;
+            }
+        }
     }
 
     async fn run_leased(
@@ -239,4 +261,5 @@ impl From<Error> for Stopped {
 }
 
 const MOST_STARTS: usize = 3;
+const LOOKS_PER_LEASE: u32 = 30; // every second by default
 const VERDICT_STANDS: Duration = Duration::from_secs(60); // fifty restarting pods ask once a minute

@@ -1,0 +1,59 @@
+//! Faults at a chosen step of a file operation, for the tests of this crate.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use crate::disk::Step;
+
+/// What happens at which step, counted from 0 over all operations.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    plan: Option<(usize, Fault)>,
+    reached: Mutex<Vec<Step>>,
+}
+
+/// What goes wrong, directly before the step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The operation fails with this number. Before a write, half of it is there.
+    Fails(i32),
+    /// The process dies. Before a write, half of it is there.
+    Dies,
+}
+
+impl Faults {
+    pub(crate) fn at(step: usize, fault: Fault) -> Self {
+        Self { plan: Some((step, fault)), reached: Mutex::default() }
+    }
+
+    /// The steps that were reached.
+    pub(crate) fn reached(&self) -> Vec<Step> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn reach(&self, step: Step) -> io::Result<()> {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.push(step);
+        match self.plan {
+            Some((at, fault)) if at + 1 == reached.len() => fault.happen(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Before a write that is going to fail: leaves half of it.
+    pub(crate) fn tear(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        let is_next = self.plan.is_some_and(|(at, _)| at == self.reached().len());
+        if is_next { file.write_all(&bytes[..bytes.len() / 2]) } else { Ok(()) }
+    }
+}
+
+impl Fault {
+    fn happen(self) -> io::Result<()> {
+        match self {
+            Self::Fails(number) => Err(io::Error::from_raw_os_error(number)),
+            Self::Dies => std::process::abort(),
+        }
+    }
+}
