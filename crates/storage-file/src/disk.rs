@@ -18,7 +18,7 @@ use crate::place::Target;
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     account: Account,
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     faults: Option<std::sync::Arc<crate::faults::Faults>>,
 }
 
@@ -46,12 +46,12 @@ impl Disk {
     pub(crate) fn new(account: Account) -> Self {
         Self {
             account,
-            #[cfg(test)]
+            #[cfg(all(test, unix))]
             faults: None,
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn with_faults(self, faults: std::sync::Arc<crate::faults::Faults>) -> Self {
         Self { faults: Some(faults), ..self }
     }
@@ -152,7 +152,7 @@ impl Disk {
     fn write(&self, path: &Path, bytes: &[u8], survives: Survives) -> io::Result<()> {
         self.step(Step::Create)?;
         let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
-        #[cfg(test)]
+        #[cfg(all(test, unix))]
         self.tear(&mut file, bytes)?;
         self.step(Step::Write)?;
         file.write_all(bytes)?;
@@ -171,18 +171,17 @@ impl Disk {
         synced.map_err(|error| cannot("sync the folder", folder, &error))
     }
 
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests fail here")]
+    #[cfg(not(all(test, unix)))]
     fn step(&self, _: Step) -> io::Result<()> {
         Ok(())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     fn step(&self, step: Step) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.reach(step))
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     fn tear(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.tear(file, bytes))
     }

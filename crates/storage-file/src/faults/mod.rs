@@ -2,10 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::disk::Step;
+use tokenkeeper::{Order, StorageKey, SystemClock, TokenRecord};
+
+use crate::disk::{Disk, Step};
+use crate::ownership::Account;
+use crate::place::Layout;
+use crate::storage::FileStorage;
+
+mod crashes;
+mod failures;
 
 /// What happens at which step, counted from 0 over all operations.
 #[derive(Debug, Default)]
@@ -56,4 +63,29 @@ impl Fault {
             Self::Dies => std::process::abort(),
         }
     }
+}
+
+/// A storage whose disk has these faults.
+fn storage(layout: &Layout, faults: &Arc<Faults>) -> FileStorage {
+    let disk = Disk::new(Account::current()).with_faults(Arc::clone(faults));
+    FileStorage::on_disk(layout.clone(), disk, Arc::new(SystemClock)).unwrap()
+}
+
+/// Both layouts, in this folder.
+fn layouts(folder: &std::path::Path) -> [Layout; 2] {
+    let (many, one) = (folder.join("many"), folder.join("one"));
+    [Layout::Directory(many), Layout::SingleFile { file: one.join("login"), folder: one }]
+}
+
+fn key() -> StorageKey {
+    StorageKey::new("svc:alice").unwrap()
+}
+
+fn record(payload: &str) -> TokenRecord {
+    TokenRecord::from_parts(payload.as_bytes().to_vec(), Order::new(1, 1), None, false)
+}
+
+/// The files of a storage that only a writer under way has.
+fn leftovers(layout: &Layout) -> Vec<std::path::PathBuf> {
+    layout.leftovers().into_iter().map(|(path, _)| path).collect()
 }
