@@ -11,6 +11,7 @@ use std::path::Path;
 use tokenkeeper::Error;
 use zeroize::Zeroizing;
 
+use crate::lock::Lock;
 use crate::ownership::{Account, cannot, private, refused};
 use crate::place::Target;
 
@@ -31,9 +32,10 @@ pub(crate) enum Survives {
     Machine,
 }
 
-/// The steps of replacing and removing, in their order.
+/// The steps of a write, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    Lock,
     Create,
     Write,
     Sync,
@@ -58,6 +60,12 @@ impl Disk {
 
     pub(crate) fn check_folder(&self, folder: &Path) -> Result<(), Error> {
         self.account.check_folder(folder)
+    }
+
+    /// The lock, or nothing if somebody has it.
+    pub(crate) fn try_lock(&self, path: &Path) -> Result<Option<Lock>, Error> {
+        self.step(Step::Lock).map_err(|error| cannot("lock", path, &error))?;
+        Lock::try_take(path)
     }
 
     /// Refuses what is under the path, if something is and it is not ours alone.

@@ -178,7 +178,9 @@ impl<W> Attempt<W> {
         W: FnOnce(&Disk, &Place) -> Result<T, Error>,
     {
         self.shelf.disk.check_folder(&self.place.folder)?;
-        let Some(lock) = Lock::try_take(&self.place.lock)? else { return Ok(Made::Busy(self)) };
+        let Some(lock) = self.shelf.disk.try_lock(&self.place.lock)? else {
+            return Ok(Made::Busy(self));
+        };
         let Self { shelf, place, turn, work } = self;
         let done = work(&shelf.disk, &place);
         drop(lock);

@@ -17,7 +17,7 @@ const DEEDS: [&str; 4] = ["set", "compare_and_set", "delete", "lease"];
 
 #[tokio::test]
 async fn a_write_may_stop_at_every_step_and_leaves_the_old_record_or_the_new_one() {
-    for (deed, steps) in [("set", 5), ("compare_and_set", 5), ("delete", 2)] {
+    for (deed, steps) in [("set", 6), ("compare_and_set", 6), ("delete", 3)] {
         for at in 0..steps {
             let folder = TempDir::new().unwrap();
             for (number, layout) in layouts(folder.path()).into_iter().enumerate() {
@@ -43,7 +43,7 @@ async fn a_write_may_stop_at_every_step_and_leaves_the_old_record_or_the_new_one
 
 #[tokio::test]
 async fn the_first_write_may_stop_at_every_step_and_leaves_nothing_or_the_record() {
-    for at in 0..5 {
+    for at in 0..6 {
         let folder = TempDir::new().unwrap();
         for (number, layout) in layouts(folder.path()).into_iter().enumerate() {
             die(folder.path(), number, "set", at);
@@ -52,7 +52,7 @@ async fn the_first_write_may_stop_at_every_step_and_leaves_nothing_or_the_record
             let what = format!("a first write that died before step {at} in {restarted:?}");
             let found = restarted.get(&key()).await.unwrap();
             let found = found.map(|record| record.payload().to_vec());
-            assert_eq!(found, (at == 4).then(|| b"new".to_vec()), "{what}");
+            assert_eq!(found, (at == 5).then(|| b"new".to_vec()), "{what}");
             assert!(leftovers(&layout).is_empty(), "{what}");
             restarted.set(&key(), &record("next")).await.unwrap();
         }
@@ -64,7 +64,7 @@ async fn a_writer_that_died_in_the_middle_is_cleaned_up_after_by_the_next_writer
     let folder = TempDir::new().unwrap();
     for (number, layout) in layouts(folder.path()).into_iter().enumerate() {
         let survivor = healthy(&layout); // made before, so it is not its start that cleans
-        die(folder.path(), number, "set", 2);
+        die(folder.path(), number, "set", 3);
         assert_eq!(leftovers(&layout).len(), 1);
 
         survivor.set(&key(), &record("next")).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_writer_that_died_in_the_middle_is_cleaned_up_after_by_the_next_writer
 
 #[tokio::test]
 async fn a_process_that_died_while_it_took_the_lease_left_it_free_or_taken() {
-    for at in 0..3 {
+    for at in 0..4 {
         let folder = TempDir::new().unwrap();
         for (number, layout) in layouts(folder.path()).into_iter().enumerate() {
             die(folder.path(), number, "lease", at);

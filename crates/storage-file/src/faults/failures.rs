@@ -31,8 +31,11 @@ async fn a_failed_write_leaves_what_was_there_and_says_where_and_why() {
                 let what = format!("{step:?} failed in {failing:?}: {error}");
                 assert_eq!(error.kind(), ErrorKind::Storage, "{what}");
                 let place = layout.place(&key());
-                let named =
-                    if step == Step::SyncFolder { place.folder } else { place.records.path };
+                let named = match step {
+                    Step::Lock => place.lock,
+                    Step::SyncFolder => place.folder,
+                    _ => place.records.path,
+                };
                 assert!(error.to_string().contains(named.to_str().unwrap()), "{what}");
                 assert!(error.to_string().contains(&why), "{what}");
                 let expected = if step == Step::SyncFolder { b"new" } else { b"old" };
@@ -50,7 +53,7 @@ async fn a_failed_delete_leaves_the_record_and_says_where_and_why() {
     let folder = TempDir::new().unwrap();
     for layout in layouts(folder.path()) {
         storage(&layout, &Arc::default()).set(&key(), &record("old")).await.unwrap();
-        let failing = storage(&layout, &Arc::new(Faults::at(0, Fault::Fails(EROFS))));
+        let failing = storage(&layout, &Arc::new(Faults::at(1, Fault::Fails(EROFS))));
 
         let error = failing.delete(&key()).await.unwrap_err();
 
@@ -64,7 +67,7 @@ async fn a_failed_delete_leaves_the_record_and_says_where_and_why() {
 
 #[tokio::test]
 async fn a_lease_that_could_not_be_written_is_nobodys() {
-    for at in 0..3 {
+    for at in 1..4 {
         let folder = TempDir::new().unwrap();
         for layout in layouts(folder.path()) {
             let failing = storage(&layout, &Arc::new(Faults::at(at, Fault::Fails(ENOSPC))));
@@ -90,7 +93,7 @@ async fn a_record_is_synced_before_it_has_its_name_and_the_name_after_that() {
         storage.set(&key(), &record("new")).await.unwrap();
         storage.delete(&key()).await.unwrap();
 
-        let delete = [Step::Remove, Step::SyncFolder];
+        let delete = [Step::Lock, Step::Remove, Step::SyncFolder];
         assert_eq!(watched.reached(), [&WRITE[..], &delete].concat());
     }
 }
@@ -170,7 +173,8 @@ async fn what_a_live_writer_has_under_way_is_not_cleaned_away() {
     }
 }
 
-const WRITE: [Step; 5] = [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncFolder];
+const WRITE: [Step; 6] =
+    [Step::Lock, Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncFolder];
 const ENOSPC: i32 = 28;
 const EACCES: i32 = 13;
 const EROFS: i32 = 30;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tokenkeeper::{Order, StorageKey, SystemClock, TokenRecord};
 
@@ -12,12 +12,14 @@ use crate::place::Layout;
 use crate::storage::FileStorage;
 
 mod crashes;
+mod dropped;
 mod failures;
 
 /// What happens at which step, counted from 0 over all operations.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     plan: Option<(usize, Fault)>,
+    gate: Mutex<Option<mpsc::Receiver<()>>>,
     reached: Mutex<Vec<Step>>,
 }
 
@@ -32,7 +34,13 @@ pub(crate) enum Fault {
 
 impl Faults {
     pub(crate) fn at(step: usize, fault: Fault) -> Self {
-        Self { plan: Some((step, fault)), reached: Mutex::default() }
+        Self { plan: Some((step, fault)), ..Self::default() }
+    }
+
+    /// The first step waits until the sender says that it may go on.
+    pub(crate) fn gated() -> (mpsc::Sender<()>, Self) {
+        let (sender, gate) = mpsc::channel();
+        (sender, Self { gate: Mutex::new(Some(gate)), ..Self::default() })
     }
 
     /// The steps that were reached.
@@ -41,10 +49,17 @@ impl Faults {
     }
 
     pub(crate) fn reach(&self, step: Step) -> io::Result<()> {
-        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-        reached.push(step);
+        let count = {
+            let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            reached.push(step);
+            reached.len()
+        };
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(gate) = gate {
+            let _ = gate.recv();
+        }
         match self.plan {
-            Some((at, fault)) if at + 1 == reached.len() => fault.happen(),
+            Some((at, fault)) if at + 1 == count => fault.happen(),
             _ => Ok(()),
         }
     }

@@ -48,7 +48,7 @@ impl Desk {
         };
         let files: Vec<_> = files(&self.folder()).into_iter().filter(is_records).collect();
         assert_eq!(files.len(), 1, "{files:?}");
-        files[0].clone()
+        files.into_iter().next().unwrap()
     }
 }
 
