@@ -54,8 +54,7 @@ async fn a_lease_whose_holder_was_killed_is_free_after_its_time_and_not_before()
         let storage = desk.storage();
         let started = SystemClock.now();
         let mut holder = holder(layout, &desk.folder(), SHORT);
-        holder.kill().unwrap(); // SIGKILL
-        holder.wait().unwrap();
+        holder.kill();
 
         let lease = lease(&storage, LONG, PATIENCE).await.unwrap();
 
@@ -70,14 +69,14 @@ async fn a_holder_that_is_stopped_loses_the_lease_after_its_time_and_cannot_rene
     let desk = Desk::new(LayoutKind::Directory);
     let storage = desk.storage();
     let mut holder = holder(LayoutKind::Directory, &desk.folder(), SHORT);
-    let pid = Pid::from_child(&holder);
+    let pid = Pid::from_child(&holder.0);
     kill_process(pid, Signal::STOP).unwrap();
 
     let lease = lease(&storage, LONG, PATIENCE).await.unwrap();
-    drop(holder.stdin.take()); // when it goes on, it renews
+    drop(holder.0.stdin.take()); // when it goes on, it renews
     kill_process(pid, Signal::CONT).unwrap();
 
-    assert_eq!(holder.wait().unwrap().code(), Some(LOST));
+    assert_eq!(holder.0.wait().unwrap().code(), Some(LOST));
     assert!(lease.remaining() > Duration::ZERO);
     let refused = self::lease(&storage, LONG, Duration::ZERO).await;
     assert!(refused.is_err(), "its release ended the lease of another");
@@ -95,8 +94,7 @@ async fn writes_go_on_while_another_process_holds_the_lease() {
         storage.delete(&key()).await.unwrap();
 
         assert!(lease(&storage, LONG, Duration::ZERO).await.is_err());
-        holder.kill().unwrap();
-        holder.wait().unwrap();
+        holder.kill();
     }
 }
 
@@ -107,8 +105,7 @@ async fn a_writer_that_was_killed_leaves_no_lock() {
         let storage = desk.storage();
         storage.set(&key(), &record("old")).await.unwrap();
         let mut holder = started(&mut process("holds_the_lock", layout, &desk.folder()));
-        holder.kill().unwrap();
-        holder.wait().unwrap();
+        holder.kill();
 
         storage.set(&key(), &record("new")).await.unwrap();
     }
@@ -173,17 +170,34 @@ fn process(name: &str, layout: LayoutKind, folder: &Path) -> Command {
 }
 
 /// A process that says that it is where its name says.
-fn started(process: &mut Command) -> Child {
+fn started(process: &mut Command) -> Started {
     let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let output = BufReader::new(process.stdout.take().unwrap());
     // What it says later goes nowhere, but it must be able to say it.
     let mut lines = output.lines();
     assert!(lines.by_ref().any(|line| line.unwrap() == READY), "it did not get there");
     std::thread::spawn(move || lines.for_each(drop));
-    process
+    Started(process)
 }
 
-fn holder(layout: LayoutKind, folder: &Path, ttl: Duration) -> Child {
+/// A process that does not outlive its test.
+struct Started(Child);
+
+impl Started {
+    fn kill(&mut self) {
+        self.0.kill().unwrap(); // SIGKILL
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn holder(layout: LayoutKind, folder: &Path, ttl: Duration) -> Started {
     let mut process = process("holds_the_lease", layout, folder);
     started(process.env(TTL_MILLIS, ttl.as_millis().to_string()))
 }
