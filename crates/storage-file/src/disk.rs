@@ -11,6 +11,7 @@ use std::path::Path;
 use tokenkeeper::Error;
 use zeroize::Zeroizing;
 
+use crate::lock::Lock;
 use crate::ownership::{Account, cannot, private, refused};
 use crate::place::Target;
 
@@ -18,7 +19,7 @@ use crate::place::Target;
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     account: Account,
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     faults: Option<std::sync::Arc<crate::faults::Faults>>,
 }
 
@@ -31,9 +32,10 @@ pub(crate) enum Survives {
     Machine,
 }
 
-/// The steps of replacing and removing, in their order.
+/// The steps of a write, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    Lock,
     Create,
     Write,
     Sync,
@@ -46,18 +48,24 @@ impl Disk {
     pub(crate) fn new(account: Account) -> Self {
         Self {
             account,
-            #[cfg(test)]
+            #[cfg(all(test, unix))]
             faults: None,
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn with_faults(self, faults: std::sync::Arc<crate::faults::Faults>) -> Self {
         Self { faults: Some(faults), ..self }
     }
 
     pub(crate) fn check_folder(&self, folder: &Path) -> Result<(), Error> {
         self.account.check_folder(folder)
+    }
+
+    /// The lock, or nothing if somebody has it.
+    pub(crate) fn try_lock(&self, path: &Path) -> Result<Option<Lock>, Error> {
+        self.step(Step::Lock).map_err(|error| cannot("lock", path, &error))?;
+        Lock::try_take(path)
     }
 
     /// Refuses what is under the path, if something is and it is not ours alone.
@@ -152,7 +160,7 @@ impl Disk {
     fn write(&self, path: &Path, bytes: &[u8], survives: Survives) -> io::Result<()> {
         self.step(Step::Create)?;
         let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
-        #[cfg(test)]
+        #[cfg(all(test, unix))]
         self.tear(&mut file, bytes)?;
         self.step(Step::Write)?;
         file.write_all(bytes)?;
@@ -171,18 +179,17 @@ impl Disk {
         synced.map_err(|error| cannot("sync the folder", folder, &error))
     }
 
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests fail here")]
+    #[cfg(not(all(test, unix)))]
     fn step(&self, _: Step) -> io::Result<()> {
         Ok(())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     fn step(&self, step: Step) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.reach(step))
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     fn tear(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.tear(file, bytes))
     }

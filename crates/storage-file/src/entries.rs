@@ -147,3 +147,121 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 const MAGIC: &[u8] = b"tokenkeeper-records ";
 const FORMAT: u64 = 1;
 const LINE: usize = 300; // the longest key has 200 characters, a version 32, a length 20
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokenkeeper::Order;
+
+    use super::*;
+
+    fn key(text: &str) -> StorageKey {
+        StorageKey::new(text).unwrap()
+    }
+
+    fn file() -> Zeroizing<Vec<u8>> {
+        let record = TokenRecord::from_parts(b"pay\nload".to_vec(), Order::new(3, 4), None, false);
+        let (alice, bob, bytes) = (key("svc:alice"), key("svc:bob"), record.to_bytes());
+        let version = Identifier::parse(&"1".repeat(32)).unwrap();
+        Entries::default().with(&alice, version, &bytes).with(&bob, version, b"").to_bytes()
+    }
+
+    #[test]
+    fn the_format_does_not_change_between_releases() {
+        let expected = "tokenkeeper-records 1 \
+            5b09fc4d5c6dedc6fa5486a377cbb9dfae4f40d993620184c137548f7c068e14\n\
+            svc:alice 11111111111111111111111111111111 97\n\
+            {\"tokenkeeper\":1,\"order\":{\"epoch\":3,\"generation\":4},\
+            \"keep_until\":null,\"tombstone\":false}\npay\nload\n\
+            svc:bob 11111111111111111111111111111111 0\n\n";
+
+        assert_eq!(String::from_utf8_lossy(&file()), expected);
+    }
+
+    #[test]
+    fn records_come_back_under_their_keys() {
+        let file = file();
+        let entries = Entries::parse(&file).unwrap();
+
+        let (_, alice) = entries.get(&key("svc:alice")).unwrap();
+        assert_eq!((alice.payload(), alice.order()), (&b"pay\nload"[..], Order::new(3, 4)));
+        assert!(entries.get(&key("svc:bob")).is_some());
+        assert!(entries.get(&key("svc:carol")).is_none());
+        assert_eq!(entries.to_bytes(), file);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_anywhere_is_refused() {
+        let file = file();
+        for length in 0..file.len() {
+            assert!(Entries::parse(&file[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let mut file = file();
+        for bit in 0..file.len() * 8 {
+            file[bit / 8] ^= 1 << (bit % 8);
+            assert!(Entries::parse(&file).is_err(), "bit {bit}");
+            file[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_a_damaged_file() {
+        let parse = |text: &str| Entries::parse(text.as_bytes()).map(|_| ()).unwrap_err();
+
+        assert_eq!(parse("tokenkeeper-records 2 whatever\n\0"), Unreadable::Newer(2));
+        assert_eq!(parse("tokenkeeper-records 10\n"), Unreadable::Newer(10));
+        assert_eq!(parse("tokenkeeper-records 0 x\n"), Unreadable::Damaged);
+        assert_eq!(parse("tokenkeeper-records 01 x\n"), Unreadable::Damaged);
+        assert_eq!(parse("tokenkeeper-records 1"), Unreadable::Damaged);
+        assert_eq!(parse("-----BEGIN OPENSSH PRIVATE KEY-----\n"), Unreadable::Foreign);
+        assert_eq!(parse(""), Unreadable::Foreign);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_records_or_an_error(bytes: Vec<u8>, sound: bool, newer: u8) {
+            let head = format!("{}", if newer == 0 { 2 } else { 1 });
+            let sum = if sound { sha256(&bytes) } else { String::new() };
+            let whole = [MAGIC, format!("{head} {sum}\n").as_bytes(), &bytes].concat();
+
+            let _ = Entries::parse(&bytes);
+            if let Ok(entries) = Entries::parse(&whole) {
+                prop_assert_eq!(&entries.to_bytes()[..], &whole[..]);
+            }
+        }
+
+        #[test]
+        fn any_lines_under_a_good_checksum_are_records_or_an_error(
+            body in "([a-z:]{0,3} [0-9a-f]{32} [0-9+]{1,3}\n[a-z\n]{0,9}){0,3}",
+        ) {
+            let sum = sha256(body.as_bytes());
+            let whole = [MAGIC, format!("{FORMAT} {sum}\n").as_bytes(), body.as_bytes()].concat();
+
+            if let Ok(entries) = Entries::parse(&whole) {
+                prop_assert!(entries.entries.len() <= 3);
+            }
+        }
+
+        #[test]
+        fn what_was_written_is_read(payloads: Vec<Vec<u8>>) {
+            let version = Identifier::random().unwrap();
+            let keys: Vec<_> = (0..payloads.len()).map(|n| key(&format!("k{n}"))).collect();
+            let mut entries = Entries::default();
+            for (key, payload) in keys.iter().zip(&payloads) {
+                entries = entries.with(key, version, payload);
+            }
+
+            let file = entries.to_bytes();
+            let read = Entries::parse(&file).unwrap();
+
+            for (key, payload) in keys.iter().zip(&payloads) {
+                let (_, record) = read.get(key).unwrap();
+                prop_assert_eq!(&record.to_bytes()[..], &TokenRecord::from_bytes(payload).to_bytes()[..]);
+            }
+        }
+    }
+}

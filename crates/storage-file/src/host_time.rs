@@ -81,3 +81,52 @@ fn since_boot() -> u64 {
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    fn at(boot: Option<&str>, since_boot: u64, wall: u64) -> HostTime {
+        HostTime { boot: boot.map(str::to_owned), since_boot, wall }
+    }
+
+    #[test]
+    fn within_one_boot_a_wall_clock_that_is_stepped_changes_nothing() {
+        let end = at(Some("a"), 1_000, 5_000_000).after(TTL);
+
+        for wall in [0, 5_000_000, 9_000_000_000] {
+            assert_eq!(at(Some("a"), 11_000, wall).until(&end, TTL), Duration::from_secs(20));
+            assert_eq!(at(Some("a"), 31_000, wall).until(&end, TTL), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn after_a_reboot_what_is_left_is_counted_by_the_wall_clock() {
+        let end = at(Some("a"), 900_000, 5_000_000).after(TTL);
+
+        assert_eq!(at(Some("b"), 10, 5_010_000).until(&end, TTL), Duration::from_secs(20));
+        assert_eq!(at(Some("b"), 10, 5_030_000).until(&end, TTL), Duration::ZERO);
+        assert_eq!(at(None, 0, 5_010_000).until(&end, TTL), Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_wall_clock_that_went_far_back_does_not_keep_a_lease_alive() {
+        let end = at(None, 0, 5_000_000).after(TTL);
+
+        assert_eq!(at(None, 0, 4_999_000).until(&end, TTL), Duration::from_secs(31));
+        assert_eq!(at(None, 0, 0).until(&end, TTL), Duration::ZERO);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn on_linux_the_boot_is_known_and_its_clock_moves() {
+        let start = HostTime::now();
+        while HostTime::now().since_boot == start.since_boot {
+            std::thread::yield_now();
+        }
+
+        assert!(start.boot.is_some() && start.since_boot > 0);
+    }
+}

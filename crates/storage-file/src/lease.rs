@@ -12,7 +12,7 @@ use crate::identifier::Identifier;
 use crate::lease_book::LeaseBook;
 use crate::ownership::refused;
 use crate::place::Place;
-use crate::storage::FileStorage;
+use crate::storage::{FileStorage, runtime};
 
 /// The holder's side of a lease.
 pub(crate) struct FileLease {
@@ -43,7 +43,7 @@ impl FileLease {
             };
             let patience = want.longest_wait().saturating_sub(clock.now().since(&started));
             if patience.is_zero() {
-                let what = "the lease of this key is held by somebody else";
+                let what = format!("the lease of {key} is held by another process or task");
                 return Err(Error::new(ErrorKind::Storage, what));
             }
             let pause = Duration::from_millis(fastrand::u64(PAUSE_MILLIS));
@@ -72,7 +72,7 @@ impl FileLease {
         ttl: Duration,
     ) -> Result<Result<Self, Duration>, Error> {
         let owner = Identifier::random()?;
-        let (handler, name, runtime) = (storage.clone(), key.clone(), Handle::current());
+        let (handler, name, runtime) = (storage.clone(), key.clone(), runtime()?);
         storage
             .locked(key, move |disk, place| {
                 let mut book = read(disk, place)?;
@@ -107,7 +107,7 @@ impl LeaseHandle for FileLease {
                 let mut book = read(disk, place)?;
                 let now = HostTime::now();
                 if !book.is_held_by(&name, owner, &now) {
-                    let what = "the lease of this key is no longer ours";
+                    let what = format!("the lease of {name} is no longer ours");
                     return Err(Error::new(ErrorKind::Storage, what));
                 }
                 book.grant(&name, owner, ttl, &now);

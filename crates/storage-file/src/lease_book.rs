@@ -115,3 +115,74 @@ impl Line {
 const MAGIC: &str = "tokenkeeper-leases ";
 const FORMAT: u64 = 1;
 const COARSE: Duration = Duration::from_millis(10); // so far the clock of the holder may be behind
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    fn key(text: &str) -> StorageKey {
+        StorageKey::new(text).unwrap()
+    }
+
+    fn owner(digit: &str) -> Identifier {
+        Identifier::parse(&digit.repeat(32)).unwrap()
+    }
+
+    fn now() -> HostTime {
+        HostTime { boot: Some("b-1".to_owned()), since_boot: 1_000, wall: 2_000 }
+    }
+
+    #[test]
+    fn the_format_does_not_change_between_releases() {
+        let mut book = LeaseBook::default();
+        book.grant(&key("svc:alice"), owner("1"), TTL, &now());
+
+        let expected = "tokenkeeper-leases 1\n\
+            svc:alice 11111111111111111111111111111111 b-1 31010 32010 30000\n";
+
+        assert_eq!(String::from_utf8(book.to_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_lease_is_read_as_it_was_written_and_ends_for_its_owner_alone() {
+        let mut book = LeaseBook::default();
+        book.grant(&key("a"), owner("1"), TTL, &now());
+        book.grant(&key("b"), owner("2"), TTL, &now());
+
+        let mut book = LeaseBook::parse(&book.to_bytes()).unwrap();
+
+        assert!(book.is_held_by(&key("a"), owner("1"), &now()));
+        assert!(!book.is_held_by(&key("a"), owner("2"), &now()));
+        assert!(!book.end(&key("a"), owner("2")));
+        assert!(book.end(&key("a"), owner("1")));
+        assert_eq!(book.held_for(&key("a"), &now()), None);
+        assert!(book.held_for(&key("b"), &now()).is_some());
+    }
+
+    #[test]
+    fn leases_that_ended_are_forgotten_when_another_is_written() {
+        let mut book = LeaseBook::default();
+        book.grant(&key("a"), owner("1"), TTL, &now());
+
+        book.grant(&key("b"), owner("2"), TTL, &now().after(2 * TTL));
+
+        assert_eq!(book.lines.len(), 1);
+    }
+
+    #[test]
+    fn a_newer_format_is_no_free_lease() {
+        assert_eq!(LeaseBook::parse(b"tokenkeeper-leases 2 whatever\n").unwrap_err(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes: Vec<u8>, text in "[a-z0-9 -]{0,80}\n[a-z0-9 -]{0,80}") {
+            let _ = LeaseBook::parse(&bytes);
+            let _ = LeaseBook::parse(format!("tokenkeeper-leases 1\n{text}").as_bytes());
+        }
+    }
+}

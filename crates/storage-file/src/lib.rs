@@ -42,9 +42,10 @@
 //!
 //! A file that is truncated, altered, somebody else's, a symbolic link, or open to others is an
 //! error that names it and says what to do, for reads and writes alike: nothing is written over,
-//! because it may be mended, and because a path may be mistyped. `delete` in a directory removes a
-//! damaged file; in a single file it does not, because that may hold other logins. A file of a newer
-//! version of tokenkeeper is never written over.
+//! because it may be mended, and because a path may be mistyped. A file of a newer version of
+//! tokenkeeper is never written over either. `delete` in a directory removes the file whatever is in
+//! it, if it is ours; a single file that cannot be read it leaves alone, because that may hold other
+//! logins.
 //!
 //! Whole files that hold something else than a record of a manager, such as one that a wrapper
 //! encrypted with a key that is lost, are the manager's to judge, as in every storage.
@@ -73,6 +74,7 @@
 mod disk;
 mod entries;
 #[cfg(test)]
+#[cfg(unix)]
 mod faults;
 mod host_time;
 mod identifier;

@@ -23,8 +23,8 @@ impl Lock {
         options.read(true).write(true).create(true).truncate(false);
         let file = private(&mut options).open(path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) if is_still_there(&file, path) => Ok(Some(Self(file))),
-            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
@@ -36,21 +36,4 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
-}
-
-/// Whether the file that was opened still has its name; the lock on one that was removed meanwhile
-/// excludes nobody.
-#[cfg(unix)]
-fn is_still_there(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_still_there(_: &File, _: &Path) -> bool {
-    true // a file that is open keeps its name
 }

@@ -43,14 +43,20 @@ impl Account {
             )));
         }
         if !metadata.is_file() {
-            return Err(refused(format!("{shown} is not a file; move it away")));
+            return Err(refused(format!("{shown} is not a file; name another path")));
         }
         self.check_file_mode(path, metadata)
     }
 
     /// Refuses a folder into which somebody else can put files.
     pub(crate) fn check_folder(self, path: &Path) -> Result<(), Error> {
-        let metadata = std::fs::metadata(path).map_err(|error| cannot("look at", path, &error))?;
+        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let shown = path.display();
+                refused(format!("the folder {shown} is gone; run `mkdir -m 700 {shown}`"))
+            }
+            _ => cannot("look at", path, &error),
+        })?;
         if !metadata.is_dir() {
             let shown = path.display();
             return Err(refused(format!("{shown} is not a folder; name another path")));

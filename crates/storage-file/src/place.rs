@@ -1,5 +1,6 @@
 //! Which file holds what: the names of everything that belongs to a key.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use tokenkeeper::StorageKey;
@@ -92,15 +93,34 @@ impl Layout {
         }
     }
 
-    /// The lock that protects a file of this name in a directory, if it is what a writer of ours
-    /// may have left there when it was killed.
-    pub(crate) fn lock_of_leftover(folder: &Path, name: &str) -> Option<PathBuf> {
-        let stem = name.strip_suffix(TEMPORARY)?;
-        let stem = stem.strip_suffix(RECORD).or_else(|| stem.strip_suffix(LEASE))?;
-        let (_, hash) = stem.rsplit_once('-')?;
-        let is_hash = hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hash.then(|| lock_path(folder, stripe_of(hash)))
+    /// What writers may have left behind that were killed, each with the lock that its writer holds
+    /// if it lives.
+    pub(crate) fn leftovers(&self) -> Vec<(PathBuf, PathBuf)> {
+        match self {
+            Self::Directory(folder) => {
+                let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
+                let with_lock = |name: OsString| {
+                    let lock = lock_of_leftover(folder, name.to_str()?)?;
+                    Some((folder.join(name), lock))
+                };
+                files.flatten().filter_map(|file| with_lock(file.file_name())).collect()
+            }
+            Self::SingleFile { file, .. } => {
+                let temporaries = [beside(file, "tmp"), beside(file, "lease-tmp")];
+                let there = temporaries.into_iter().filter(|path| path.exists());
+                there.map(|path| (path, beside(file, "lock"))).collect()
+            }
+        }
     }
+}
+
+/// The lock of a file of this name in a directory, if it is a temporary file of ours.
+fn lock_of_leftover(folder: &Path, name: &str) -> Option<PathBuf> {
+    let stem = name.strip_suffix(TEMPORARY)?;
+    let stem = stem.strip_suffix(RECORD).or_else(|| stem.strip_suffix(LEASE))?;
+    let (_, hash) = stem.rsplit_once('-')?;
+    let is_hash = hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| lock_path(folder, stripe_of(hash)))
 }
 
 /// What a person recognises the key by. Two keys may have the same; the hash tells them apart, also
@@ -134,3 +154,62 @@ const TEMPORARY: &str = ".tmp";
 const SLUG: usize = 32; // characters; enough to recognise a user by
 const HASH: usize = 32; // hexadecimal digits: 128 bits, so no two keys share a file by chance
 const STRIPES: usize = 64; // locks of a directory: few files, and keys are seldom in each other's way
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(key: &str) -> String {
+        let place = Layout::Directory("/t".into()).place(&StorageKey::new(key).unwrap());
+        assert_eq!(place.records.path.parent(), Some(Path::new("/t")));
+        place.records.path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn names_do_not_change_between_releases() {
+        assert_eq!(name("svc:Alice@x"), "svc_alice_x-c3e9c2d5908165980c8cc6b13942c2d4.token");
+    }
+
+    #[test]
+    fn keys_that_look_alike_have_files_of_their_own_where_case_does_not_count() {
+        let keys =
+            ["a", "A", "a.", "a..", "a_", "a:", "a@", "a-", "con", "CON", "a.token", "a.tmp"];
+        let names: HashSet<_> = keys.iter().map(|key| name(key).to_lowercase()).collect();
+
+        assert_eq!(names.len(), keys.len());
+    }
+
+    #[test]
+    fn the_files_beside_a_single_file_are_not_those_of_a_directory() {
+        let layout = Layout::SingleFile { folder: "/t".into(), file: "/t/login.json".into() };
+        let place = layout.place(&StorageKey::new("a").unwrap());
+
+        assert_eq!(place.records.path, Path::new("/t/login.json"));
+        assert_eq!(place.lock, Path::new("/t/login.json.tokenkeeper-lock"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_short_plain_and_in_the_folder(
+            key in "[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}",
+        ) {
+            let name = name(&key);
+
+            prop_assert!(name.len() <= 100);
+            prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)));
+            prop_assert!(name.starts_with(|c: char| c.is_ascii_alphanumeric()));
+            let layout = Layout::Directory("/t".into());
+            let place = layout.place(&StorageKey::new(&key).unwrap());
+            for target in [&place.records, &place.leases] {
+                let name = target.temporary.file_name().unwrap().to_str().unwrap();
+                prop_assert_eq!(lock_of_leftover(Path::new("/t"), name), Some(place.lock.clone()));
+                let name = target.path.file_name().unwrap().to_str().unwrap();
+                prop_assert_eq!(lock_of_leftover(Path::new("/t"), name), None);
+            }
+        }
+    }
+}

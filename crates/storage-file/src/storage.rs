@@ -38,6 +38,8 @@ pub struct FileStorage {
 struct Shelf {
     layout: Layout,
     disk: Disk,
+    /// The system's, whatever the manager's is: whoever holds the lock is as real as the machine.
+    clock: Arc<dyn Clock>,
     /// Held by the writer whose turn it is in this process, one for each lock. Without them a write
     /// that was dropped could land after a later one, and threads would race for the lock.
     turns: Vec<Arc<Mutex<()>>>,
@@ -55,9 +57,7 @@ impl FileStorage {
     /// [`ErrorKind::Config`] if the path is empty. [`ErrorKind::Storage`] if the folder cannot be
     /// made, belongs to another user than this or root, or can be written by everybody.
     pub fn directory(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let storage = Self::new(Layout::Directory(absolute(path.as_ref())?))?;
-        storage.shelf.remove_leftovers();
-        Ok(storage)
+        Self::new(Layout::Directory(absolute(path.as_ref())?))
     }
 
     /// Keeps all records in this file: for a program that keeps one login, or a few.
@@ -69,24 +69,34 @@ impl FileStorage {
     ///
     /// [`ErrorKind::Config`] if the path is empty or ends in no name. [`ErrorKind::Storage`] if its
     /// folder cannot be made, belongs to another user than this or root, or can be written by
-    /// everybody.
+    /// everybody; or if there is a file that is somebody else's, open to others, or a link.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = absolute(path.as_ref())?;
-        match (file.parent().map(Path::to_path_buf), file.file_name()) {
-            (Some(folder), Some(_)) => Self::new(Layout::SingleFile { folder, file }),
-            _ => Err(no_path("must end in the name of a file")),
-        }
+        let (Some(folder), Some(_)) = (file.parent().map(Path::to_path_buf), file.file_name())
+        else {
+            return Err(no_path("must end in the name of a file"));
+        };
+        Self::new(Layout::SingleFile { folder, file })
     }
 
     fn new(layout: Layout) -> Result<Self, Error> {
-        Self::on_disk(layout, Disk::new(Account::current()))
+        Self::on_disk(layout, Disk::new(Account::current()), Arc::new(SystemClock))
     }
 
-    pub(crate) fn on_disk(layout: Layout, disk: Disk) -> Result<Self, Error> {
+    pub(crate) fn on_disk(
+        layout: Layout,
+        disk: Disk,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         create_folder(layout.folder())?;
         disk.check_folder(layout.folder())?;
+        if let Layout::SingleFile { file, .. } = &layout {
+            disk.check_file(file)?;
+        }
         let turns = (0..layout.stripes()).map(|_| Arc::default()).collect();
-        Ok(Self { shelf: Arc::new(Shelf { layout, disk, turns }) })
+        let shelf = Shelf { layout, disk, clock, turns };
+        shelf.remove_leftovers();
+        Ok(Self { shelf: Arc::new(shelf) })
     }
 
     /// Runs the work once it is the turn of this call and nobody else has the lock.
@@ -97,9 +107,9 @@ impl FileStorage {
     {
         let shelf = Arc::clone(&self.shelf);
         let (place, turn) = (shelf.layout.place(key), shelf.turn(key).await);
-        let mut attempt = Attempt { shelf, place, turn, work };
-        let clock = SystemClock; // whoever holds the lock is as real as the machine
+        let clock = Arc::clone(&shelf.clock);
         let started = clock.now();
+        let mut attempt = Attempt { shelf, place, turn, work };
         loop {
             attempt = match blocking(move || attempt.make()).await? {
                 Made::Done(value) => return Ok(value),
@@ -137,18 +147,12 @@ impl Shelf {
         Some(Arc::clone(turn).lock_owned().await)
     }
 
-    /// Removes what writers left behind in a directory that were killed. Those that live hold their
-    /// locks.
+    /// Removes what writers left behind that were killed. Those that live hold their locks.
     fn remove_leftovers(&self) {
-        let folder = self.layout.folder();
-        let Ok(files) = std::fs::read_dir(folder) else { return };
-        for file in files.flatten() {
-            let name = file.file_name();
-            let lock = name.to_str().and_then(|name| Layout::lock_of_leftover(folder, name));
+        for (leftover, lock) in self.layout.leftovers() {
             // A folder that cannot be written has nothing that we could clean.
-            let lock = lock.and_then(|lock| Lock::try_take(&lock).ok().flatten());
-            if lock.is_some() {
-                let _ = std::fs::remove_file(file.path());
+            if let Ok(Some(_lock)) = Lock::try_take(&lock) {
+                let _ = std::fs::remove_file(leftover);
             }
         }
     }
@@ -174,7 +178,9 @@ impl<W> Attempt<W> {
         W: FnOnce(&Disk, &Place) -> Result<T, Error>,
     {
         self.shelf.disk.check_folder(&self.place.folder)?;
-        let Some(lock) = Lock::try_take(&self.place.lock)? else { return Ok(Made::Busy(self)) };
+        let Some(lock) = self.shelf.disk.try_lock(&self.place.lock)? else {
+            return Ok(Made::Busy(self));
+        };
         let Self { shelf, place, turn, work } = self;
         let done = work(&shelf.disk, &place);
         drop(lock);
@@ -322,17 +328,21 @@ where
     T: Send + 'static,
     W: FnOnce() -> Result<T, Error> + Send + 'static,
 {
-    let runtime = Handle::try_current().map_err(|error| {
-        let what = "files are read and written within a tokio runtime only";
-        Error::new(ErrorKind::Internal, what).with_source(error)
-    })?;
-    match runtime.spawn_blocking(work).await {
+    match runtime()?.spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => {
             Err(Error::new(ErrorKind::Internal, "a file operation panicked"))
         }
         Err(_) => Err(refused("the runtime was shut down before a file operation".to_owned())),
     }
+}
+
+/// The runtime of the caller: a storage is called on one, says its contract.
+pub(crate) fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|error| {
+        let what = "files are read and written within a tokio runtime only";
+        Error::new(ErrorKind::Internal, what).with_source(error)
+    })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {

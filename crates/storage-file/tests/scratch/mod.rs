@@ -5,13 +5,13 @@ use tokenkeeper::{Error, SharedTokenStorage, StorageKey, TokenRecord, TokenStora
 use tokenkeeper_storage_file::FileStorage;
 
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     storage: FileStorage,
     _folder: TempDir, // dropped last
 }
 
 impl Scratch {
-    pub fn directory() -> Self {
+    pub(crate) fn directory() -> Self {
         let folder = TempDir::new().unwrap();
         Self {
             storage: FileStorage::directory(folder.path().join("tokens")).unwrap(),
@@ -19,7 +19,7 @@ impl Scratch {
         }
     }
 
-    pub fn single_file() -> Self {
+    pub(crate) fn single_file() -> Self {
         let folder = TempDir::new().unwrap();
         Self {
             storage: FileStorage::single_file(folder.path().join("login")).unwrap(),
