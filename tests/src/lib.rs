@@ -24,6 +24,11 @@ pub use wire::{Wire, json_of, post_form};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// So are those in the pages.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/choosing-a-storage.md")]
+struct ChoosingAStorage;
+
 /// The base URL of a server that `cargo xtask test` started, from the environment.
 ///
 /// # Panics

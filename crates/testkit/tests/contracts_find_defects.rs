@@ -7,13 +7,16 @@
 
 mod broken;
 
-use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::future::Future;
+use std::panic;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::thread;
 
 use broken::{Broken, Defect};
 use tokenkeeper::TokenStorage;
+use tokio::task::JoinError;
 
 type Rule = (&'static str, fn(Arc<dyn TokenStorage>) -> Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -33,8 +36,13 @@ fn shared_rules() -> Vec<Rule> {
 
 /// Runs all rules on all defects at once and compares which of them break.
 fn check(rules: fn() -> Vec<Rule>, table: &[(Defect, &[&str])]) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    silence_workers();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .thread_name(WORKER)
+        .enable_all()
+        .build()
+        .unwrap();
     let mut runs = Vec::new();
     for (defect, expected) in table {
         let tasks: Vec<_> = rules()
@@ -43,20 +51,62 @@ fn check(rules: fn() -> Vec<Rule>, table: &[(Defect, &[&str])]) {
             .collect();
         runs.push((defect, expected, tasks));
     }
-    let mut wrong = Vec::new();
+    let mut wrong = String::new();
     for (defect, expected, tasks) in runs {
-        let mut found = BTreeSet::new();
         for (name, task) in tasks {
-            if runtime.block_on(task).is_err() {
-                found.insert(name);
+            let answer = runtime.block_on(task);
+            if BY_CHANCE.contains(&(*defect, name)) {
+                continue;
+            }
+            match (answer, expected.contains(&name)) {
+                (Ok(()), false) | (Err(_), true) => {}
+                (Ok(()), true) => {
+                    let _ = writeln!(wrong, "{defect:?} does not break {name}");
+                }
+                (Err(error), false) => {
+                    let message = message_of(error);
+                    let _ = writeln!(wrong, "{defect:?} breaks {name}: {message}");
+                }
             }
         }
-        if found != expected.iter().copied().collect() {
-            wrong.push(format!("{defect:?}: {found:?}"));
-        }
     }
-    assert!(wrong.is_empty(), "found something else: {wrong:#?}");
+    assert!(wrong.is_empty(), "found something else:\n{wrong}");
 }
+
+/// Keeps quiet about rules that break, which is what they are here for. Hundreds of backtraces
+/// would hold up every worker for as long as they are printed.
+fn silence_workers() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() != Some(WORKER) {
+                loud(panic);
+            }
+        }));
+    });
+}
+
+fn message_of(error: JoinError) -> String {
+    let panic = match error.try_into_panic() {
+        Ok(panic) => panic,
+        Err(error) => return error.to_string(),
+    };
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => panic.downcast::<&str>().map_or("no message".into(), |text| (*text).into()),
+    }
+}
+
+/// Rules that a defect breaks or not as two calls happen to meet; others find it for sure.
+const BY_CHANCE: &[(Defect, &str)] = &[
+    (Defect::IgnoresExpected, "no_update_is_lost_among_concurrent_writers"),
+    (Defect::ReusesVersion, "no_update_is_lost_among_concurrent_writers"),
+    (Defect::NeverWaits, "a_lease_that_was_lost_cannot_be_released"),
+    (Defect::NeverWaits, "a_lease_that_was_lost_cannot_be_renewed"),
+];
+
+const WORKER: &str = "rule";
 
 #[test]
 fn defects_of_records_are_found() {
@@ -183,6 +233,7 @@ fn defects_of_leases_are_found() {
                     "a_held_lease_excludes_others",
                     "a_lease_ends_by_itself",
                     "a_lease_that_was_lost_cannot_be_released",
+                    "a_waiting_asker_gets_the_released_lease",
                     "an_asker_that_is_dropped_leaves_nothing_behind",
                     "leases_of_different_keys_are_independent",
                     "one_of_many_askers_holds_the_lease_at_a_time",
@@ -200,23 +251,14 @@ fn defects_of_leases_are_found() {
                     "one_of_many_askers_holds_the_lease_at_a_time",
                 ],
             ),
-            (
-                Defect::WaitsForTheEnd,
-                &[
-                    "a_waiting_asker_gets_the_released_lease",
-                    "one_of_many_askers_holds_the_lease_at_a_time",
-                ],
-            ),
+            (Defect::WaitsForTheEnd, &["a_waiting_asker_gets_the_released_lease"]),
             (Defect::WaitsTooLong, &["waiting_for_a_lease_ends_in_time"]),
             (
                 Defect::NeverWaits,
                 &[
                     "a_lease_ends_by_itself",
-                    "a_lease_that_was_lost_cannot_be_released",
-                    "a_lease_that_was_lost_cannot_be_renewed",
                     "a_waiting_asker_gets_the_released_lease",
                     "an_asker_that_is_dropped_leaves_nothing_behind",
-                    "one_of_many_askers_holds_the_lease_at_a_time",
                     "waiting_for_a_lease_ends_in_time",
                 ],
             ),

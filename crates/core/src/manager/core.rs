@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::flight::{Errand, Flight, FlightGuard, Outcome};
+use super::kept_lease::KeptLease;
 use super::state::{Abilities, State};
 use crate::access_token::AccessToken;
 use crate::clock::{Clock, Now};
@@ -23,7 +24,6 @@ use crate::identity::StorageKey;
 use crate::observer::{Event, EventKind, Observer};
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
-use crate::shared_storage::Lease;
 use crate::storage::TokenStorage;
 
 #[derive(Debug)]
@@ -40,9 +40,7 @@ pub(crate) struct Core {
     pub(super) state: Mutex<State>,
     /// Held over every write, so that two of them never cross.
     pub(super) writing: tokio::sync::Mutex<()>,
-    /// The lease of an exchange whose tokens did not get into the storage yet: while the token
-    /// that it spent is still stored, nobody else may spend it again.
-    pub(super) kept_lease: Mutex<Option<Lease>>,
+    pub(super) kept_lease: KeptLease,
     /// Counts changes, for whoever wants to look again.
     pub(super) changes: watch::Sender<u64>,
 }

@@ -11,6 +11,8 @@ mod core;
 mod exchange;
 mod flight;
 mod handover;
+mod kept_lease;
+mod listener;
 mod pacing;
 mod persistence;
 mod refresher;
@@ -277,6 +279,10 @@ impl TokenManager {
 
     /// Keeps the token fresh in the background although nobody asks for it, until the handle or
     /// the last manager is dropped.
+    ///
+    /// Where the storage [tells](crate::SharedTokenStorage::notices) what other processes write, it
+    /// listens, and takes over their tokens, logins and logouts as they come. Managers without a
+    /// refresher find them when their own token is due.
     pub fn spawn_refresher(&self) -> RefresherHandle {
         RefresherHandle::spawn(&self.core)
     }

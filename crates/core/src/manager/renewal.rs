@@ -77,10 +77,10 @@ impl Renewal {
             }
         }
         for _ in 0..MOST_STARTS {
-            let kept = self.core.kept_lease.lock().take();
-            let mut lease = match kept.filter(|lease| !lease.remaining().is_zero()) {
-                Some(lease) => Some(lease),
-                None => match self.core.lease().await {
+            let mut lease = tokio::select! {
+                biased;
+                kept = self.core.kept_lease.next() => Some(kept),
+                lease = self.core.lease() => match lease {
                     Ok(lease) => lease,
                     Err(error) => self.go_on_without_storage(error).map(|()| None)?,
                 },
@@ -119,15 +119,8 @@ impl Renewal {
     /// Releases the lease once the storage has what the exchange brought, or what overtook it:
     /// until then others would spend what it spent. Nobody waits for that.
     fn let_go(&self, lease: Option<Lease>) {
-        if lease.is_none() {
-            return;
-        }
-        let other = {
-            let mut kept = self.core.kept_lease.lock();
-            let lasts = |lease: &Option<Lease>| lease.as_ref().map(Lease::ends).map(|e| e.mono());
-            if lasts(&kept) < lasts(&lease) { std::mem::replace(&mut *kept, lease) } else { lease }
-        };
-        drop(other); // outside the lock: the backend hears of it
+        let Some(lease) = lease else { return };
+        drop(self.core.kept_lease.keep(lease));
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
             let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
@@ -188,14 +181,7 @@ impl Renewal {
             if record.order() <= state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            let had = state.held.as_ref().and_then(|held| held.token().cloned());
-            state.learn(record.order(), contents, now, &self.core.policy);
-            let held = state.held.as_ref().filter(|held| held.rejected.is_none())?;
-            if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
-                return None; // the token that is due, under a higher order
-            }
-            let token =
-                held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()?;
+            let token = state.learn_news(record.order(), contents, now, &self.core.policy)?;
             if !self.flight.adopts() {
                 return None;
             }

@@ -274,6 +274,23 @@ impl State {
         self.hold(tokens, times, now);
     }
 
+    /// As [`learn`](Self::learn). Returns the token if it is news, and serves.
+    pub(super) fn learn_news(
+        &mut self,
+        order: Order,
+        contents: Contents,
+        now: Now,
+        policy: &RefreshPolicy,
+    ) -> Option<Arc<AccessToken>> {
+        let had = self.held.as_ref().and_then(|held| held.token().cloned());
+        self.learn(order, contents, now, policy);
+        let held = self.held.as_ref().filter(|held| held.rejected.is_none())?;
+        if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
+            return None; // the token that is due, under a higher order
+        }
+        held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()
+    }
+
     /// Holds tokens that an exchange brought.
     pub(super) fn publish(
         &mut self,

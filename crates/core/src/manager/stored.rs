@@ -156,8 +156,7 @@ impl Core {
     /// Releases the lease that was kept, if nothing waits to be written any more.
     pub(super) async fn release_kept_lease(&self) {
         if self.state.lock().unpersisted.is_none() {
-            let lease = self.kept_lease.lock().take();
-            self.release(lease).await;
+            self.release(self.kept_lease.take()).await;
         }
     }
 
@@ -284,7 +283,7 @@ impl Core {
     }
 }
 
-fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
+pub(super) fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
     let error = failed.error.clone();
     failed.events.push(EventKind::StorageFailed { call, error });
     failed

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokenkeeper::{CasOutcome, Order, StorageKey, TokenRecord, TokenStorage, Version};
 
+use super::patience::LENGTHS;
 use super::records::{in_the_future, joined, tombstone, with_end};
 use super::{BLINK, Rule, fresh_key, pause, record};
 
@@ -149,16 +150,19 @@ pub async fn compare_and_set_keeps_all_parts_of_a_record(storage: Arc<dyn TokenS
         check_there(rule, rule.load(&storage, &key).await, &version, &record);
     }
 
-    let key = fresh_key();
-    let short = with_end(Some(in_the_future(BLINK)));
-    let version = rule.cas(&storage, &key, None, &short).await;
-    let version = rule.stored(version, "where nothing was");
-    // On a slow machine the short one may be gone by now; then there is nothing to outlive.
-    let outcome = rule.cas(&storage, &key, Some(&version), &with_end(None)).await;
-    if matches!(outcome, CasOutcome::Stored(_)) {
-        pause(3 * BLINK).await;
-        let found = rule.load(&storage, &key).await;
-        rule.check(found.is_some(), "a record went when the time of the one before it was up");
+    for length in LENGTHS {
+        let key = fresh_key();
+        let short = with_end(Some(in_the_future(length)));
+        let version = rule.cas(&storage, &key, None, &short).await;
+        let version = rule.stored(version, "where nothing was");
+        // On a slow machine the short one may be gone by now; then there is nothing to outlive.
+        let outcome = rule.cas(&storage, &key, Some(&version), &with_end(None)).await;
+        if matches!(outcome, CasOutcome::Stored(_)) {
+            pause(length + 2 * BLINK).await;
+            let found = rule.load(&storage, &key).await;
+            rule.check(found.is_some(), "a record went when the time of the one before it was up");
+            return;
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 //! Every rule takes fresh keys, so all of them may run at once against one server that is not
 //! empty. Rules about time wait by the system's clocks, because a remote backend has no other; they
 //! take up to two seconds, and ask for leases that are long where something is excluded and short
-//! where something ends.
+//! where something ends. A machine that stands still for some seconds breaks no rule: what took too
+//! long to be judged is tried again, with more time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokenkeeper::{
 
 mod compare_and_set;
 mod leases;
+mod patience;
 mod records;
 
 pub use compare_and_set::{
@@ -39,6 +41,7 @@ pub use leases::{
     records_can_be_used_while_a_lease_is_held, renewing_a_lease_extends_it,
     waiting_for_a_lease_ends_in_time,
 };
+use patience::within;
 pub use records::{
     a_dropped_write_leaves_a_whole_record, a_missing_key_has_no_record,
     a_record_outlives_the_end_of_the_one_before_it, a_record_whose_end_has_passed_is_no_error,
@@ -274,16 +277,36 @@ impl Rule {
         self.ok("load", self.shared(storage).load(key).await)
     }
 
-    /// A lease that must be granted.
+    /// A lease that is free, or will be while this machine runs for [`PATIENCE`].
+    ///
+    /// The asker waits longer than that, so that it does not give up because the machine stood
+    /// still.
     async fn lease(
         &self,
         storage: &Arc<dyn TokenStorage>,
         key: &StorageKey,
         ttl: Duration,
-        longest_wait: Duration,
+        wait: Wait,
     ) -> Lease {
+        let longest_wait = match wait {
+            Wait::Not => Duration::ZERO,
+            Wait::ForIt => LONG,
+        };
         let want = lease_request(ttl, longest_wait);
-        self.ok("lease", self.shared(storage).lease(key, &want).await)
+        let answer = within(PATIENCE, self.shared(storage).lease(key, &want)).await;
+        self.ok("lease", self.some(answer, "a lease that is free was not granted"))
+    }
+
+    /// That the holder of the lease still keeps others out, unless its time is over.
+    async fn check_held(
+        &self,
+        storage: &Arc<dyn TokenStorage>,
+        key: &StorageKey,
+        lease: &Lease,
+        found: &str,
+    ) {
+        let leased = self.is_leased(storage, key).await;
+        self.check(leased || lease.remaining() < TICK, found);
     }
 
     /// Whether somebody who does not wait is refused.
@@ -297,6 +320,13 @@ impl Rule {
     fn broken(&self, found: &str) -> ! {
         panic!("the storage breaks the rule `{}`: {found}; {}", self.name, self.advice)
     }
+}
+
+/// Whether an asker waits for a lease that is held.
+#[derive(Clone, Copy)]
+enum Wait {
+    Not,
+    ForIt,
 }
 
 fn lease_request(ttl: Duration, longest_wait: Duration) -> LeaseRequest {
@@ -326,5 +356,5 @@ async fn pause(duration: Duration) {
 
 const BLINK: Duration = Duration::from_millis(300); // short enough to wait for its end
 const LONG: Duration = Duration::from_secs(60); // longer than any rule takes on a slow machine
-const PATIENCE: Duration = Duration::from_secs(10); // what ends in a blink has ended by then
+const PATIENCE: Duration = Duration::from_secs(10); // of a running machine: what is due has come
 const TICK: Duration = Duration::from_millis(30); // coarse clocks, and clocks of two machines

@@ -1,6 +1,9 @@
 //! A storage in memory with one defect at a time: what the contract suites have to find.
+//!
+//! Where a defect needs two calls to meet, the first waits for the second, so that they meet on a
+//! machine of any speed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +12,7 @@ use tokenkeeper::{
     CasOutcome, Clock, Error, ErrorKind, Lease, LeaseHandle, LeaseRequest, Now, Order,
     SharedTokenStorage, StorageKey, SystemClock, TokenRecord, TokenStorage, Version, async_trait,
 };
+use tokio::sync::{oneshot, watch};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
@@ -69,13 +73,58 @@ pub(crate) struct Broken {
     defect: Defect,
     shelf: Arc<Mutex<Shelf>>,
     writing: Arc<tokio::sync::Mutex<()>>,
+    reads: Meeting,
+    writes: Meeting,
+    racers: Meeting,
 }
 
 #[derive(Debug, Default)]
 struct Shelf {
     records: HashMap<String, Entry>,
     leases: HashMap<String, (u64, Now)>,
+    queues: HashMap<String, VecDeque<(u64, oneshot::Sender<u64>)>>,
     last: u64,
+}
+
+/// Counts calls of one kind, and lets others wait for the next.
+#[derive(Clone, Debug, Default)]
+struct Meeting {
+    calls: watch::Sender<u64>,
+}
+
+impl Meeting {
+    /// Counts one call, and says how many there were with it.
+    fn arrive(&self) -> u64 {
+        let mut arrived = 0;
+        self.calls.send_modify(|calls| {
+            *calls += 1;
+            arrived = *calls;
+        });
+        arrived
+    }
+
+    /// How many calls there were so far.
+    fn so_far(&self) -> u64 {
+        *self.calls.borrow()
+    }
+
+    /// Waits until there were more calls than `calls`. Not for ever, because many a rule makes one
+    /// call only, but longer than a machine is likely to stand still.
+    async fn more_than(&self, calls: u64) {
+        let mut seen = self.calls.subscribe();
+        tokio::select! {
+            _ = seen.wait_for(|seen| *seen > calls) => {}
+            () = patience() => {}
+        }
+    }
+
+    /// Lets two calls through together.
+    async fn meet(&self) {
+        let arrived = self.arrive();
+        if arrived % 2 == 1 {
+            self.more_than(arrived).await;
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -87,7 +136,14 @@ struct Entry {
 
 impl Broken {
     pub(crate) fn new(defect: Defect) -> Self {
-        Self { defect, shelf: Arc::default(), writing: Arc::default() }
+        Self {
+            defect,
+            shelf: Arc::default(),
+            writing: Arc::default(),
+            reads: Meeting::default(),
+            writes: Meeting::default(),
+            racers: Meeting::default(),
+        }
     }
 
     fn has(&self, defect: Defect) -> bool {
@@ -112,6 +168,7 @@ impl Broken {
     fn write(&self, key: &StorageKey, record: &TokenRecord, by_cas: bool) -> u64 {
         let name = self.name(key);
         let there = self.read(key);
+        self.writes.arrive();
         let mut shelf = self.shelf.lock();
         shelf.last += 1;
         let version = match &there {
@@ -191,9 +248,7 @@ impl Broken {
     fn longest_wait(&self, want: &LeaseRequest) -> Duration {
         match self.defect {
             Defect::NeverWaits => Duration::ZERO,
-            Defect::WaitsTooLong if !want.longest_wait().is_zero() => {
-                want.longest_wait() + Duration::from_secs(6)
-            }
+            Defect::WaitsTooLong if !want.longest_wait().is_zero() => want.longest_wait() + HOUR,
             _ => want.longest_wait(),
         }
     }
@@ -207,6 +262,7 @@ impl TokenStorage for Broken {
             _ => None,
         };
         let found = self.read(key).map(|entry| entry.record);
+        self.reads.arrive();
         if self.has(Defect::InventsRecords) {
             return Ok(Some(found.unwrap_or_else(invented)));
         }
@@ -228,10 +284,16 @@ impl TokenStorage for Broken {
         {
             return Err(failure("a negative time to live"));
         }
-        if let (Defect::TornWrites | Defect::TornWhenDropped, Some(there)) = (self.defect, there) {
+        if let (Defect::TornWrites | Defect::TornWhenDropped, Some(there)) = (self.defect, there)
+            && record.payload().len() > PAGE
+        {
             let half = there.record.with_payload(record.payload().to_vec());
+            let reads = self.reads.so_far();
             self.write(key, &half, false);
-            nap(1).await;
+            match self.defect {
+                Defect::TornWrites => self.reads.more_than(reads).await,
+                _ => tokio::task::yield_now().await,
+            }
         }
         self.write(key, record, false);
         Ok(())
@@ -265,9 +327,10 @@ impl TokenStorage for Broken {
 #[async_trait]
 impl SharedTokenStorage for Broken {
     async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
+        let writes = self.writes.so_far();
         let mut found = self.read(key);
         if self.has(Defect::TornLoad) {
-            nap(2).await;
+            self.writes.more_than(writes).await;
             if let (Some(found), Some(now)) = (&mut found, self.read(key)) {
                 found.version = now.version;
             }
@@ -290,7 +353,7 @@ impl SharedTokenStorage for Broken {
         record: &TokenRecord,
     ) -> Result<CasOutcome, Error> {
         self.wait_while_leased(key).await;
-        let _whole = self.writing.lock().await;
+        let whole = self.writing.lock().await;
         let there = self.read(key);
         let holds = match (&there, expected) {
             (None, None) => true,
@@ -305,8 +368,8 @@ impl SharedTokenStorage for Broken {
             return Ok(CasOutcome::Conflict(there));
         }
         if self.has(Defect::RacyCompareAndSet) {
-            drop(_whole);
-            nap(2).await;
+            drop(whole);
+            self.racers.meet().await;
         }
         Ok(CasOutcome::Stored(version_of(self.write(key, record, true))))
     }
@@ -319,7 +382,7 @@ impl SharedTokenStorage for Broken {
             let ends = self.shelf.lock().leases.get(&name).map(|(_, ends)| *ends);
             let is_free = ends.is_none_or(|ends| asked_at.until(&ends).is_zero());
             if self.has(Defect::RacyLease) && is_free {
-                nap(2).await;
+                self.racers.meet().await;
                 self.shelf.lock().leases.remove(&name);
             }
             if let Some(id) = self.take(&name, want.ttl()) {
@@ -352,27 +415,38 @@ impl SharedTokenStorage for Broken {
 }
 
 impl Broken {
-    /// Leaves the waiting to a task that goes on when the asker is gone.
+    /// Waits in a queue, and keeps the place in it for an asker that is gone.
     async fn queue(&self, name: String, want: &LeaseRequest) -> Result<Lease, Error> {
-        let (granted, answer) = tokio::sync::oneshot::channel();
-        let storage = self.clone();
-        let waiting = name.clone();
-        tokio::spawn(async move {
-            let id = loop {
-                match storage.take(&waiting, HOUR) {
-                    Some(id) => break id,
-                    None => nap(5).await,
-                }
-            };
-            let _ = granted.send(id);
-        });
-        let patience = want.longest_wait();
-        let id = tokio::select! {
-            id = answer => id.map_err(|_| failure("the queue is gone"))?,
-            () = want.clock().sleep(patience) => return Err(failure("the lease is held")),
-        };
-        let handle = BrokenLease { storage: self.clone(), name, id };
-        Ok(want.granted(want.clock().now(), Box::new(handle)))
+        let (granted, mut answer) = oneshot::channel();
+        let place = self.racers.arrive();
+        self.shelf.lock().queues.entry(name.clone()).or_default().push_back((place, granted));
+        let started = want.clock().now();
+        loop {
+            let asked_at = want.clock().now();
+            nap(5).await;
+            let mut id = answer.try_recv().ok();
+            if id.is_none() {
+                id = self.take(&name, want.ttl()); // the holder's time is over
+            }
+            let late = want.clock().now().since(&started) >= want.longest_wait();
+            if id.is_some() || late {
+                self.leave_queue(&name, place);
+                id = id.or_else(|| answer.try_recv().ok());
+            }
+            if let Some(id) = id {
+                let handle = BrokenLease { storage: self.clone(), name, id };
+                return Ok(want.granted(asked_at, Box::new(handle)));
+            }
+            if late {
+                return Err(failure("the lease is held"));
+            }
+        }
+    }
+
+    fn leave_queue(&self, name: &str, place: u64) {
+        if let Some(queue) = self.shelf.lock().queues.get_mut(name) {
+            queue.retain(|(other, _)| *other != place);
+        }
     }
 }
 
@@ -393,6 +467,14 @@ impl BrokenLease {
         }
         if ours || storage.has(Defect::ReleasesAnything) {
             shelf.leases.remove(&self.name);
+        }
+        if ours
+            && let Some((_, next)) = shelf.queues.get_mut(&self.name).and_then(VecDeque::pop_front)
+        {
+            shelf.last += 1;
+            let id = shelf.last;
+            shelf.leases.insert(self.name.clone(), (id, SystemClock.now().after(HOUR)));
+            let _ = next.send(id);
         }
     }
 }
@@ -446,8 +528,15 @@ fn wall() -> SystemTime {
     SystemClock.now().wall()
 }
 
+async fn patience() {
+    for _ in 0..100 {
+        nap(20).await; // in small steps: a machine that stands still uses up one of them
+    }
+}
+
 async fn nap(millis: u64) {
     SystemClock.sleep(Duration::from_millis(millis)).await;
 }
 
+const PAGE: usize = 1_000; // what is shorter is written in one step
 const HOUR: Duration = Duration::from_secs(3_600);
