@@ -206,8 +206,8 @@ impl KeyringStorage {
         };
         let text = there.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
         text.map(Secret::from).ok_or_else(|| {
-            let what = format!("the secret {name} in the keyring is damaged: remove the entry");
-            Error::new(ErrorKind::Storage, what)
+            let what = format!("the secret {name} in the keyring is damaged");
+            Error::new(ErrorKind::Storage, what).with_advice("remove the entry")
         })
     }
 

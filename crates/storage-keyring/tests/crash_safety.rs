@@ -185,8 +185,10 @@ async fn what_a_newer_version_wrote_is_never_written_over() {
         TokenManager::builder(provider).storage(keyring.storage()).key(key()).build().unwrap();
     keyring.put("key", b"tokenkeeper 2 in-the-cloud");
 
+    let found = keyring.storage().get(&key()).await.unwrap().unwrap();
     let error = manager.clear().await.unwrap_err();
 
+    assert!(found.is_newer());
     assert_eq!(error.kind(), ErrorKind::RecordUnreadable);
     assert_eq!(keyring.text("key"), "tokenkeeper 2 in-the-cloud");
 }
