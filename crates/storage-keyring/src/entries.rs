@@ -88,6 +88,11 @@ impl Name {
         }
     }
 
+    /// Something that the program keeps beside its records.
+    pub(crate) fn of_secret(name: &StorageKey) -> Self {
+        Self { user: format!("{}#secret", user(name)), label: format!("secret ({name})") }
+    }
+
     /// An entry that is never made.
     pub(crate) fn of_nothing() -> Self {
         Self { user: "#".to_owned(), label: "nothing".to_owned() }
@@ -121,6 +126,7 @@ mod tests {
             "v1-!alice@example.org#0000000000000abc.7"
         );
         assert_eq!(Name::of_inventory(&key).user, "v1-!alice@example.org#parts");
+        assert_eq!(Name::of_secret(&key).user, "v1-!alice@example.org#secret");
     }
 
     #[test]

@@ -23,36 +23,38 @@ impl Failure {
     /// of its errors hold.
     pub(crate) fn of_entry(doing: &str, name: &str, service: &str, cause: KeyringError) -> Self {
         let what = format!("the keyring could not {doing} the entry {name} of {service}");
-        let (why, cause, connection) = match cause {
+        let (why, advice, cause, connection) = match cause {
             KeyringError::NoStorageAccess(cause) => {
-                let why = "it is locked, has no default keyring, or access was denied: unlock it";
-                (why.to_owned(), Some(cause), false)
+                let why = "it is locked, has no default keyring, or access was denied";
+                (why.to_owned(), "unlock it, then ask again", Some(cause), false)
             }
             KeyringError::PlatformFailure(cause) => {
-                (format!("it answered: {cause}"), Some(cause), true)
+                let why = format!("it answered: {cause}");
+                (why, "check that the keyring works, then ask again", Some(cause), true)
             }
             KeyringError::Ambiguous(entries) => {
-                let count = entries.len();
-                (format!("it has {count} of that name: remove the others"), None, false)
+                let why = format!("it has {} of that name", entries.len());
+                (why, "remove the others", None, false)
             }
             KeyringError::BadEncoding(_)
             | KeyringError::BadDataFormat(..)
             | KeyringError::BadStoreFormat(_) => {
-                ("what it holds is damaged: remove the entry".to_owned(), None, false)
+                ("what it holds is damaged".to_owned(), "remove the entry", None, false)
             }
             KeyringError::TooLong(field, limit) => {
-                (format!("its {field} may have {limit} bytes at most"), None, false)
+                let why = format!("its {field} may have {limit} bytes at most");
+                (why, "set a shorter longest entry", None, false)
             }
-            KeyringError::NoEntry => ("it is not there".to_owned(), None, false),
-            other => (other.to_string(), None, false),
+            other => (other.to_string(), "use another storage", None, false),
         };
-        let error = Error::new(ErrorKind::Storage, format!("{what}: {why}"));
+        let error = Error::new(ErrorKind::Storage, format!("{what}: {why}")).with_advice(advice);
         Self { error: with_cause(error, cause), connection }
     }
 
     /// There is no keyring to talk to.
     pub(crate) fn of_connecting(cause: KeyringError) -> Self {
-        let error = Error::new(ErrorKind::Storage, platform::CANNOT_BE_REACHED);
+        let (what, advice) = platform::CANNOT_BE_REACHED;
+        let error = Error::new(ErrorKind::Storage, what).with_advice(advice);
         let cause = match cause {
             KeyringError::PlatformFailure(cause) | KeyringError::NoStorageAccess(cause) => {
                 Some(cause)
@@ -62,6 +64,7 @@ impl Failure {
         Self { error: with_cause(error, cause), connection: false }
     }
 
+    /// What the keyring does not know of.
     pub(crate) fn new(message: String) -> Self {
         Self { error: Error::new(ErrorKind::Storage, message), connection: false }
     }

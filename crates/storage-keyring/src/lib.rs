@@ -29,7 +29,8 @@
 //! A keyring has no compare-and-set. Records never mix, but two processes that renew at the same
 //! moment may both spend the refresh token, and a service that rotates it takes that for a theft. One
 //! program of which a person runs two at once should keep its tokens in `tokenkeeper-storage-file`,
-//! wrapped by `tokenkeeper-storage-encrypted`, and only the key of that in the keyring.
+//! wrapped by `tokenkeeper-storage-encrypted`, and only the key of that in the keyring:
+//! [`KeyringStorage::secret`] shows how.
 //!
 //! # Where there is no keyring
 //!

@@ -27,8 +27,10 @@ mod native {
 
     pub(crate) const LONGEST_ENTRY: usize = 32 * 1024; // none is specified; records rarely reach it
 
-    pub(crate) const CANNOT_BE_REACHED: &str = "no Secret Service answers on the session bus: \
-         start gnome-keyring or KWallet, or use the file storage";
+    pub(crate) const CANNOT_BE_REACHED: (&str, &str) = (
+        "no Secret Service answers on the session bus",
+        "start gnome-keyring or KWallet, or use the file storage",
+    );
 }
 
 #[cfg(target_os = "macos")]
@@ -55,8 +57,10 @@ mod native {
 
     pub(crate) const LONGEST_ENTRY: usize = 32 * 1024; // none is documented; every entry may prompt
 
-    pub(crate) const CANNOT_BE_REACHED: &str = "the login keychain cannot be opened: \
-         run this in a login session, or use the file storage";
+    pub(crate) const CANNOT_BE_REACHED: (&str, &str) = (
+        "the login keychain cannot be opened",
+        "run this in a login session, or use the file storage",
+    );
 }
 
 #[cfg(windows)]
@@ -86,8 +90,10 @@ mod native {
 
     pub(crate) const LONGEST_ENTRY: usize = 2_560; // CRED_MAX_CREDENTIAL_BLOB_SIZE
 
-    pub(crate) const CANNOT_BE_REACHED: &str = "the Credential Manager cannot be opened: \
-         run this in a login session, or use the file storage";
+    pub(crate) const CANNOT_BE_REACHED: (&str, &str) = (
+        "the Credential Manager cannot be opened",
+        "run this in a login session, or use the file storage",
+    );
 }
 
 #[cfg(not(any(windows, all(unix, not(any(target_os = "ios", target_os = "android"))))))]
@@ -109,6 +115,8 @@ mod native {
 
     pub(crate) const LONGEST_ENTRY: usize = 2_560; // the least of all known
 
-    pub(crate) const CANNOT_BE_REACHED: &str = "this platform has no keyring that is known here: \
-         give a store to KeyringStorage::with_store";
+    pub(crate) const CANNOT_BE_REACHED: (&str, &str) = (
+        "this platform has no keyring that is known here",
+        "give a store to KeyringStorage::with_store",
+    );
 }

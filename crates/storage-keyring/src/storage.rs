@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use keyring_core::CredentialStore;
 use parking_lot::Mutex;
-use tokenkeeper::{Error, ErrorKind, StorageKey, TokenRecord, TokenStorage, async_trait};
+use tokenkeeper::{Error, ErrorKind, Secret, StorageKey, TokenRecord, TokenStorage, async_trait};
 use tokio::sync::Mutex as Turn;
 use tokio::task::spawn_blocking;
 
@@ -155,6 +155,60 @@ impl KeyringStorage {
     /// ```
     pub async fn check(&self) -> Result<(), Error> {
         self.call(|entries, _| entries.get(&Name::of_nothing()).map(|_| ())).await
+    }
+
+    /// A secret of the program itself, kept beside its records: the key of an encrypted storage, say.
+    /// Where there is none yet, `make` makes it. It never changes then, and is shown to people as
+    /// `<service>: secret (<name>)`.
+    ///
+    /// Two processes that both find none may each make one, and the later one stays: have one
+    /// process make it, at the first login, say.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] if it could not be read or written, or is no text.
+    ///
+    /// # Examples
+    ///
+    /// Several processes of one host share a file that is encrypted with a key out of the keyring:
+    ///
+    /// ```no_run
+    /// use tokenkeeper::{Error, Secret, StorageKey};
+    /// use tokenkeeper_storage_keyring::KeyringStorage;
+    ///
+    /// # async fn run(random_key: fn() -> Secret) -> Result<(), Error> {
+    /// let keyring = KeyringStorage::new("example-cli")?;
+    /// let key = keyring.secret(&StorageKey::new("file")?, random_key).await?;
+    /// // EncryptedStorage::new(file_storage, EncryptionKey::from_text(key)?)
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn secret(
+        &self,
+        name: &StorageKey,
+        make: impl FnOnce() -> Secret + Send,
+    ) -> Result<Secret, Error> {
+        let key = name.clone();
+        let there = self.call(move |entries, _| entries.get(&Name::of_secret(&key))).await?;
+        let there = match there {
+            Some(there) => Some(there),
+            None => {
+                let (key, new) = (name.clone(), make());
+                self.call(move |entries, _| {
+                    let name = Name::of_secret(&key);
+                    if entries.get(&name)?.is_none() {
+                        entries.put(&name, new.expose_secret())?;
+                    }
+                    entries.get(&name) // another process may have been later
+                })
+                .await?
+            }
+        };
+        let text = there.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
+        text.map(Secret::from).ok_or_else(|| {
+            let what = format!("the secret {name} in the keyring is damaged");
+            Error::new(ErrorKind::Storage, what).with_advice("remove the entry")
+        })
     }
 
     /// Makes a call when its turn has come, on a thread where it may block.

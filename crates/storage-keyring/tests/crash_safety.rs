@@ -5,7 +5,8 @@
 mod keyring;
 
 use keyring::{FakeKeyring, key, record};
-use tokenkeeper::{ErrorKind, Order, TokenRecord, TokenStorage};
+use tokenkeeper::{ErrorKind, Order, TokenManager, TokenRecord, TokenStorage};
+use tokenkeeper_testkit::ScriptedProvider;
 
 /// Lengths of records in a keyring of short entries: in the head, and in several parts.
 const LENGTHS: [usize; 4] = [10, 100, 1_000, 3_000];
@@ -130,15 +131,17 @@ async fn parts_of_another_process_that_is_about_to_name_them_stay() {
 }
 
 #[tokio::test]
-async fn a_part_that_the_keyring_refuses_leaves_nothing_behind() {
+async fn a_write_that_fails_at_a_part_leaves_the_old_record_and_no_part() {
     let keyring = FakeKeyring::new();
-    keyring.limit(500);
     let storage = keyring.storage();
+    storage.set(&key(), &record(1, 10)).await.unwrap();
+    keyring.fail_change_after(3); // the list, two parts
 
-    let error = storage.set(&key(), &record(1, 3_000)).await.unwrap_err();
+    let error = storage.set(&key(), &record(2, 3_000)).await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Storage);
-    assert_eq!(keyring.names(), ["key#parts"]);
+    assert_eq!(keyring.names(), ["key", "key#parts"]);
+    assert_same(&storage.get(&key()).await.unwrap().unwrap(), &record(1, 10));
 }
 
 #[tokio::test]
@@ -172,6 +175,57 @@ async fn what_a_stranger_put_there_is_a_record_that_cannot_be_read() {
     let found = keyring.storage().get(&key()).await.unwrap().unwrap();
 
     assert_eq!(found.payload(), b"hunter2");
+}
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_never_written_over() {
+    let keyring = FakeKeyring::new();
+    let provider = ScriptedProvider::new("svc");
+    let manager =
+        TokenManager::builder(provider).storage(keyring.storage()).key(key()).build().unwrap();
+    keyring.put("key", b"tokenkeeper 2 in-the-cloud");
+
+    let found = keyring.storage().get(&key()).await.unwrap().unwrap();
+    let error = manager.clear().await.unwrap_err();
+
+    assert!(found.is_newer());
+    assert_eq!(error.kind(), ErrorKind::RecordUnreadable);
+    assert_eq!(keyring.text("key"), "tokenkeeper 2 in-the-cloud");
+}
+
+/// A storage that does not take turns with another is that of another process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_that_write_at_once_never_mix_their_records() {
+    let keyring = FakeKeyring::new();
+    keyring.storage().set(&key(), &record(0, 2_000)).await.unwrap();
+    let writers = [0, 100].map(|first| {
+        let storage = keyring.storage();
+        tokio::spawn(async move {
+            for byte in first..first + 50 {
+                storage.set(&key(), &record(byte, 2_000)).await.unwrap();
+            }
+        })
+    });
+
+    let reader = keyring.storage();
+    while !writers.iter().all(|writer| writer.is_finished()) {
+        match reader.get(&key()).await {
+            Ok(found) => assert_whole(&found.unwrap()),
+            Err(error) => assert!(error.to_string().contains("replaced all the time"), "{error}"),
+        }
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+
+    assert_whole(&reader.get(&key()).await.unwrap().unwrap());
+    reader.delete(&key()).await.unwrap();
+    assert!(!keyring.names().contains(&"key".to_owned()));
+}
+
+fn assert_whole(found: &TokenRecord) {
+    let byte = found.payload().first().copied().unwrap();
+    assert_same(found, &record(byte, 2_000));
 }
 
 fn pairs() -> impl Iterator<Item = (usize, usize)> {

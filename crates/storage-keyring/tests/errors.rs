@@ -33,12 +33,12 @@ async fn every_error_is_one_line_that_says_where_and_what_to_do() {
     let bytes = PLANTED.as_bytes().to_vec();
     let damaged = KeyringError::BadDataFormat(bytes.clone(), "bad padding".into());
     for (error, says) in [
-        (access, "access was denied: unlock it"),
-        (twice, "remove the others"),
+        (access, "access was denied; unlock it"),
+        (twice, "0 of that name; remove the others"),
         (long, "2560 bytes at most"),
-        (damaged, "damaged: remove the entry"),
-        (KeyringError::BadEncoding(bytes), "damaged: remove the entry"),
-        (KeyringError::BadStoreFormat(PLANTED.to_owned()), "damaged: remove the entry"),
+        (damaged, "damaged; remove the entry"),
+        (KeyringError::BadEncoding(bytes), "damaged; remove the entry"),
+        (KeyringError::BadStoreFormat(PLANTED.to_owned()), "damaged; remove the entry"),
         (failure("no reply"), "it answered: no reply"),
         (KeyringError::NotSupportedByStore("no secrets".to_owned()), "no secrets"),
     ] {

@@ -17,8 +17,8 @@ async fn until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Begins a call, and drops it where it first waits.
-async fn begun_and_dropped<T>(call: impl Future<Output = T>) {
+/// Begins a call, up to where it first waits, and drops it if it is not lent.
+async fn begun<T>(call: impl Future<Output = T>) {
     tokio::select! {
         biased;
         _ = call => {}
@@ -31,13 +31,14 @@ async fn a_write_that_was_dropped_lands_before_the_next_one() {
     let keyring = FakeKeyring::new();
     let storage = keyring.storage();
     keyring.hold();
-    begun_and_dropped(storage.set(&key(), &record(1, 2_000))).await;
+    begun(storage.set(&key(), &record(1, 2_000))).await;
     keyring.wait_for_calls(1);
 
-    let (later, next) = (storage.clone(), record(2, 2_000));
-    let later = tokio::spawn(async move { later.set(&key(), &next).await });
+    let (next_key, next) = (key(), record(2, 2_000));
+    let mut later = storage.set(&next_key, &next);
+    begun(&mut later).await;
     keyring.let_go();
-    later.await.unwrap().unwrap();
+    later.await.unwrap();
 
     let found = storage.get(&key()).await.unwrap().unwrap();
     assert_eq!(found.payload(), record(2, 2_000).payload());
@@ -49,10 +50,10 @@ async fn a_write_that_is_dropped_before_its_turn_does_nothing() {
     let keyring = FakeKeyring::new();
     let storage = keyring.storage();
     keyring.hold();
-    begun_and_dropped(storage.get(&key())).await;
+    begun(storage.get(&key())).await;
     keyring.wait_for_calls(1);
 
-    begun_and_dropped(storage.set(&key(), &record(1, 10))).await;
+    begun(storage.set(&key(), &record(1, 10))).await;
     keyring.let_go();
 
     assert!(storage.get(&key()).await.unwrap().is_none());
@@ -65,23 +66,23 @@ async fn a_keyring_that_hangs_holds_one_thread_however_many_give_up() {
     keyring.hold();
 
     for _ in 0..1_000 {
-        begun_and_dropped(storage.set(&key(), &record(1, 10))).await;
-        begun_and_dropped(storage.clone().get(&key())).await;
+        begun(storage.set(&key(), &record(1, 10))).await;
+        begun(storage.clone().get(&key())).await;
     }
     keyring.wait_for_calls(1);
-    let threads = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     keyring.let_go();
     storage.get(&key()).await.unwrap();
 
     assert_eq!(keyring.most_under_way(), 1);
-    assert_eq!(threads, 0, "no task is left for those who gave up");
+    assert_eq!(tasks, 0, "no task is left for those who gave up");
 }
 
 #[tokio::test]
 async fn storages_of_several_programs_do_not_wait_for_each_other() {
     let (hung, other) = (FakeKeyring::new(), FakeKeyring::new());
     hung.hold();
-    begun_and_dropped(hung.storage().get(&key())).await;
+    begun(hung.storage().get(&key())).await;
     hung.wait_for_calls(1);
 
     assert!(other.storage().get(&key()).await.unwrap().is_none());

@@ -35,6 +35,8 @@ struct State {
     /// How many changes may still be made; then everything fails.
     changes_left: Option<usize>,
     errors: VecDeque<Error>,
+    /// The change that fails, counted down to zero.
+    failing_change: Option<usize>,
     panics: bool,
     longest: Option<usize>,
     held: bool,
@@ -93,6 +95,11 @@ impl FakeKeyring {
         self.state().errors.push_back(error);
     }
 
+    /// After so many changes one fails.
+    pub fn fail_change_after(&self, changes: usize) {
+        self.state().failing_change = Some(changes);
+    }
+
     /// The next call panics.
     pub fn panic_next(&self) {
         self.state().panics = true;
@@ -147,6 +154,15 @@ impl FakeKeyring {
         }
         if let Some(error) = state.errors.pop_front() {
             return Err(error);
+        }
+        if changes {
+            state.failing_change = match state.failing_change {
+                Some(0) => {
+                    state.failing_change = None;
+                    return Err(failure("the keyring has a bad moment"));
+                }
+                left => left.map(|left| left - 1),
+            };
         }
         match &mut state.changes_left {
             Some(0) => return Err(failure("the program has died")),

@@ -4,7 +4,10 @@
 
 use std::process::Command;
 
-use tokenkeeper::{Order, StorageKey, TokenManager, TokenRecord, TokenStorage};
+use tokenkeeper::{
+    MemoryStorage, Order, Secret, StorageKey, TokenManager, TokenRecord, TokenStorage,
+};
+use tokenkeeper_storage_encrypted::{EncryptedStorage, EncryptionKey};
 use tokenkeeper_storage_keyring::KeyringStorage;
 use tokenkeeper_testkit::ScriptedProvider;
 use tokenkeeper_tests::KeyringDaemon;
@@ -55,6 +58,25 @@ async fn logging_out_is_kept_too() {
     let kept = keyring("logout").await.get(key).await.unwrap().unwrap();
 
     assert!(kept.is_tombstone());
+}
+
+#[tokio::test]
+async fn a_key_that_the_keyring_keeps_encrypts_what_another_storage_keeps() {
+    let shared = MemoryStorage::new();
+    let [key, name] = ["key", "file"].map(|text| StorageKey::new(text).unwrap());
+    let record = TokenRecord::from_parts(b"tokens".to_vec(), Order::new(1, 1), None, false);
+    let opened = async || {
+        let random =
+            || Secret::from("83f9c776346f9d7e490595821db1f5058815cd83a0c3014db831612d43e35e03");
+        let text = keyring("key of a file").await.secret(&name, random).await.unwrap();
+        EncryptedStorage::new(shared.clone(), EncryptionKey::from_text(text).unwrap())
+    };
+
+    opened().await.set(&key, &record).await.unwrap();
+
+    let found = opened().await.get(&key).await.unwrap().unwrap();
+    assert_eq!(found.payload(), b"tokens");
+    assert_ne!(shared.get(&key).await.unwrap().unwrap().payload(), b"tokens");
 }
 
 #[tokio::test]
