@@ -120,7 +120,7 @@ impl Renewal {
             let Ok(stored) = self.core.read_quietly().await else { continue };
             let is_readable = |record: &TokenRecord| Contents::of_record(record).is_ok();
             if stored.record.as_ref().is_some_and(is_readable)
-                && let Ok(Look::Adopt(token)) = self.weigh(stored)
+                && let Ok(Look::Adopt(token)) = self.learn_from(stored)
             {
                 return token;
             }
