@@ -9,11 +9,13 @@
 
 use std::env;
 
+mod keyring_daemon;
 mod managed;
 mod oidc_provider;
 mod redis_server;
 mod wire;
 
+pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;
 pub use redis_server::RedisServer;
@@ -23,6 +25,11 @@ pub use wire::{Wire, json_of, post_form};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So are those in the pages.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/choosing-a-storage.md")]
+struct ChoosingAStorage;
 
 /// The base URL of a server that `cargo xtask test` started, from the environment.
 ///

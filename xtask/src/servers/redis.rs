@@ -43,7 +43,7 @@ impl RedisServers {
     }
 
     pub(crate) fn print_logs(&self) {
-        [&self.alone, &self.primary, &self.replica].map(Server::print_log);
+        [&self.alone, &self.primary, &self.replica].into_iter().for_each(Server::print_log);
     }
 }
 
