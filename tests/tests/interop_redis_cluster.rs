@@ -1,6 +1,6 @@
 //! Redis Cluster: with the client for it, and without.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::LazyLock;
 use std::time::Duration;
