@@ -12,6 +12,9 @@ use tokenkeeper::{
 use tokenkeeper_storage_redis::RedisStorage;
 use tokenkeeper_testkit::ScriptedProvider;
 use tokenkeeper_tests::{RedisServer, at_once};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 fn key() -> StorageKey {
     StorageKey::new("alice").unwrap()
@@ -180,6 +183,35 @@ async fn any_number_of_calls_to_a_server_that_stands_still_end_together() {
     assert!(answers.iter().all(Result::is_err));
     assert!(SystemClock.now().since(&asked_at) < Duration::from_secs(10), "they stood in line");
     server.go_on();
+    storage.get(&key()).await.unwrap();
+}
+
+/// As when a firewall forgot the connection: nothing arrives any more, and nobody says so.
+#[tokio::test]
+async fn a_connection_that_leads_nowhere_is_replaced() {
+    let server = RedisServer::start();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let forgotten = Arc::new(Notify::new());
+    let (redis_port, forget) = (server.port(), Arc::clone(&forgotten));
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut redis = TcpStream::connect(("127.0.0.1", redis_port)).await.unwrap();
+            let forget = Arc::clone(&forget);
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut redis) => {}
+                    () = forget.notified() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let storage = RedisStorage::builder(&url).timeout(Duration::from_millis(300)).build().unwrap();
+    storage.ping().await.unwrap();
+
+    forgotten.notify_waiters();
+    assert_says(&storage.get(&key()).await.unwrap_err(), "no answer");
+
     storage.get(&key()).await.unwrap();
 }
 

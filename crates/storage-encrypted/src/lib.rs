@@ -108,10 +108,10 @@
 //! next write. Use it for the time of the move only: whoever can write to the storage can then put
 //! in records of their own making.
 //!
-//! Move all processes that share a storage at once. To one without `EncryptedStorage`, before the
-//! move or by mistake after it, an encrypted record is one that cannot be read: a provider that needs
-//! nobody fetches anew and writes over it in clear text, and others report it until they are
-//! restarted with a key.
+//! Move all processes that share a storage at once. One without `EncryptedStorage`, before the move
+//! or by mistake after it, cannot read an encrypted record and never writes over it: a provider that
+//! needs nobody goes on with tokens of its own, which it cannot store, and others report the record
+//! until they are restarted with a key.
 
 mod encrypted_storage;
 mod encryption_key;
