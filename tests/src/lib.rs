@@ -46,6 +46,6 @@ pub fn server_url(variable: &str) -> String {
 
 fn server_setting(variable: &str) -> String {
     env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set; run these tests with `cargo xtask test --only interop`")
+        panic!("{variable} is not set; run these tests with `cargo xtask test`")
     })
 }

@@ -72,7 +72,10 @@ impl Accounts {
         let mut accounts = Self::default();
         let entries: Vec<Entry> = answers.iter().map(Entry::of).collect();
         let issued = entries.iter().filter_map(|entry| entry.issued.as_deref());
-        let stored = first_stored(sightings, issued);
+        let mut stored = first_stored(sightings, issued);
+        for (token, at) in presented_by_others(&entries) {
+            stored.entry(token).or_insert(at);
+        }
         let by_name: HashMap<&str, &Life> =
             lives.iter().map(|life| (life.name.as_str(), life)).collect();
         let mut spent: HashMap<&str, &Entry> = HashMap::new();
@@ -172,6 +175,24 @@ impl Entry {
             issued: answer.member("refresh_token"),
         }
     }
+}
+
+/// Refresh tokens that somebody else sent than the one who was given them, and when: those were in the
+/// storage, even if nobody looked in time.
+fn presented_by_others(entries: &[Entry]) -> Vec<(&str, u64)> {
+    let mut given_to: HashMap<&str, &str> = HashMap::new();
+    let mut found = Vec::new();
+    for entry in entries {
+        if let Some(token) = entry.presented.as_deref()
+            && given_to.get(token).is_some_and(|owner| *owner != entry.who)
+        {
+            found.push((token, entry.received_at));
+        }
+        if let Some(token) = entry.issued.as_deref() {
+            given_to.insert(token, &entry.who);
+        }
+    }
+    found
 }
 
 fn why_again(entry: &Entry, successor_stored_at: Option<u64>, who: Option<&Life>) -> Reuse {

@@ -14,6 +14,11 @@ use crate::tools;
 use crate::workspace::{self, Workspace, output};
 
 pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
+    start_with(workspace, &[])
+}
+
+/// With other settings than the usual ones; `server.mjs` says which there are.
+pub(crate) fn start_with(workspace: &Workspace, settings: &[(&str, &str)]) -> Result<Server> {
     tools::require_programs(&[("node", &["nodejs"]), ("npm", &["npm"])])?;
     require_node_version()?;
     let home = workspace.ignored("oidc-provider")?;
@@ -22,6 +27,7 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
     let port = free_port()?;
     let mut node = Command::new("node");
     node.arg(home.join("server.mjs")).env("PORT", port.to_string());
+    node.envs(settings.iter().copied());
     Server::start(&node, run_folder(workspace, "oidc-provider")?, port, Ready::Get("/_stats"))
 }
 

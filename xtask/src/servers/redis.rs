@@ -47,7 +47,8 @@ impl RedisServers {
     }
 }
 
-fn program() -> Result<PathBuf> {
+/// Where the program is; it is installed if need be.
+pub(crate) fn program() -> Result<PathBuf> {
     let find = || PROGRAMS.iter().find_map(|name| tools::find_program(name));
     if let Some(program) = find() {
         return Ok(program);
