@@ -22,6 +22,11 @@ pub use wire::{Wire, json_of, post_form};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// So are the programs in the guide for those who write a storage.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-a-storage.md")]
+struct WritingAStorage;
+
 /// The base URL of a server that `cargo xtask test` started, from the environment.
 ///
 /// # Panics
