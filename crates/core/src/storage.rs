@@ -13,7 +13,7 @@ use crate::shared_storage::SharedTokenStorage;
 /// Keeps records by key.
 ///
 /// The repository has a guide for those who write one, `docs/writing-a-storage.md`, and
-/// `tokenkeeper-testkit` has a test for each clause.
+/// `tokenkeeper-testkit` has the tests.
 ///
 /// # Contract
 ///
