@@ -9,12 +9,16 @@
 
 use std::env;
 
+mod keyring_daemon;
 mod managed;
 mod oidc_provider;
+mod redis_server;
 mod wire;
 
+pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;
+pub use redis_server::RedisServer;
 pub use wire::{Wire, json_of, post_form};
 
 /// The example in the README is a test too.
@@ -27,6 +31,11 @@ struct Readme;
 #[doc = include_str!("../../docs/writing-a-storage.md")]
 struct WritingAStorage;
 
+/// So are those in the page for those who choose one.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/choosing-a-storage.md")]
+struct ChoosingAStorage;
+
 /// The base URL of a server that `cargo xtask test` started, from the environment.
 ///
 /// # Panics
@@ -34,6 +43,10 @@ struct WritingAStorage;
 /// Without it: a test that needs a server must not pass where there is none.
 #[must_use]
 pub fn server_url(variable: &str) -> String {
+    server_setting(variable)
+}
+
+fn server_setting(variable: &str) -> String {
     env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set; run these tests with `cargo xtask test --only interop`")
     })

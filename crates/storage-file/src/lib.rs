@@ -1,0 +1,90 @@
+//! Keeps the tokens of tokenkeeper in files, for the processes of one host.
+//!
+//! [`FileStorage`] is private (mode 0600), atomic (a crash leaves the old record or the new one) and
+//! shared: processes that use the same path make one exchange between them for each rotation of a
+//! refresh token.
+//!
+//! # Examples
+//!
+//! ```
+//! use tokenkeeper::{Error, Order, StorageKey, TokenRecord, TokenStorage};
+//! use tokenkeeper_storage_file::FileStorage;
+//!
+//! # let scratch = tempfile::tempdir().unwrap();
+//! # let home = scratch.path();
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! let storage = FileStorage::directory(home.join("tokens"))?;
+//!
+//! // What a manager does with it, after TokenManager::builder(provider).storage(storage):
+//! let key = StorageKey::new("mangadex:alice")?;
+//! let record = TokenRecord::from_parts(b"payload".to_vec(), Order::new(1, 1), None, false);
+//! storage.set(&key, &record).await?;
+//!
+//! let restarted = FileStorage::directory(home.join("tokens"))?;
+//! assert_eq!(restarted.get(&key).await?.map(|r| r.order()), Some(Order::new(1, 1)));
+//! # Ok::<(), Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # What is on the disk
+//!
+//! | [`directory`](FileStorage::directory) | [`single_file`](FileStorage::single_file) | |
+//! |---|---|---|
+//! | `<key>-<hash>.token` | the file itself | records |
+//! | `<key>-<hash>.lease` | `<file>.tokenkeeper-lease` | who may spend a refresh token, while somebody may |
+//! | `….tmp` | `<file>.tokenkeeper-tmp`, `….tokenkeeper-lease-tmp` | a write under way, or what is left of one that was killed |
+//! | `.lock-00` to `.lock-3f` | `<file>.tokenkeeper-lock` | empty; locked by the operating system for the time of a write |
+//!
+//! Lock files stay. Removing one while a process runs lets two of them write at the same time.
+//!
+//! # Damaged and unsafe files
+//!
+//! A file that is truncated, altered, somebody else's, a symbolic link, or open to others is an
+//! error that names it and says what to do, for reads and writes alike: nothing is written over,
+//! because it may be mended, and because a path may be mistyped. A file of a newer version of
+//! tokenkeeper is never written over either. `delete` in a directory removes the file whatever is in
+//! it, if it is ours; a single file that cannot be read it leaves alone, because that may hold other
+//! logins.
+//!
+//! Whole files that hold something else than a record of a manager, such as one that a wrapper
+//! encrypted with a key that is lost, are the manager's to judge, as in every storage.
+//!
+//! # Leases
+//!
+//! A lease stands in a file with its owner and its end, not in a lock that the operating system
+//! frees when its holder dies: the request of a holder that was killed may still be on its way, and
+//! a sibling that spends the same refresh token at that moment looks like a thief. So a process that
+//! is killed costs the others at most one lease time. On Linux the end is counted by the boot clock,
+//! which nobody steps and which goes on while the machine sleeps; elsewhere, and after a reboot, by
+//! the wall clock.
+//!
+//! # Limits
+//!
+//! - Not for network file systems, nor for a folder that two machines share: their locks and renames
+//!   do not promise enough.
+//! - Records stay until they are deleted, also when their
+//!   [`keep_until`](tokenkeeper::TokenRecord::keep_until) has passed: a wall clock that was stepped
+//!   must not end a login.
+//! - Files are as safe as the account that owns them. `tokenkeeper-storage-encrypted` encrypts them.
+//! - Where there is no Unix, owners and modes are not checked and a folder is not synced: a file is
+//!   then as private as its folder, and a power failure may bring back the record of before.
+//! - Calls want a tokio runtime, as the contract of storages says.
+
+mod disk;
+mod entries;
+#[cfg(test)]
+#[cfg(unix)]
+mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
+mod host_time;
+mod identifier;
+mod lease;
+mod lease_book;
+mod lock;
+mod ownership;
+mod place;
+mod storage;
+
+pub use storage::FileStorage;

@@ -1,0 +1,156 @@
+//! Whether a file or folder is ours alone: refresh tokens are passwords.
+//!
+//! Nothing is mended on its own. A file that others could read may have been read, a link may lead
+//! anywhere, and whoever owns a folder can put any file into it; a person has to look.
+
+use std::fs::{DirBuilder, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use tokenkeeper::{Error, ErrorKind};
+
+/// Whose files are fine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    #[cfg(unix)]
+    uid: u32,
+}
+
+impl Account {
+    /// The one that this process acts for.
+    #[cfg(unix)]
+    pub(crate) fn current() -> Self {
+        Self { uid: rustix::process::geteuid().as_raw() }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn current() -> Self {
+        Self {}
+    }
+
+    #[cfg(all(unix, test))]
+    pub(crate) fn with_uid(uid: u32) -> Self {
+        Self { uid }
+    }
+
+    /// Refuses a file that holds secrets and is not what we would have made.
+    pub(crate) fn check_file(self, path: &Path, metadata: &Metadata) -> Result<(), Error> {
+        let shown = path.display();
+        if metadata.is_symlink() {
+            return Err(refused(format!(
+                "{shown} is a symbolic link, which may lead anywhere; give the path that it leads \
+                 to, or remove it"
+            )));
+        }
+        if !metadata.is_file() {
+            return Err(refused(format!("{shown} is not a file; name another path")));
+        }
+        self.check_file_mode(path, metadata)
+    }
+
+    /// Refuses a folder into which somebody else can put files.
+    pub(crate) fn check_folder(self, path: &Path) -> Result<(), Error> {
+        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let shown = path.display();
+                refused(format!("the folder {shown} is gone; run `mkdir -m 700 {shown}`"))
+            }
+            _ => cannot("look at", path, &error),
+        })?;
+        if !metadata.is_dir() {
+            let shown = path.display();
+            return Err(refused(format!("{shown} is not a folder; name another path")));
+        }
+        self.check_folder_mode(path, &metadata)
+    }
+
+    #[cfg(unix)]
+    fn check_file_mode(self, path: &Path, metadata: &Metadata) -> Result<(), Error> {
+        use std::os::unix::fs::MetadataExt;
+
+        let (shown, uid, owner) = (path.display(), self.uid, metadata.uid());
+        if owner != uid {
+            return Err(refused(format!(
+                "{shown} belongs to user {owner}, and this process runs as user {uid}; run `chown \
+                 {uid} {shown}` if you trust its contents, or name another path"
+            )));
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(refused(format!(
+                "{shown} can be opened by other users (mode {mode:04o}); run `chmod 600 {shown}`, \
+                 and log in anew if somebody may have read it"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Root can do everything anyway, so its folders are as good as ours.
+    #[cfg(unix)]
+    fn check_folder_mode(self, path: &Path, metadata: &Metadata) -> Result<(), Error> {
+        use std::os::unix::fs::MetadataExt;
+
+        let (shown, uid, owner) = (path.display(), self.uid, metadata.uid());
+        if owner != uid && owner != 0 {
+            return Err(refused(format!(
+                "the folder {shown} belongs to user {owner}, who can replace the files in it, and \
+                 this process runs as user {uid}; run `chown {uid} {shown}`, or name another path"
+            )));
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o002 != 0 {
+            return Err(refused(format!(
+                "every user can put files into the folder {shown} (mode {mode:04o}); run `chmod \
+                 o-w {shown}`, or name a folder in it"
+            )));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn check_file_mode(self, _: &Path, _: &Metadata) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn check_folder_mode(self, _: &Path, _: &Metadata) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Makes what the options create ours alone, and keeps them from following a link or waiting for the
+/// other end of a pipe.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::fs::OFlags;
+
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+        options.mode(0o600).custom_flags(flags.cast_signed());
+    }
+    options
+}
+
+/// Makes the folder, and those above it that are missing, ours alone.
+pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+
+        builder.mode(0o700);
+    }
+    builder.create(path).map_err(|error| cannot("create the folder", path, &error))
+}
+
+/// The error of a file operation: what failed, where, and why.
+pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
+    refused(format!("cannot {what} {}: {error}", path.display()))
+}
+
+pub(crate) fn refused(message: String) -> Error {
+    Error::new(ErrorKind::Storage, message)
+}

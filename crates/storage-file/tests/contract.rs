@@ -1,0 +1,43 @@
+//! Both suites on both layouts, and behind a pointer.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod scratch;
+
+mod directory {
+    use crate::scratch::Scratch;
+
+    tokenkeeper_testkit::storage_contract!(Scratch::directory());
+
+    mod shared {
+        tokenkeeper_testkit::shared_storage_contract!(super::Scratch::directory());
+    }
+}
+
+mod single_file {
+    use crate::scratch::Scratch;
+
+    tokenkeeper_testkit::storage_contract!(Scratch::single_file());
+
+    mod shared {
+        tokenkeeper_testkit::shared_storage_contract!(super::Scratch::single_file());
+    }
+}
+
+mod behind_a_pointer {
+    use std::sync::Arc;
+
+    use tokenkeeper::TokenStorage;
+
+    use crate::scratch::Scratch;
+
+    fn storage() -> Arc<dyn TokenStorage> {
+        Arc::new(Scratch::directory())
+    }
+
+    tokenkeeper_testkit::storage_contract!(storage());
+
+    mod shared {
+        tokenkeeper_testkit::shared_storage_contract!(super::storage());
+    }
+}
