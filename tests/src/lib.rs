@@ -29,7 +29,12 @@ pub use wire::{Wire, json_of, post_form};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So are those in the pages.
+/// So are the programs in the guide for those who write a storage.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-a-storage.md")]
+struct WritingAStorage;
+
+/// So are those in the page for those who choose one.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/choosing-a-storage.md")]
 struct ChoosingAStorage;

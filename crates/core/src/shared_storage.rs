@@ -13,7 +13,8 @@ use crate::identity::StorageKey;
 use crate::record::{Order, TokenRecord};
 use crate::storage::TokenStorage;
 
-/// A storage that several processes share, linearizable per key.
+/// A storage that several processes share, linearizable per key. `docs/writing-a-storage.md` in the
+/// repository shows how one is written.
 ///
 /// # Contract
 ///

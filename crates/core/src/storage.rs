@@ -12,6 +12,9 @@ use crate::shared_storage::SharedTokenStorage;
 
 /// Keeps records by key.
 ///
+/// The repository has a guide for those who write one, `docs/writing-a-storage.md`, and
+/// `tokenkeeper-testkit` has the tests.
+///
 /// # Contract
 ///
 /// - Calls may come at once, for the same key too; each reads or writes whole records.

@@ -28,6 +28,8 @@
 //! }
 //! ```
 //!
+//! `docs/writing-a-storage.md` in the repository goes from nothing to a shared storage that passes.
+//!
 //! # A service on a bad day
 //!
 //! The server acts on a request whose answer is lost, so a client that asks again with the same

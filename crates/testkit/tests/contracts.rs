@@ -8,14 +8,28 @@ mod shared_memory {
     tokenkeeper_testkit::shared_storage_contract!(tokenkeeper::MemoryStorage::new());
 }
 
-mod behind_pointers {
+/// As users hold it: the manager takes an `Arc<dyn TokenStorage>`.
+mod behind_an_arc {
     use std::sync::Arc;
 
     use tokenkeeper::{MemoryStorage, TokenStorage};
 
+    fn storage() -> Arc<dyn TokenStorage> {
+        Arc::new(MemoryStorage::new())
+    }
+
+    tokenkeeper_testkit::storage_contract!(storage());
+
+    mod shared {
+        tokenkeeper_testkit::shared_storage_contract!(super::storage());
+    }
+}
+
+mod behind_a_box {
+    use tokenkeeper::{MemoryStorage, TokenStorage};
+
     fn storage() -> Box<dyn TokenStorage> {
-        let inner: Arc<dyn TokenStorage> = Arc::new(MemoryStorage::new());
-        Box::new(inner)
+        Box::new(MemoryStorage::new())
     }
 
     tokenkeeper_testkit::storage_contract!(storage());
@@ -26,9 +40,39 @@ mod behind_pointers {
 }
 
 mod plain {
-    use tokenkeeper_testkit::PlainStorage;
+    use tokenkeeper::{MemoryStorage, TokenStorage};
+    use tokenkeeper_testkit::{FaultyStorage, PlainStorage};
 
-    tokenkeeper_testkit::storage_contract!(PlainStorage::new(tokenkeeper::MemoryStorage::new()));
+    tokenkeeper_testkit::storage_contract!(PlainStorage::new(MemoryStorage::new()));
+
+    #[test]
+    fn no_wrapper_makes_a_plain_storage_a_shared_one() {
+        let plain = PlainStorage::new(MemoryStorage::new());
+        let faulty = FaultyStorage::new(plain.clone());
+        let boxed: Box<dyn TokenStorage> = Box::new(faulty.clone());
+
+        assert!(plain.shared().is_none());
+        assert!(faulty.shared().is_none());
+        assert!(boxed.shared().is_none());
+    }
+}
+
+/// A wrapper in a pointer in a wrapper: each forwards every method.
+mod nested {
+    use std::sync::Arc;
+
+    use tokenkeeper::{MemoryStorage, TokenStorage};
+    use tokenkeeper_testkit::FaultyStorage;
+
+    fn storage() -> FaultyStorage<Arc<dyn TokenStorage>> {
+        FaultyStorage::new(Arc::new(FaultyStorage::new(MemoryStorage::new())))
+    }
+
+    tokenkeeper_testkit::storage_contract!(storage());
+
+    mod shared {
+        tokenkeeper_testkit::shared_storage_contract!(super::storage());
+    }
 }
 
 mod faulty {

@@ -114,13 +114,18 @@ fn defects_of_versions_are_found() {
 }
 
 #[test]
+fn defects_of_notices_are_found() {
+    check(shared_rules, findings::NOTICES);
+}
+
+#[test]
 fn defects_of_leases_are_found() {
     check(shared_rules, findings::LEASES);
 }
 
 #[test]
 fn every_rule_is_the_only_one_that_some_defect_breaks() {
-    let tables = [findings::RECORDS, findings::VERSIONS, findings::LEASES];
+    let tables = [findings::RECORDS, findings::VERSIONS, findings::NOTICES, findings::LEASES];
     let mut not_alone: Vec<&str> =
         record_rules().into_iter().chain(shared_rules()).map(|(name, _)| name).collect();
 

@@ -15,6 +15,7 @@ mod compare_and_set;
 mod interruptions;
 mod keys;
 mod leases;
+mod notices;
 mod patience;
 mod races;
 mod records;
@@ -42,6 +43,7 @@ pub use leases::{
     one_of_many_askers_holds_the_lease_at_a_time, records_can_be_used_while_a_lease_is_held,
     renewing_a_lease_extends_it, waiting_for_a_lease_ends_in_time,
 };
+pub use notices::notices_follow_every_kind_of_write;
 pub use races::{
     compare_and_set_undoes_no_concurrent_write, concurrent_writers_leave_a_whole_record,
     no_update_is_lost_among_concurrent_writers, one_of_many_concurrent_writers_wins,
@@ -173,6 +175,7 @@ macro_rules! __shared_storage_rules {
             leases_and_records_have_names_of_their_own
             records_can_be_used_while_a_lease_is_held
             one_of_many_askers_holds_the_lease_at_a_time
+            notices_follow_every_kind_of_write
         }
     };
 }

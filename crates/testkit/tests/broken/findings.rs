@@ -113,6 +113,12 @@ pub(crate) const VERSIONS: Findings = &[
     (Defect::CasKeepsOldEnd, &["compare_and_set_keeps_all_parts_of_a_record"]),
 ];
 
+pub(crate) const NOTICES: Findings = &[
+    (Defect::NeverNotices, &["notices_follow_every_kind_of_write"]),
+    (Defect::NoticesNoDeletes, &["notices_follow_every_kind_of_write"]),
+    (Defect::NoticesInventedOrders, &["notices_follow_every_kind_of_write"]),
+];
+
 pub(crate) const LEASES: Findings = &[
     (Defect::GrantsLate, &["a_free_lease_is_granted"]),
     (

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 pub(crate) mod findings;
 mod leases;
 mod meeting;
+mod notices;
 mod versions;
 
 pub(crate) use meeting::ALONE;
@@ -73,6 +74,10 @@ pub(crate) enum Defect {
     TornCasWhenDropped,
     CasLosesTombstoneMark,
     CasKeepsOldEnd,
+    // Notices.
+    NeverNotices,
+    NoticesNoDeletes,
+    NoticesInventedOrders,
     // Leases.
     GrantsLate,
     GrantsToAll,
@@ -111,6 +116,8 @@ pub(crate) struct Broken {
     writes: Meeting,
     /// Calls of `set` and `delete`.
     plain_writes: Meeting,
+    /// Writes that others are told of.
+    noticed: Meeting,
     /// Calls that shall run into each other.
     racers: Meeting,
 }
@@ -148,6 +155,7 @@ impl Broken {
             reads: Meeting::default(),
             writes: Meeting::default(),
             plain_writes: Meeting::default(),
+            noticed: Meeting::default(),
             racers: Meeting::default(),
         }
     }
@@ -209,6 +217,8 @@ impl Broken {
         let entry = Entry { version, record: self.spoil(record, by_cas), end, by_cas };
         shelf.known.insert(name.clone());
         shelf.records.insert(name, entry);
+        drop(shelf);
+        self.noticed.arrive();
         version
     }
 
@@ -330,6 +340,9 @@ impl TokenStorage for Broken {
         let mut shelf = self.shelf.lock();
         if self.has(Defect::DeleteEndsLease) {
             shelf.leases.remove(&self.lease_name(key));
+        }
+        if !self.has(Defect::NoticesNoDeletes) {
+            self.noticed.arrive();
         }
         let name = self.name(key);
         match shelf.records.remove(&name) {

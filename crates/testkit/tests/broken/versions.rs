@@ -1,8 +1,8 @@
 //! The defects of versions.
 
 use tokenkeeper::{
-    CasOutcome, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey, TokenRecord, Version,
-    async_trait,
+    CasOutcome, ChangeNotices, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey,
+    TokenRecord, Version, async_trait,
 };
 
 use super::meeting::is_racing;
@@ -77,6 +77,10 @@ impl SharedTokenStorage for Broken {
 
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
         self.lease_of(key, want).await
+    }
+
+    fn notices(&self, _key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        self.listen()
     }
 }
 
