@@ -65,6 +65,25 @@ async fn who_waits_for_the_lease_takes_over_what_is_stored_meanwhile() {
     assert_eq!(provider.spent(), ["refresh-1"]);
 }
 
+#[tokio::test]
+async fn who_waits_for_the_lease_is_not_kept_waiting_after_a_login() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
+    let fleet = Fleet::warm(2, &provider).await;
+    fleet.clock.advance(OVER);
+    provider.on_refresh(Step::issue().held(&gate));
+    let holder = start(&fleet.managers[0]);
+    gate.arrived(1).await;
+
+    let waits = start(&fleet.managers[1]);
+    asked(&fleet, 2).await;
+    fleet.managers[1].install(fleet.login("login")).await.unwrap();
+    let token = while_time_passes(&fleet, 3, waits).await.unwrap();
+    gate.release();
+    let _ = holder.await.unwrap();
+
+    assert_eq!(token, "access-login");
+}
+
 #[test]
 fn after_a_kill_all_but_the_next_holder_have_the_patience_for_its_exchange() {
     let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());

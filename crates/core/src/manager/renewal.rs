@@ -85,7 +85,7 @@ impl Renewal {
                     Ok(lease) => lease,
                     Err(error) => self.go_on_without_storage(error).map(|()| None)?,
                 },
-                token = self.news() => return Ok(Some(token)),
+                token = self.news() => return Ok(token),
             };
             match self.run_leased(&mut lease).await {
                 Ok(outcome) => {
@@ -109,10 +109,14 @@ impl Renewal {
 
     /// Looks now and then while another process holds the lease, and completes with what that has
     /// stored, if it serves. Who finds it needs no lease: of a fleet in which somebody was killed,
-    /// only the next one has to wait for its turn.
-    async fn news(&self) -> Arc<AccessToken> {
+    /// only the next one has to wait for its turn. `None` once a login or logout overtook the
+    /// flight, whose callers then look at that.
+    async fn news(&self) -> Option<Arc<AccessToken>> {
         loop {
             self.core.clock.sleep(self.core.policy.lease_ttl / LOOKS_PER_LEASE).await;
+            if !self.core.state.lock().is_current(&self.flight) {
+                return None;
+            }
             if self.flight.insists() {
                 continue;
             }
@@ -122,7 +126,7 @@ impl Renewal {
             if stored.record.as_ref().is_some_and(is_readable)
                 && let Ok(Look::Adopt(token)) = self.learn_from(stored)
             {
-                return token;
+                return Some(token);
             }
         }
     }
