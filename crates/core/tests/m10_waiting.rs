@@ -84,6 +84,33 @@ async fn who_waits_for_the_lease_is_not_kept_waiting_after_a_login() {
     assert_eq!(token, "access-login");
 }
 
+#[tokio::test]
+async fn what_another_call_found_meanwhile_is_as_good_as_found_under_the_lease() {
+    let (provider, exchange) = (ScriptedProvider::new("svc"), Gate::closed());
+    let (look, release) = (Gate::closed(), Gate::closed());
+    let fleet = Fleet::warm(2, &provider).await;
+    fleet.clock.advance(OVER);
+    provider.on_refresh(Step::issue().held(&exchange));
+    fleet.storage.fault_next(StorageOperation::Release, 1, StorageFault::Gate(release.clone()));
+    let first = start(&fleet.managers[0]);
+    exchange.arrived(1).await;
+    fleet.storage.fault_next(StorageOperation::Load, 1, StorageFault::Gate(look.clone()));
+    let takes_out = fleet.managers[1].clone();
+    let takes_out = tokio::spawn(async move { takes_out.tokens().await });
+    look.arrived(1).await;
+
+    let waits = start(&fleet.managers[1]);
+    asked(&fleet, 2).await;
+    exchange.release();
+    first.await.unwrap().unwrap();
+    look.release();
+    assert!(takes_out.await.unwrap().unwrap().is_some());
+    release.release();
+
+    assert_eq!(waits.await.unwrap().unwrap(), "access-2");
+    assert_eq!(provider.spent(), ["refresh-1"]);
+}
+
 #[test]
 fn after_a_kill_all_but_the_next_holder_have_the_patience_for_its_exchange() {
     let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());

@@ -204,10 +204,13 @@ impl Renewal {
         let adopted = self.core.change(|state| {
             // One on a record that ours has beaten is about credentials of before.
             basis.verdict = verdict.filter(|_| record.order() >= state.order);
-            if record.order() <= state.order || !state.is_current(&self.flight) {
+            if record.order() < state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            let token = state.learn_news(record.order(), contents, now, &self.core.policy)?;
+            let token = match record.order() == state.order {
+                true => state.learned_since(&self.flight, now)?,
+                false => state.learn_news(record.order(), contents, now, &self.core.policy)?,
+            };
             if !self.flight.adopts() {
                 return None;
             }

@@ -218,7 +218,7 @@ impl State {
 
     /// Makes a flight the one that counts.
     pub(super) fn take_off(&mut self, errand: Errand) -> Arc<Flight> {
-        let flight = Flight::new(errand);
+        let flight = Flight::new(errand, self.order);
         self.flight = Some(Arc::clone(&flight));
         self.tasks += 1;
         flight
@@ -296,6 +296,13 @@ impl State {
             return None; // the token that is due, under a higher order
         }
         held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()
+    }
+
+    /// The token that somebody else learned of while the flight was under way, if it is fresh.
+    pub(super) fn learned_since(&self, flight: &Flight, now: Now) -> Option<Arc<AccessToken>> {
+        let held = self.held.as_ref().filter(|held| held.rejected.is_none())?;
+        let is_news = self.order > flight.since() && !now.has_reached(&held.times.advisory);
+        held.token().filter(|_| is_news).cloned()
     }
 
     /// Holds tokens that an exchange brought.
