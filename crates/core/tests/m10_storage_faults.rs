@@ -283,3 +283,37 @@ async fn a_flight_that_waits_for_the_lease_gets_the_one_that_its_own_process_kee
     assert_eq!(provider.spent(), ["refresh-1", "refresh-login"]);
     assert_eq!(overtaken.await.unwrap().unwrap_err().kind(), ErrorKind::Superseded);
 }
+
+/// Lets everything run that can run without the clock being moved.
+async fn settle() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_cannot_be_written_does_not_give_away_the_lease_of_a_failed_write() {
+    let provider = ScriptedProvider::new("svc");
+    let fleet = Fleet::on_this_runtime(2, &provider);
+    fleet.tokens().await;
+    fleet.clock.advance(DUE);
+    fleet.storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+    fleet.managers[0].force_refresh().await.unwrap(); // the storage has the token that was spent
+    settle().await;
+
+    fleet.clock.advance(seconds(1)); // the write is about to be repeated
+    fleet.managers[0].clear().await.unwrap_err();
+    settle().await;
+    let sibling = tokio::spawn({
+        let manager = fleet.managers[1].clone();
+        async move { manager.force_refresh().await }
+    });
+    settle().await;
+    let spent_meanwhile = provider.reuses();
+    fleet.storage.heal();
+    fleet.managers[0].flush().await.unwrap();
+    let token = sibling.await.unwrap().unwrap();
+
+    assert_eq!((spent_meanwhile, provider.reuses()), (0, 0));
+    assert_eq!(secret(&token), "access-3");
+}

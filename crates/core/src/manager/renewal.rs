@@ -153,7 +153,7 @@ impl Renewal {
             if let Some(overtook) = overtook.filter(|f| f.errand() == Errand::Handover) {
                 let _ = overtook.done().await;
             }
-            core.release_kept_lease().await;
+            core.release_kept_lease(None).await;
         };
         // Where the driver is gone, the lease ends by itself.
         let _ = self.core.spawn_counted(task);
