@@ -5,7 +5,9 @@
 mod fleet;
 
 use fleet::{Fleet, OVER, Process, seconds, secret};
-use tokenkeeper::{Error, EventKind, TokenManager};
+use std::time::Duration;
+
+use tokenkeeper::{Error, EventKind, RefreshPolicy, TokenManager};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
 use tokio::task::JoinHandle;
 
@@ -109,6 +111,37 @@ async fn what_another_call_found_meanwhile_is_as_good_as_found_under_the_lease()
 
     assert_eq!(waits.await.unwrap().unwrap(), "access-2");
     assert_eq!(provider.spent(), ["refresh-1"]);
+}
+
+#[tokio::test]
+async fn while_the_clock_stands_still_who_waits_does_not_look_however_short_leases_are() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
+    let fleet = Fleet::new(0, &provider);
+    let (ten, millis) = (Duration::from_millis(10), Duration::from_millis);
+    let policy = RefreshPolicy::new().with_request_timeout(ten).with_storage_timeout(ten);
+    let manager = || {
+        TokenManager::builder(provider.clone())
+            .storage(fleet.storage.clone())
+            .clock(fleet.clock.clone())
+            .policy(policy.with_lease_ttl(millis(21)))
+            .driver(tokio::runtime::Handle::current())
+            .build()
+            .unwrap()
+    };
+    let (holds, waits) = (manager(), manager());
+    provider.on_fetch(Step::issue().held(&gate));
+    let holder = start(&holds);
+    gate.arrived(1).await;
+
+    let waiter = start(&waits);
+    asked(&fleet, 2).await;
+    fleet.storage.reset_calls();
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!(fleet.storage.calls(StorageOperation::Load), 0);
+    (holder.abort(), waiter.abort());
 }
 
 #[test]

@@ -112,8 +112,9 @@ impl Renewal {
     /// only the next one has to wait for its turn. `None` once a login or logout overtook the
     /// flight, whose callers then look at that.
     async fn news(&self) -> Option<Arc<AccessToken>> {
+        let pause = (self.core.policy.lease_ttl / LOOKS_PER_LEASE).max(SHORTEST_PAUSE);
         loop {
-            self.core.clock.sleep(self.core.policy.lease_ttl / LOOKS_PER_LEASE).await;
+            self.core.clock.sleep(pause).await;
             if !self.core.state.lock().is_current(&self.flight) {
                 return None;
             }
@@ -269,4 +270,5 @@ impl From<Error> for Stopped {
 
 const MOST_STARTS: usize = 3;
 const LOOKS_PER_LEASE: u32 = 30; // every second by default
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1); // less is none, as the clocks resolve it
 const VERDICT_STANDS: Duration = Duration::from_secs(60); // fifty restarting pods ask once a minute
