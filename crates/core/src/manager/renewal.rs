@@ -97,7 +97,7 @@ impl Renewal {
                     return Err(error);
                 }
                 // Kept for a write that failed, it is taken again, and renewed.
-                Err(Stopped::LeaseTooShort) if self.core.state.lock().unpersisted.is_some() => {
+                Err(Stopped::LeaseTooShort) if self.core.state.lock().owes_write(None) => {
                     self.let_go(lease);
                 }
                 Err(Stopped::LeaseTooShort) => self.core.release(lease).await,

@@ -211,6 +211,13 @@ impl State {
         self.flight.as_ref().is_some_and(|flight| flight.errand() == Errand::Handover)
     }
 
+    /// Whether the storage lacks something: a write that failed, or a login or logout that is on
+    /// its way and not the one that was just `written`.
+    pub(super) fn owes_write(&self, written: Option<&Arc<Flight>>) -> bool {
+        let is_written = written.is_some_and(|flight| self.is_current(flight));
+        self.unpersisted.is_some() || (self.hands_over() && !is_written)
+    }
+
     /// Whether the flight is the one that counts, and not overtaken.
     pub(super) fn is_current(&self, flight: &Arc<Flight>) -> bool {
         self.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight))

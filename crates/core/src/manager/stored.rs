@@ -159,11 +159,7 @@ impl Core {
     pub(super) async fn release_kept_lease(&self, written: Option<&Arc<Flight>>) {
         // Taken first: what a lease is needed for is known before it is kept.
         let Some(lease) = self.kept_lease.take() else { return };
-        let is_needed = {
-            let state = self.state.lock();
-            let is_over = written.is_some_and(|flight| state.is_current(flight));
-            state.unpersisted.is_some() || (state.hands_over() && !is_over)
-        };
+        let is_needed = self.state.lock().owes_write(written);
         match is_needed {
             true => drop(self.kept_lease.keep(lease)),
             false => self.release(Some(lease)).await,
