@@ -31,7 +31,7 @@ async fn while_time_passes<T>(fleet: &Fleet, most: u64, caller: JoinHandle<T>) -
             }
             tokio::task::yield_now().await;
         }
-        std::thread::sleep(std::time::Duration::from_millis(1)); // the driver is another thread
+        std::thread::sleep(Duration::from_millis(1)); // the driver is another thread
         fleet.clock.advance(seconds(1));
     }
     panic!("no answer within {most} s");
@@ -117,13 +117,13 @@ async fn what_another_call_found_meanwhile_is_as_good_as_found_under_the_lease()
 async fn while_the_clock_stands_still_who_waits_does_not_look_however_short_leases_are() {
     let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
     let fleet = Fleet::new(0, &provider);
-    let (ten, millis) = (Duration::from_millis(10), Duration::from_millis);
+    let ten = Duration::from_millis(10);
     let policy = RefreshPolicy::new().with_request_timeout(ten).with_storage_timeout(ten);
     let manager = || {
         TokenManager::builder(provider.clone())
             .storage(fleet.storage.clone())
             .clock(fleet.clock.clone())
-            .policy(policy.with_lease_ttl(millis(21)))
+            .policy(policy.with_lease_ttl(Duration::from_millis(21)))
             .driver(tokio::runtime::Handle::current())
             .build()
             .unwrap()
@@ -141,7 +141,8 @@ async fn while_the_clock_stands_still_who_waits_does_not_look_however_short_leas
     }
 
     assert_eq!(fleet.storage.calls(StorageOperation::Load), 0);
-    (holder.abort(), waiter.abort());
+    holder.abort();
+    waiter.abort();
 }
 
 #[test]
