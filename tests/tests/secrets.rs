@@ -15,11 +15,15 @@ use leaks::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use serde_json::json;
-use tokenkeeper::{ErrorKind, ManualClock, TokenManager};
+use tokenkeeper::{
+    AccessToken, Clock, ErrorKind, ManualClock, MemoryStorage, Order, StorageKey, TokenManager,
+    TokenRecord, TokenSet, TokenStorage,
+};
 use tokenkeeper_providers::{
     BundledTransport, ClientAuth, ClientCredentialsProvider, PasswordProvider, TransportOptions,
 };
-use tokenkeeper_testkit::{FakeAuthServer, Fault, ReceivedRequest};
+use tokenkeeper_storage_encrypted::{EncryptedStorage, EncryptionKey, EncryptionKeys};
+use tokenkeeper_testkit::{FakeAuthServer, Fault, ReceivedRequest, ScriptedProvider};
 
 fn every_bad_day(grant: Grant) {
     let mut shown = 0;
@@ -251,6 +255,71 @@ fn the_password_of_a_proxy_shows_neither_in_errors_nor_in_logs() {
         }
         let was_sent = |request: &ReceivedRequest| request.header("proxy-authorization").is_some();
         assert!(server.received().iter().any(was_sent), "the proxy was given its password");
+        shown.assert_hides(&plants);
+    }
+}
+
+/// What is given in the place of a key is one, as far as anybody knows.
+#[test]
+fn text_that_is_no_encryption_key_is_not_shown() {
+    for shape in Shape::ALL {
+        let (plants, shown) = (Plants::of(shape), Shown::default());
+        for (_, text) in plants.all() {
+            shown.error(&EncryptionKey::from_text(text).unwrap_err());
+            shown.error(&EncryptionKeys::from_text(text).unwrap_err());
+            let second = format!("{},{text}", "a1".repeat(32));
+            shown.error(&EncryptionKeys::from_text(second).unwrap_err());
+        }
+        shown.assert_hides(&plants);
+    }
+}
+
+fn planted(plants: &Plants) -> TokenSet {
+    let token = AccessToken::new(plants.access_token.as_str(), "Bearer").unwrap();
+    TokenSet::new(token, ManualClock::new().now().wall())
+        .with_refresh_token(plants.refresh_token.as_str())
+        .with_id_token(plants.id_token.as_str())
+}
+
+#[test]
+fn an_encrypted_storage_shows_no_token_and_no_key_whatever_is_stored() {
+    logs::listen();
+    for shape in Shape::ALL {
+        let (mut plants, shown) = (Plants::of(shape), Shown::default());
+        plants.client_secret = "e4a91c07b85d2f63".repeat(4); // the key, as text
+        let inner = MemoryStorage::new();
+        let keys = EncryptionKeys::from_text(plants.client_secret.as_str()).unwrap();
+        let storage = EncryptedStorage::new(inner.clone(), keys.clone());
+        shown.debug(&keys);
+        shown.debug(&storage);
+        pollster::block_on(async {
+            let manager = TokenManager::builder(ScriptedProvider::new("svc").attended())
+                .storage(storage.clone())
+                .observer(shown.clone())
+                .build()
+                .unwrap();
+            shown.outcome(&manager, &manager.install(planted(&plants)).await);
+            let at_rest = inner.get(manager.key()).await.unwrap().unwrap();
+            shown.debug(&at_rest);
+            shown.text(String::from_utf8_lossy(&at_rest.to_bytes()).into_owned());
+            shown.debug(&storage.get(manager.key()).await);
+
+            let other = EncryptedStorage::new(inner.clone(), EncryptionKey::from_bytes([3; 32]));
+            let sealed = at_rest.payload();
+            let token = plants.refresh_token.as_bytes();
+            for damaged in [token, &sealed[..50], &[sealed, token].concat(), &[], b"tkenc\x09"] {
+                let order = Order::new(u64::MAX, 0);
+                let damaged = TokenRecord::from_parts(damaged.to_vec(), order, None, false);
+                inner.set(manager.key(), &damaged).await.unwrap();
+                shown.error(&storage.get(manager.key()).await.unwrap_err());
+                shown.outcome(&manager, &manager.force_refresh().await);
+            }
+            inner.set(manager.key(), &at_rest).await.unwrap();
+            shown.error(&other.get(manager.key()).await.unwrap_err());
+            inner.set(&StorageKey::new("bob").unwrap(), &at_rest).await.unwrap();
+            shown.error(&storage.get(&StorageKey::new("bob").unwrap()).await.unwrap_err());
+        });
+        assert!(shown.contains("encrypted"), "it was refused, and said so");
         shown.assert_hides(&plants);
     }
 }

@@ -17,6 +17,7 @@ use crate::workspace::Workspace;
 mod arrows;
 mod cargo_steps;
 mod interop;
+mod keyring;
 mod servers;
 mod steps;
 mod tools;

@@ -22,33 +22,20 @@ use crate::workspace::Workspace;
 pub(crate) mod glewlwyd;
 mod http;
 pub(crate) mod oidc_provider;
+pub(crate) mod session_bus;
 
-/// A running server, which ends with this value.
+/// A running server that speaks HTTP, which ends with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
-    keeper: Child,
+    kept: Kept,
     port: u16,
-    folder: PathBuf,
 }
 
 impl Server {
     /// Starts `command` in `folder`, which is the server's own and goes away with it, and waits until
     /// a GET of `ready_path` is answered with 200.
     fn start(command: &Command, folder: PathBuf, port: u16, ready_path: &str) -> Result<Self> {
-        let log = File::create(folder.join(LOG)).context("cannot create the log of a server")?;
-        let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "keeper"]).arg(&folder);
-        keeper.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            if let Some(value) = value {
-                keeper.env(name, value);
-            }
-        }
-        keeper.current_dir(&folder).stdin(Stdio::piped());
-        keeper.stdout(log.try_clone()?).stderr(log);
-        // A group of its own: Ctrl-C is for us, and the keeper must live to clean up.
-        let keeper = keeper.process_group(0).spawn().context("cannot start a server")?;
-        let server = Self { keeper, port, folder };
+        let server = Self { kept: Kept::start(command, folder)?, port };
         server.wait_until_ready(ready_path).inspect_err(|_| server.print_log())?;
         Ok(server)
     }
@@ -59,11 +46,7 @@ impl Server {
 
     /// Shows what the server wrote; for when something went wrong.
     pub(crate) fn print_log(&self) {
-        let mut text = Vec::new();
-        if let Ok(mut log) = File::open(self.folder.join(LOG)) {
-            let _ = log.read_to_end(&mut text);
-        }
-        println!("--- log of {}\n{}---", self.folder.display(), String::from_utf8_lossy(&text));
+        self.kept.print_log();
     }
 
     fn wait_until_ready(&self, path: &str) -> Result<()> {
@@ -81,7 +64,42 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+/// A program that runs in a folder of its own, and ends with this value together with the folder.
+#[derive(Debug)]
+struct Kept {
+    keeper: Child,
+    folder: PathBuf,
+}
+
+impl Kept {
+    /// Starts `command` in `folder`.
+    fn start(command: &Command, folder: PathBuf) -> Result<Self> {
+        let log = File::create(folder.join(LOG)).context("cannot create the log of a server")?;
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(&folder);
+        keeper.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                keeper.env(name, value);
+            }
+        }
+        keeper.current_dir(&folder).stdin(Stdio::piped());
+        keeper.stdout(log.try_clone()?).stderr(log);
+        // A group of its own: Ctrl-C is for us, and the keeper must live to clean up.
+        let keeper = keeper.process_group(0).spawn().context("cannot start a server")?;
+        Ok(Self { keeper, folder })
+    }
+
+    fn print_log(&self) {
+        let mut text = Vec::new();
+        if let Ok(mut log) = File::open(self.folder.join(LOG)) {
+            let _ = log.read_to_end(&mut text);
+        }
+        println!("--- log of {}\n{}---", self.folder.display(), String::from_utf8_lossy(&text));
+    }
+}
+
+impl Drop for Kept {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();

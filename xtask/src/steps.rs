@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{arrows, cargo_steps, interop, tools};
+use crate::{arrows, cargo_steps, interop, keyring, tools};
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -28,6 +28,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doctests", about: "examples in the documentation run", check: cargo_steps::doctests },
     Step { name: "docs", about: "documentation builds without a warning", check: cargo_steps::docs },
     Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
+    Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },
     Step { name: "interop", about: "tests against real authorization servers", check: interop::check },
 ];
 

@@ -35,6 +35,7 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
+    advice: Option<Cow<'static, str>>,
     service_name: Option<Box<str>>,
     status: Option<StatusCode>,
     oauth: Option<OAuthError>,
@@ -101,6 +102,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             message: message.into(),
+            advice: None,
             service_name: None,
             status: None,
             oauth: None,
@@ -116,6 +118,22 @@ impl Error {
         self.change(|inner| {
             inner.service_name.get_or_insert_with(|| name.into());
         })
+    }
+
+    /// Says what to do next, in the place of what is usual for the kind: half a sentence that the
+    /// message ends with, as in "check the storage, then ask again".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tokenkeeper::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Storage, "the keyring is locked").with_advice("unlock it");
+    /// assert_eq!(error.to_string(), "the keyring is locked; unlock it");
+    /// ```
+    #[must_use]
+    pub fn with_advice(self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.change(|inner| inner.advice = Some(advice.into()))
     }
 
     /// Adds the HTTP status of the answer.
@@ -275,7 +293,7 @@ impl Error {
     pub(crate) fn write_unnamed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         self.write_answer(f)?;
-        write!(f, "; {}", self.0.kind.advice())?;
+        write!(f, "; {}", self.0.advice.as_deref().unwrap_or(self.0.kind.advice()))?;
         if let Recovery::Retry { after: Some(after) } = self.recovery() {
             write!(f, ", not before {} s from now", after.as_millis().div_ceil(1_000))?;
         }
@@ -306,6 +324,7 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
             .field("message", &self.0.message)
+            .field("advice", &self.0.advice)
             .field("service_name", &self.0.service_name)
             .field("status", &self.0.status)
             .field("oauth", &self.0.oauth)
@@ -365,6 +384,15 @@ mod tests {
             "billing: auth.example.org refused the client (HTTP 401, invalid_client); correct the \
              credentials, then call credentials_changed() or restart"
         );
+    }
+
+    #[test]
+    fn advice_of_its_own_takes_the_place_of_what_is_usual_for_the_kind() {
+        let error = Error::new(ErrorKind::Storage, "the keyring is locked")
+            .with_advice("unlock it")
+            .with_retry_after(Duration::from_secs(2));
+
+        assert_eq!(error.to_string(), "the keyring is locked; unlock it, not before 2 s from now");
     }
 
     #[test]

@@ -50,6 +50,7 @@
 //! | to answer a 401 | [`replace_rejected`](TokenManager::replace_rejected), with the token that was rejected; send again if it gives one |
 //! | to hand in a login | [`install`](TokenManager::install); [`install_if_absent`](TokenManager::install_if_absent) for a refresh token that is given at every start |
 //! | to log out | [`revoke`](TokenManager::revoke), or [`clear`](TokenManager::clear) without the service |
+//! | a token that is fresh although nobody asks, and to hear of other processes | [`spawn_refresher`](TokenManager::spawn_refresher) |
 //! | to end the process | [`flush`](TokenManager::flush) |
 //! | to know how things are | [`status`](TokenManager::status), [`subscribe`](TokenManager::subscribe), an [`Observer`] |
 //! | to do without async | [`blocking`](TokenManager::blocking) |
@@ -127,7 +128,7 @@ pub use record::{Order, TokenRecord};
 pub use scopes::Scopes;
 pub use secret::Secret;
 pub use shared_storage::{
-    CasOutcome, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
+    CasOutcome, ChangeNotices, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
 };
 pub use status::{Status, StatusStream, TokenState};
 pub use storage::TokenStorage;

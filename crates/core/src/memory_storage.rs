@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::{Clock, Now};
 use crate::error::{Error, ErrorKind};
 use crate::identity::StorageKey;
-use crate::record::TokenRecord;
+use crate::record::{Order, TokenRecord};
 use crate::shared_storage::{
-    CasOutcome, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
+    CasOutcome, ChangeNotices, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
 };
 use crate::storage::TokenStorage;
 
@@ -31,6 +31,8 @@ pub struct MemoryStorage {
 struct Shelf {
     state: Mutex<State>,
     freed: Notify,
+    /// Who wants to be told of writes, by key.
+    listeners: Mutex<HashMap<StorageKey, watch::Sender<()>>>,
 }
 
 #[derive(Default)]
@@ -64,11 +66,13 @@ impl TokenStorage for MemoryStorage {
 
     async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
         self.shelf.state.lock().write(key, record);
+        self.shelf.tell(key);
         Ok(())
     }
 
     async fn delete(&self, key: &StorageKey) -> Result<(), Error> {
         self.shelf.state.lock().records.remove(key);
+        self.shelf.tell(key);
         Ok(())
     }
 
@@ -98,7 +102,10 @@ impl SharedTokenStorage for MemoryStorage {
         if there.as_ref().map(|(version, _)| version) != expected {
             return Ok(CasOutcome::Conflict(there));
         }
-        Ok(CasOutcome::Stored(state.write(key, record)))
+        let version = state.write(key, record);
+        drop(state);
+        self.shelf.tell(key);
+        Ok(CasOutcome::Stored(version))
     }
 
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
@@ -125,6 +132,34 @@ impl SharedTokenStorage for MemoryStorage {
                 () = freed => {}
                 () = clock.sleep(now.until(&ends).min(patience)) => {}
             }
+        }
+    }
+
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        let written = self.shelf.listen(key);
+        Some(Box::new(MemoryNotices { shelf: Arc::clone(&self.shelf), key: key.clone(), written }))
+    }
+}
+
+impl Shelf {
+    fn listen(&self, key: &StorageKey) -> watch::Receiver<()> {
+        let mut listeners = self.listeners.lock();
+        listeners.entry(key.clone()).or_default().subscribe()
+    }
+
+    /// Wakes whoever listens, after the write and outside every lock.
+    fn tell(&self, key: &StorageKey) {
+        let listener = self.listeners.lock().get(key).cloned();
+        if let Some(listener) = listener {
+            listener.send_replace(());
+        }
+    }
+
+    /// To be called by a listener that goes.
+    fn forget(&self, key: &StorageKey) {
+        let mut listeners = self.listeners.lock();
+        if listeners.get(key).is_some_and(|listener| listener.receiver_count() <= 1) {
+            listeners.remove(key);
         }
     }
 }
@@ -159,6 +194,35 @@ impl State {
 
 fn version_of(number: u64) -> Version {
     Version::new(number.to_be_bytes())
+}
+
+/// One who listens. It asks for the order when it is woken, so that the last of many writes counts.
+struct MemoryNotices {
+    shelf: Arc<Shelf>,
+    key: StorageKey,
+    written: watch::Receiver<()>,
+}
+
+impl fmt::Debug for MemoryNotices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryNotices").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ChangeNotices for MemoryNotices {
+    async fn next(&mut self) -> Result<Option<Order>, Error> {
+        let gone = |_| Error::new(ErrorKind::Storage, "nobody tells of writes any more");
+        self.written.changed().await.map_err(gone)?;
+        let state = self.shelf.state.lock();
+        Ok(state.records.get(&self.key).map(|(_, record)| record.order()))
+    }
+}
+
+impl Drop for MemoryNotices {
+    fn drop(&mut self) {
+        self.shelf.forget(&self.key);
+    }
 }
 
 struct MemoryLease {

@@ -117,7 +117,7 @@ pub enum EventKind {
     },
     /// A storage call failed.
     StorageFailed {
-        /// `get`, `set`, `load`, `compare_and_set`, `lease`, `renew` or `release`.
+        /// `get`, `set`, `load`, `compare_and_set`, `lease`, `renew`, `release` or `notices`.
         call: &'static str,
         /// What went wrong.
         error: Error,
@@ -133,7 +133,7 @@ pub enum EventKind {
     RejectedTokenReissued,
     /// Tokens from a login were installed.
     Installed,
-    /// Tokens were cleared.
+    /// Tokens were cleared, here, or elsewhere and a refresher was told.
     Cleared,
     /// A provider or storage panicked; the panic was caught.
     Panicked {

@@ -116,8 +116,11 @@ impl TokenRecord {
         self.tombstone
     }
 
-    /// Whether a newer version of tokenkeeper wrote the envelope, so that nothing here is known.
-    pub(crate) fn is_newer(&self) -> bool {
+    /// Whether a newer version of tokenkeeper wrote the envelope, so that nothing here is known and
+    /// the payload is all of it. A wrapper hands on such a record as it is: the manager neither
+    /// reads it nor writes over it.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
         self.newer
     }
 
@@ -234,6 +237,16 @@ mod tests {
         for bytes in [&b""[..], b"\n", b"{}", b"{}\nx", b"{\"tokenkeeper\":2}\nx", b"\xff\xfe"] {
             let record = TokenRecord::from_bytes(bytes);
             assert_eq!((record.payload(), record.order()), (bytes, Order::default()));
+        }
+    }
+
+    #[test]
+    fn a_newer_envelope_is_told_from_no_envelope() {
+        let is_newer = |bytes: &[u8]| TokenRecord::from_bytes(bytes).is_newer();
+
+        assert!(is_newer(b"{\"tokenkeeper\":2,\"new\":0}\nx"));
+        for other in [&b""[..], b"{}\nx", b"{\"tokenkeeper\":2}", &record().to_bytes()] {
+            assert!(!is_newer(other));
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a storage adds when several processes share it: compare-and-set and leases.
+//! What a storage adds when several processes share it: compare-and-set, leases, and notices of
+//! what the others write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::identity::StorageKey;
-use crate::record::TokenRecord;
+use crate::record::{Order, TokenRecord};
 use crate::storage::TokenStorage;
 
 /// A storage that several processes share, linearizable per key.
@@ -22,6 +23,7 @@ use crate::storage::TokenStorage;
 /// - At any time at most one [`Lease`] of a key is alive. It ends when it is released or its time
 ///   is up, and only its holder can release or renew it.
 /// - A storage that may forget a lease or a write (a failover) says so in its documentation.
+/// - A wrapper forwards [`notices`](Self::notices) too: with the default nobody hears anything.
 #[async_trait]
 pub trait SharedTokenStorage: TokenStorage {
     /// The record under the key, with the version that `compare_and_set` wants.
@@ -52,6 +54,52 @@ pub trait SharedTokenStorage: TokenStorage {
     /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it was not to be had in that time, or
     /// the storage failed.
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error>;
+
+    /// Tells from now on when the record under the key may have been written, if the storage can
+    /// tell. Called on the manager's driver, once for each refresher, and again after a notice
+    /// failed.
+    ///
+    /// It may not block: whoever has to connect does so in the first [`ChangeNotices::next`].
+    /// Dropping what it returns ends the subscription.
+    ///
+    /// # Default
+    ///
+    /// `None`: what others write is found at the next look into the storage.
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        let _ = key;
+        None
+    }
+}
+
+/// Tells when one record may have been written, by this process or another.
+///
+/// Notices are hints. They let a [refresher](crate::TokenManager::spawn_refresher) adopt what
+/// another process stored, a token, a login or a logout, before anybody asks for a token. No
+/// promise rests on them.
+///
+/// # Contract
+///
+/// - What is written between two calls of `next` is not missed: the second one completes at once.
+///   Any number of writes may become one notice.
+/// - Notices may come for nothing. They may be lost, which costs the time until the next one.
+/// - A connection that breaks is mended here. Once it stands again, and when it stands for the
+///   first time, there is a notice of an unknown order, because a write may have been missed.
+/// - A notice comes after the write: who reads then finds what it is about, or something later.
+/// - One call of `next` is under way at a time. It may be dropped at any await point, and is then
+///   the last one.
+#[async_trait]
+pub trait ChangeNotices: fmt::Debug + Send {
+    /// Waits until the record may have been written since the last call, or since
+    /// [`SharedTokenStorage::notices`], and gives the order that it has now.
+    ///
+    /// With the order a manager knows its own writes, and leaves the storage alone. `None`, for an
+    /// order that is not known, costs it a look.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if there will be no more notices. The
+    /// manager drops this, and asks for a new one after a pause that grows from 1 s to 60 s.
+    async fn next(&mut self) -> Result<Option<Order>, Error>;
 }
 
 /// Names one write of one record: opaque, unique, never reused.

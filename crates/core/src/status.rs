@@ -1,8 +1,8 @@
 //! How a manager is doing, for health endpoints and dashboards.
 
-use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
+use std::{fmt, mem};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -142,11 +142,15 @@ impl StatusStream {
     /// The status now, or the last one if the manager is gone.
     #[must_use]
     pub fn current(&self) -> Status {
-        let mut last = self.last.lock();
-        if let Some(core) = self.core.upgrade() {
-            *last = core.status();
+        match self.core.upgrade() {
+            Some(core) => {
+                let now = core.status();
+                let before = mem::replace(&mut *self.last.lock(), now.clone());
+                drop(before); // outside the lock: what an error was made of may call back
+                now
+            }
+            None => self.last.lock().clone(),
         }
-        last.clone()
     }
 
     /// Waits for a change. Changes that come in quick succession count as one. `false` when the

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokenkeeper::{
-    AccessToken, CasOutcome, Clock, Error, ErrorKind, Event, FetchContext, Lease, LeaseRequest,
-    ManualClock, MemoryStorage, Observer, Order, ProviderIdentity, SharedTokenStorage, StorageKey,
-    TokenManager, TokenProvider, TokenRecord, TokenSet, TokenStorage, Version, async_trait,
+    AccessToken, CasOutcome, ChangeNotices, Clock, Error, ErrorKind, Event, FetchContext, Lease,
+    LeaseRequest, ManualClock, MemoryStorage, Observer, Order, ProviderIdentity,
+    SharedTokenStorage, StorageKey, TokenManager, TokenProvider, TokenRecord, TokenSet,
+    TokenStorage, Version, async_trait,
 };
 
 /// What was called, in order.
@@ -188,6 +189,11 @@ impl SharedTokenStorage for StorageProbe {
         self.calls.note("lease");
         self.inner.lease(key, want).await
     }
+
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        self.calls.note("notices");
+        self.inner.notices(key)
+    }
 }
 
 async fn keeps_everything(storage: impl TokenStorage, calls: &Calls, how: &str) {
@@ -205,8 +211,10 @@ async fn keeps_everything(storage: impl TokenStorage, calls: &Calls, how: &str) 
     assert!(shared.load(&key).await.unwrap().is_none(), "{how}");
     shared.compare_and_set(&key, None, &record).await.unwrap();
     lease.release().await.unwrap();
+    assert!(shared.notices(&key).is_some(), "{how}");
 
-    let expected = ["set", "get", "exists", "delete", "shared", "lease", "load", "compare_and_set"];
+    let expected =
+        ["set", "get", "exists", "delete", "shared", "lease", "load", "compare_and_set", "notices"];
     assert_eq!(calls.take(), expected, "{how}");
 }
 

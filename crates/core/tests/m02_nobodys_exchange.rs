@@ -10,9 +10,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rig::{Rig, finishes, login_elsewhere, seconds};
 use tokenkeeper::{
-    CasOutcome, Error, ErrorKind, FetchContext, Lease, LeaseRequest, ManualClock, MemoryStorage,
-    ProviderIdentity, RefreshPolicy, SharedTokenStorage, StorageKey, TokenManager, TokenProvider,
-    TokenRecord, TokenSet, TokenState, TokenStorage, Version, async_trait,
+    CasOutcome, ChangeNotices, Error, ErrorKind, FetchContext, Lease, LeaseRequest, ManualClock,
+    MemoryStorage, ProviderIdentity, RefreshPolicy, SharedTokenStorage, StorageKey, TokenManager,
+    TokenProvider, TokenRecord, TokenSet, TokenState, TokenStorage, Version, async_trait,
 };
 use tokenkeeper_testkit::{FaultyStorage, Gate, ScriptedProvider, Step, StorageFault};
 use tokio::runtime::{Builder, Runtime};
@@ -306,5 +306,10 @@ impl SharedTokenStorage for Probe<FaultyStorage<MemoryStorage>> {
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
         self.1.note();
         self.0.lease(key, want).await
+    }
+
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        self.1.note();
+        self.0.notices(key)
     }
 }

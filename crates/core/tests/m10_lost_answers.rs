@@ -6,7 +6,7 @@
 mod fleet;
 
 use fleet::{Fleet, OVER, seconds, secret};
-use tokenkeeper::{AccessToken, ErrorKind, EventKind, TokenSet};
+use tokenkeeper::{AccessToken, Clock, ErrorKind, EventKind, TokenSet};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
 
 fn answers_lost(fleet: &Fleet) -> usize {
@@ -88,6 +88,34 @@ async fn a_refresh_that_ran_out_of_time_after_sending_counts_as_a_lost_answer() 
 
     assert!(error.answer_lost());
     assert_eq!(answers_lost(&fleet), 1);
+}
+
+#[test]
+fn a_process_that_was_stopped_over_its_patience_takes_the_answer_that_came_meanwhile() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), tokenkeeper_testkit::Gate::closed());
+    let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let fleet = rt.block_on(Fleet::warm(1, &provider));
+    let stopped = fleet.process();
+    fleet.clock.advance(OVER);
+    provider.on_refresh(Step::issue().held_before_answering(&gate));
+    let (manager, clock) = (stopped.manager.clone(), fleet.clock.clone());
+    let caller = stopped.start(async move { manager.token().await });
+    stopped.run(gate.arrived(1));
+    // The task of an HTTP client, which finds the answer when the process goes on.
+    stopped.start(async move {
+        clock.sleep(seconds(15)).await;
+        gate.release();
+    });
+    stopped.run(async {
+        while fleet.clock.sleepers() < 3 {
+            tokio::task::yield_now().await;
+        }
+    });
+
+    fleet.clock.advance(seconds(15));
+    let token = stopped.run(caller).unwrap().unwrap();
+
+    assert_eq!((secret(&token), answers_lost(&fleet)), ("access-2", 0));
 }
 
 #[tokio::test]

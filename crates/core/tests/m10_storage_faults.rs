@@ -255,3 +255,31 @@ async fn a_lease_kept_for_a_failed_write_is_used_for_the_next_exchange_and_ends_
     assert_eq!(provider.spent(), ["refresh-1", "refresh-2", "refresh-3", "refresh-4"]);
     assert_eq!((provider.reuses(), provider.fetches()), (0, 1));
 }
+
+#[tokio::test]
+async fn a_flight_that_waits_for_the_lease_gets_the_one_that_its_own_process_keeps() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
+    let fleet = Fleet::warm(1, &provider).await;
+    let manager = &fleet.managers[0];
+    let force = || {
+        let manager = manager.clone();
+        tokio::spawn(async move { manager.force_refresh().await })
+    };
+    fleet.clock.advance(DUE);
+    provider.on_refresh(Step::issue().held(&gate));
+    let overtaken = force();
+    gate.arrived(1).await;
+    fleet.storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+    manager.install(fleet.login("login")).await.unwrap(); // is not written, so the lease is kept
+
+    let waits = force();
+    while fleet.storage.calls(StorageOperation::Lease) < 2 {
+        tokio::task::yield_now().await;
+    }
+    gate.release();
+    let token = tokio::time::timeout(seconds(60), waits).await.expect("it waits for itself");
+
+    assert_eq!(secret(&token.unwrap().unwrap()), "access-3");
+    assert_eq!(provider.spent(), ["refresh-1", "refresh-login"]);
+    assert_eq!(overtaken.await.unwrap().unwrap_err().kind(), ErrorKind::Superseded);
+}

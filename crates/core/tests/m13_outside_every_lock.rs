@@ -13,9 +13,10 @@ use std::{fmt, mem};
 use parking_lot::Mutex;
 use rig::{Rig, finishes, login_elsewhere, seconds, until};
 use tokenkeeper::{
-    AccessToken, CasOutcome, Error, ErrorKind, Event, EventKind, FetchContext, Lease, LeaseRequest,
-    ManualClock, Observer, ProviderIdentity, SharedTokenStorage, StorageKey, TokenManager,
-    TokenProvider, TokenRecord, TokenSet, TokenStorage, Version, async_trait,
+    AccessToken, CasOutcome, ChangeNotices, Error, ErrorKind, Event, EventKind, FetchContext,
+    Lease, LeaseRequest, ManualClock, Observer, Order, ProviderIdentity, SharedTokenStorage,
+    StorageKey, TokenManager, TokenProvider, TokenRecord, TokenSet, TokenStorage, Version,
+    async_trait,
 };
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 
@@ -307,14 +308,20 @@ fn a_storage_may_call_back() {
             let rig = Rig::with(&rig.provider, is_shared, |builder| builder.storage(storage));
             assert!(back.manager.set(rig.manager.clone()).is_ok());
 
+            let refresher = rig.manager.spawn_refresher();
             let _ = rig.manager.blocking().token();
             back.join();
             rig.clock.advance(seconds(3_600));
 
             assert!(rig.manager.blocking().token().is_ok());
+            drop(refresher);
             rig.manager.blocking().flush().unwrap();
+            while is_shared && !back.seen().contains(&"dropped".to_owned()) {
+                std::thread::yield_now();
+            }
+            back.join();
             let expected = if is_shared {
-                vec!["compare_and_set", "lease", "load", "shared"]
+                vec!["compare_and_set", "dropped", "lease", "load", "next", "notices", "shared"]
             } else {
                 vec!["get", "set", "shared"]
             };
@@ -443,5 +450,28 @@ impl<S: TokenStorage> SharedTokenStorage for CallingStorage<S> {
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
         self.1.call("lease".to_owned());
         self.0.shared().unwrap().lease(key, want).await
+    }
+
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        self.1.call("notices".to_owned());
+        let inner = self.0.shared()?.notices(key)?;
+        Some(Box::new(CallingNotices(inner, self.1.clone())))
+    }
+}
+
+#[derive(Debug)]
+struct CallingNotices(Box<dyn ChangeNotices>, CallsBack);
+
+#[async_trait]
+impl ChangeNotices for CallingNotices {
+    async fn next(&mut self) -> Result<Option<Order>, Error> {
+        self.1.call("next".to_owned());
+        self.0.next().await
+    }
+}
+
+impl Drop for CallingNotices {
+    fn drop(&mut self) {
+        self.1.call("dropped".to_owned());
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokenkeeper::{
-    CasOutcome, Error, ErrorKind, Lease, LeaseHandle, LeaseRequest, Now, SharedTokenStorage,
-    StorageKey, TokenRecord, TokenStorage, Version, async_trait,
+    CasOutcome, ChangeNotices, Error, ErrorKind, Lease, LeaseHandle, LeaseRequest, Now,
+    SharedTokenStorage, StorageKey, TokenRecord, TokenStorage, Version, async_trait,
 };
 
 use crate::gate::Gate;
@@ -235,6 +235,11 @@ impl<S: TokenStorage> SharedTokenStorage for FaultyStorage<S> {
         let asked_at = asked_at(want, &lease);
         let handle = FaultyLease { lease, faults: Arc::clone(&self.faults) };
         Ok(want.granted(asked_at, Box::new(handle)))
+    }
+
+    /// Forwarded as they are: no faults, and nothing is counted.
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        self.inner.shared()?.notices(key)
     }
 }
 

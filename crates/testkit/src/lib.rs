@@ -94,7 +94,7 @@ mod step;
 
 pub use auth_server::{
     ClientAuth, EchoForm, Endpoint, FakeAuthServer, FakeAuthServerBuilder, Fault, HeldRequests,
-    ReceivedRequest, RetryAfter, Stats,
+    ReceivedRequest, RetryAfter, Stats, TokenAnswer,
 };
 pub use faulty_storage::{FaultyStorage, StorageFault, StorageOperation};
 pub use gate::Gate;

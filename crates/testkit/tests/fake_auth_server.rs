@@ -360,3 +360,22 @@ fn a_public_client_has_no_credentials_to_exchange() {
 
     assert_eq!((reply.status, reply.text("error")), (400, "unauthorized_client".to_owned()));
 }
+
+#[test]
+fn the_log_of_answers_tells_which_refresh_token_followed_from_which() {
+    let server = FakeAuthServer::start();
+    let first = exchange(&server.token_url(), PASSWORD).text("refresh_token");
+    let second = refresh(&server, &first).text("refresh_token");
+    refresh(&server, &first);
+
+    let answers = server.token_answers();
+
+    let presented = answers.iter().map(|answer| answer.request().param("refresh_token"));
+    assert_eq!(presented.collect::<Vec<_>>(), [None, Some(first.clone()), Some(first.clone())]);
+    let issued = answers.iter().map(|answer| answer.member("refresh_token"));
+    assert_eq!(issued.collect::<Vec<_>>(), [Some(first.clone()), Some(second), None]);
+    assert_eq!(answers.iter().map(|answer| answer.status()).collect::<Vec<_>>(), [200, 200, 400]);
+    assert!(!format!("{answers:?}").contains(&first));
+    server.reset_counters();
+    assert!(server.token_answers().is_empty());
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokenkeeper::{Clock, SystemClock};
 use tokenkeeper_testkit::{EchoForm, Endpoint, FakeAuthServer, Fault, RetryAfter};
 use wire::{PASSWORD, exchange, get, send};
 
@@ -36,6 +37,20 @@ fn a_lost_response_has_spent_the_refresh_token_all_the_same() {
 
     assert_eq!((replay.status, server.reuses()), (400, 1));
     assert_eq!((server.stats().lost_answers(), server.count("refresh_token", 200)), (1, 1));
+}
+
+#[test]
+fn a_delayed_answer_comes_after_the_server_has_acted() {
+    let server = FakeAuthServer::start();
+    let delay = Duration::from_millis(200);
+    server.fail_next(1, Fault::DelayAnswer(delay));
+
+    let reply = exchange(&server.token_url(), PASSWORD);
+
+    let acted_at = server.token_answers()[0].acted_at();
+    assert_eq!(reply.status, 200);
+    // The clock ticks every 10 ms.
+    assert!(SystemClock.now().since(&acted_at) + Duration::from_millis(10) >= delay);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::TokenManager;
 use super::core::Core;
+use super::kept_lease::KeptLease;
 use crate::clock::{Clock, SystemClock};
 use crate::driver::Driver;
 use crate::error::Error;
@@ -120,7 +121,7 @@ impl TokenManagerBuilder {
             published: ArcSwapOption::empty(),
             state: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
-            kept_lease: Mutex::new(None),
+            kept_lease: KeptLease::default(),
             changes: watch::Sender::new(0),
         })
     }

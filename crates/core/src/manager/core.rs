@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::flight::{Errand, Flight, FlightGuard, Outcome};
+use super::flight::{Flight, FlightGuard, Outcome};
+use super::kept_lease::KeptLease;
 use super::state::{Abilities, State};
 use crate::access_token::AccessToken;
 use crate::clock::{Clock, Now};
@@ -23,7 +24,6 @@ use crate::identity::StorageKey;
 use crate::observer::{Event, EventKind, Observer};
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
-use crate::shared_storage::Lease;
 use crate::storage::TokenStorage;
 
 #[derive(Debug)]
@@ -40,9 +40,7 @@ pub(crate) struct Core {
     pub(super) state: Mutex<State>,
     /// Held over every write, so that two of them never cross.
     pub(super) writing: tokio::sync::Mutex<()>,
-    /// The lease of an exchange whose tokens did not get into the storage yet: while the token
-    /// that it spent is still stored, nobody else may spend it again.
-    pub(super) kept_lease: Mutex<Option<Lease>>,
+    pub(super) kept_lease: KeptLease,
     /// Counts changes, for whoever wants to look again.
     pub(super) changes: watch::Sender<u64>,
 }
@@ -86,6 +84,7 @@ impl Core {
     /// Changes the state, and what the hot path sees of it, in one step.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
+        let errors = state.errors();
         let result = change(&mut state);
         let published = state.held.as_ref().and_then(|held| {
             let token = held.token().filter(|_| held.rejected.is_none())?;
@@ -94,6 +93,7 @@ impl Core {
         });
         self.published.store(published);
         drop(state);
+        drop(errors); // those that were forgotten: what they were made of may call back
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         result
     }
@@ -174,10 +174,14 @@ impl Core {
         late: impl FnOnce() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Failed> {
+        let mut work = pin!(catching(work));
         let result = tokio::select! {
             biased;
-            result = catching(work) => result,
-            () = self.clock.sleep(limit) => Ok(Err(late())),
+            result = &mut work => result,
+            () = self.clock.sleep(limit) => match last_turns(work).await {
+                Some(result) => result,
+                None => Ok(Err(late())),
+            },
         };
         match result {
             Ok(result) => {
@@ -240,17 +244,6 @@ impl Core {
             }
         });
     }
-
-    /// Whether a flight that is under way will do for this errand; turns it into one that does, if
-    /// there is still time.
-    pub(super) fn is_joinable(flight: &Flight, errand: Errand) -> bool {
-        match errand {
-            Errand::Renew => true,
-            Errand::Force => flight.force(),
-            Errand::Login => flight.errand() == Errand::Login,
-            Errand::Handover => false,
-        }
-    }
 }
 
 struct TaskGuard(Arc<Core>);
@@ -259,6 +252,20 @@ impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.0.change(|state| state.tasks -= 1);
     }
+}
+
+/// Whoever was stopped, or kept waiting by a busy machine, finds at one moment that its time is up
+/// and that the answer is there. It has yet to pass through the tasks of a client, which get their
+/// turns here: what a refresh brought is too dear to be dropped unread.
+async fn last_turns<T>(mut work: impl Future<Output = T> + Unpin) -> Option<T> {
+    for _ in 0..LAST_TURNS {
+        tokio::task::yield_now().await;
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut work).poll(cx))).await;
+        if let Poll::Ready(result) = polled {
+            return Some(result);
+        }
+    }
+    None
 }
 
 /// Polls a future and catches a panic in it.
@@ -270,4 +277,57 @@ pub(super) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
+}
+
+const LAST_TURNS: usize = 16; // HTTP clients take two or three; all of them last microseconds
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::identity::ProviderIdentity;
+    use crate::manager::TokenManager;
+    use crate::provider::FetchContext;
+    use crate::token_set::TokenSet;
+
+    #[derive(Debug)]
+    struct Vending(ProviderIdentity);
+
+    #[async_trait]
+    impl TokenProvider for Vending {
+        fn identity(&self) -> &ProviderIdentity {
+            &self.0
+        }
+
+        async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+            let token = AccessToken::new("access", "Bearer")?;
+            let lifetime = Duration::from_secs(900);
+            Ok(TokenSet::new(token, cx.ready_to_send()?).with_lifetime(lifetime))
+        }
+    }
+
+    #[test]
+    fn a_fresh_token_is_served_while_the_locks_are_held() {
+        let manager = TokenManager::new(Vending(ProviderIdentity::new("vending")));
+        manager.blocking().token().unwrap();
+        manager.blocking().flush().unwrap();
+        let asks = manager.clone();
+        let (report, reported) = mpsc::channel();
+
+        let state = manager.core.state.lock();
+        let writing = pollster::block_on(manager.core.writing.lock());
+        std::thread::spawn(move || {
+            let served = asks.peek().is_some()
+                && pin!(asks.token()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            let _ = report.send(served);
+        });
+        let served = reported.recv_timeout(Duration::from_secs(60));
+        drop((state, writing));
+
+        assert_eq!(served, Ok(true), "a fresh token waited for a lock");
+    }
 }

@@ -61,9 +61,17 @@ impl Flight {
         self.errand
     }
 
-    /// Turns the flight into one that makes an exchange, if there is still time. To be called
-    /// under the state lock, as is [`adopts`](Self::adopts), so that one of them comes first.
-    pub(super) fn force(&self) -> bool {
+    /// Whether the flight will do for somebody who insists on an exchange or a login; turns it into
+    /// one that does, if there is still time. To be called under the state lock, as is
+    /// [`adopts`](Self::adopts), so that one of them comes first.
+    pub(super) fn satisfies(&self, insistent: Errand) -> bool {
+        match insistent {
+            Errand::Login => self.errand == Errand::Login,
+            _ => self.force(),
+        }
+    }
+
+    fn force(&self) -> bool {
         match self.errand {
             Errand::Force => true,
             Errand::Renew if !self.adopting.load(Ordering::Relaxed) => {

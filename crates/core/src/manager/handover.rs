@@ -233,7 +233,7 @@ impl Core {
     }
 
     /// An exchange under way brings the tokens that have to be revoked.
-    async fn land_exchange(&self) {
+    pub(super) async fn land_exchange(&self) {
         let flight = self.state.lock().flight.clone();
         if let Some(flight) = flight {
             let _ = flight.done().await;

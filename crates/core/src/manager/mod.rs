@@ -11,6 +11,8 @@ mod core;
 mod exchange;
 mod flight;
 mod handover;
+mod kept_lease;
+mod listener;
 mod pacing;
 mod persistence;
 mod refresher;
@@ -241,9 +243,9 @@ impl TokenManager {
     /// Waits for the exchange under way and for writes that failed before. Call it before the
     /// process ends: the driver's thread ends with it.
     ///
-    /// That takes at most the request timeout and a few storage timeouts, 15 s and 5 s by default,
-    /// plus a lease time where another process holds the lease. That the exchange succeeded is not
-    /// said.
+    /// That takes at most the request timeout and a few storage timeouts, 15 s and 5 s by default;
+    /// where other processes hold the lease, a lease time and one exchange more. That the exchange
+    /// succeeded is not said.
     ///
     /// # Errors
     ///
@@ -277,6 +279,10 @@ impl TokenManager {
 
     /// Keeps the token fresh in the background although nobody asks for it, until the handle or
     /// the last manager is dropped.
+    ///
+    /// Where the storage [tells](crate::SharedTokenStorage::notices) what other processes write, it
+    /// listens, and takes over their tokens, logins and logouts as they come. Managers without a
+    /// refresher find them when their own token is due.
     pub fn spawn_refresher(&self) -> RefresherHandle {
         RefresherHandle::spawn(&self.core)
     }

@@ -124,8 +124,14 @@ impl Pacing {
 
     /// The last failure, while nothing has succeeded since.
     pub(super) fn last_error(&self) -> Option<&Error> {
-        let look = self.vain.as_ref().map(|(_, error)| error);
-        self.failure.as_ref().map(|failure| &failure.error).or(look)
+        let [failure, look] = self.errors();
+        failure.or(look)
+    }
+
+    /// All that is remembered: the last failure, and the last look in vain.
+    pub(super) fn errors(&self) -> [Option<&Error>; 2] {
+        let failure = self.failure.as_ref().map(|failure| &failure.error);
+        [failure, self.vain.as_ref().map(|(_, error)| error)]
     }
 
     /// Something succeeded, or somebody logged in.

@@ -1,5 +1,9 @@
 //! Keeping a token fresh although nobody asks for it: opt-in, and never in the way.
+//!
+//! It tends the token by the clock, and takes over what other processes write where the storage
+//! tells; see `listener`.
 
+use std::future::pending;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -7,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::core::Core;
+use super::listener::Listener;
 use super::state::State;
 use crate::clock::{Clock, Now};
 
@@ -30,14 +35,22 @@ impl Drop for RefresherHandle {
 impl RefresherHandle {
     pub(super) fn spawn(core: &Arc<Core>) -> Self {
         let changes = core.changes.subscribe();
-        let run = run(Arc::downgrade(core), Arc::clone(&core.clock), changes);
+        let tending = tend(Arc::downgrade(core), Arc::clone(&core.clock), changes);
+        let listening = Listener::new(core).run();
+        let run = async {
+            tokio::select! {
+                biased; // what is written after the first look shall not be missed
+                () = async { listening.await; pending().await } => {}
+                () = tending => {}
+            }
+        };
         let task = core.driver.handle().ok().map(|handle| handle.spawn(run));
         Self { task }
     }
 }
 
 /// Between two looks only the clock is held, so that the manager can go.
-async fn run(core: Weak<Core>, clock: Arc<dyn Clock>, mut changes: watch::Receiver<u64>) {
+async fn tend(core: Weak<Core>, clock: Arc<dyn Clock>, mut changes: watch::Receiver<u64>) {
     loop {
         changes.mark_unchanged();
         let nap = match core.upgrade() {

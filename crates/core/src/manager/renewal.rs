@@ -13,6 +13,7 @@ use super::stored::{Expected, Stored};
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::record::TokenRecord;
 use crate::record_format::{Contents, StoredVerdict, Unreadable};
 use crate::shared_storage::Lease;
 
@@ -77,13 +78,14 @@ impl Renewal {
             }
         }
         for _ in 0..MOST_STARTS {
-            let kept = self.core.kept_lease.lock().take();
-            let mut lease = match kept.filter(|lease| !lease.remaining().is_zero()) {
-                Some(lease) => Some(lease),
-                None => match self.core.lease().await {
+            let mut lease = tokio::select! {
+                biased;
+                kept = self.core.kept_lease.next() => Some(kept),
+                lease = self.core.lease() => match lease {
                     Ok(lease) => lease,
                     Err(error) => self.go_on_without_storage(error).map(|()| None)?,
                 },
+                token = self.news() => return Ok(Some(token)),
             };
             match self.run_leased(&mut lease).await {
                 Ok(outcome) => {
@@ -105,6 +107,26 @@ impl Renewal {
         Err(self.core.fail_flight(&self.flight, self.core.error(ErrorKind::Storage, what)))
     }
 
+    /// Looks now and then while another process holds the lease, and completes with what that has
+    /// stored, if it serves. Who finds it needs no lease: of a fleet in which somebody was killed,
+    /// only the next one has to wait for its turn.
+    async fn news(&self) -> Arc<AccessToken> {
+        loop {
+            self.core.clock.sleep(self.core.policy.lease_ttl / LOOKS_PER_LEASE).await;
+            if self.flight.insists() {
+                continue;
+            }
+            // Whoever gets the lease looks again, and says what is wrong with the storage.
+            let Ok(stored) = self.core.read_quietly().await else { continue };
+            let is_readable = |record: &TokenRecord| Contents::of_record(record).is_ok();
+            if stored.record.as_ref().is_some_and(is_readable)
+                && let Ok(Look::Adopt(token)) = self.learn_from(stored)
+            {
+                return token;
+            }
+        }
+    }
+
     async fn run_leased(
         &self,
         lease: &mut Option<Lease>,
@@ -119,15 +141,8 @@ impl Renewal {
     /// Releases the lease once the storage has what the exchange brought, or what overtook it:
     /// until then others would spend what it spent. Nobody waits for that.
     fn let_go(&self, lease: Option<Lease>) {
-        if lease.is_none() {
-            return;
-        }
-        let other = {
-            let mut kept = self.core.kept_lease.lock();
-            let lasts = |lease: &Option<Lease>| lease.as_ref().map(Lease::ends).map(|e| e.mono());
-            if lasts(&kept) < lasts(&lease) { std::mem::replace(&mut *kept, lease) } else { lease }
-        };
-        drop(other); // outside the lock: the backend hears of it
+        let Some(lease) = lease else { return };
+        drop(self.core.kept_lease.keep(lease));
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
             let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
@@ -149,10 +164,10 @@ impl Renewal {
                 return Ok(Look::Go(Basis::unknown()));
             }
         };
-        self.weigh(stored)
+        self.learn_from(stored)
     }
 
-    fn weigh(&self, stored: Stored) -> Result<Look, Error> {
+    fn learn_from(&self, stored: Stored) -> Result<Look, Error> {
         let mut basis = Basis {
             expected: Expected::Version(stored.version),
             distrusts_memory: false,
@@ -188,14 +203,7 @@ impl Renewal {
             if record.order() <= state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            let had = state.held.as_ref().and_then(|held| held.token().cloned());
-            state.learn(record.order(), contents, now, &self.core.policy);
-            let held = state.held.as_ref().filter(|held| held.rejected.is_none())?;
-            if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
-                return None; // the token that is due, under a higher order
-            }
-            let token =
-                held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()?;
+            let token = state.learn_news(record.order(), contents, now, &self.core.policy)?;
             if !self.flight.adopts() {
                 return None;
             }
@@ -253,4 +261,5 @@ impl From<Error> for Stopped {
 }
 
 const MOST_STARTS: usize = 3;
+const LOOKS_PER_LEASE: u32 = 30; // every second by default
 const VERDICT_STANDS: Duration = Duration::from_secs(60); // fifty restarting pods ask once a minute

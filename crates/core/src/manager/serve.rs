@@ -127,7 +127,7 @@ impl Core {
                 true
             } else {
                 let _state = self.state.lock();
-                Self::is_joinable(&flight, errand)
+                flight.satisfies(errand)
             };
             match flight.done().await {
                 _ if !joined => {}

@@ -199,6 +199,13 @@ impl State {
         can.refreshes && self.held.as_ref().is_some_and(|h| h.tokens.refresh_token().is_some())
     }
 
+    /// The errors that are remembered: strangers' code runs when the last copy is dropped.
+    pub(super) fn errors(&self) -> [Option<Error>; 3] {
+        let [failure, look] = self.pacing.errors();
+        let write = self.unpersisted.as_ref().map(|unpersisted| &unpersisted.error);
+        [failure, look, write].map(|error| error.cloned())
+    }
+
     /// Whether a login or logout is on its way into the storage.
     pub(super) fn hands_over(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.errand() == Errand::Handover)
@@ -272,6 +279,23 @@ impl State {
             None => Thresholds::of_loaded(&tokens, now, policy),
         };
         self.hold(tokens, times, now);
+    }
+
+    /// As [`learn`](Self::learn). Returns the token if it is news, and serves.
+    pub(super) fn learn_news(
+        &mut self,
+        order: Order,
+        contents: Contents,
+        now: Now,
+        policy: &RefreshPolicy,
+    ) -> Option<Arc<AccessToken>> {
+        let had = self.held.as_ref().and_then(|held| held.token().cloned());
+        self.learn(order, contents, now, policy);
+        let held = self.held.as_ref().filter(|held| held.rejected.is_none())?;
+        if now.has_reached(&held.times.advisory) && had.is_some_and(|had| held.holds(&had)) {
+            return None; // the token that is due, under a higher order
+        }
+        held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()
     }
 
     /// Holds tokens that an exchange brought.

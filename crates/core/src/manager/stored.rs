@@ -68,9 +68,7 @@ impl Write {
     pub(super) fn yielding(record: TokenRecord, expected: Expected) -> Self {
         Self { record, expected, spent: None, rank: Rank::Yields }
     }
-}
 
-impl Write {
     /// What comes between the first attempt and the next is later than a login or logout, which
     /// therefore overrules no more.
     pub(super) fn rank_for_retry(&self) -> Rank {
@@ -95,7 +93,7 @@ impl Core {
         self.read_quietly().await.map_err(|failed| self.tell(failed))
     }
 
-    async fn read_quietly(&self) -> Result<Stored, Failed> {
+    pub(super) async fn read_quietly(&self) -> Result<Stored, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
@@ -127,9 +125,11 @@ impl Core {
     pub(super) async fn lease(&self) -> Result<Option<Lease>, Error> {
         let Some(shared) = self.storage.shared() else { return Ok(None) };
         let ttl = self.policy.lease_ttl;
-        // Whoever holds it may be killed and hold it to its end; a little more is the way back.
-        let want = LeaseRequest::new(ttl, ttl, Arc::clone(&self.clock));
-        let limit = ttl.saturating_add(self.policy.storage_timeout);
+        // Whoever holds it may be killed and hold it to its end, and then one of all who wait gets
+        // it, and makes the exchange that is for the others too. A little more is the way back.
+        let patience = ttl.saturating_add(self.policy.lease_reserve());
+        let want = LeaseRequest::new(ttl, patience, Arc::clone(&self.clock));
+        let limit = patience.saturating_add(self.policy.storage_timeout);
         let work = shared.lease(&self.key, &want);
         let lease = self.call_quietly("lease", limit, || self.late("lease"), work).await;
         lease.map(Some).map_err(|failed| self.tell(storage_failed("lease", failed)))
@@ -156,8 +156,7 @@ impl Core {
     /// Releases the lease that was kept, if nothing waits to be written any more.
     pub(super) async fn release_kept_lease(&self) {
         if self.state.lock().unpersisted.is_none() {
-            let lease = self.kept_lease.lock().take();
-            self.release(lease).await;
+            self.release(self.kept_lease.take()).await;
         }
     }
 
@@ -284,7 +283,7 @@ impl Core {
     }
 }
 
-fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
+pub(super) fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
     let error = failed.error.clone();
     failed.events.push(EventKind::StorageFailed { call, error });
     failed

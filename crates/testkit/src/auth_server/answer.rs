@@ -66,6 +66,10 @@ impl Answer {
         }
     }
 
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     pub(super) fn whole(self) -> Response<AnswerBody> {
         let length = self.body.len();
         let body = AnswerBody { chunks: VecDeque::from([self.body]), filler: 0, end: End::Whole };

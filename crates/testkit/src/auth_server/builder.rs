@@ -1,6 +1,6 @@
 //! How a server is set up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,7 +167,8 @@ impl FakeAuthServerBuilder {
             book: TokenBook::default(),
             faults: HashMap::new(),
             stats: Stats::default(),
-            log: std::collections::VecDeque::new(),
+            log: VecDeque::new(),
+            token_answers: VecDeque::new(),
         };
         let shared = Arc::new(Shared::new(self.config, state));
         #[expect(clippy::expect_used, reason = "a test without its server cannot go on")]

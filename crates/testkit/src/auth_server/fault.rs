@@ -27,6 +27,9 @@ pub enum Fault {
     /// Acts, and then waits until [`release_hung`](crate::FakeAuthServer::release_hung) before it
     /// answers: the client runs into its timeout after the refresh token was spent.
     HangAnswer,
+    /// Acts, and then waits that long, by real time, before it answers: the time in which a client
+    /// that is killed loses its answer.
+    DelayAnswer(Duration),
     /// Acts, and then closes the connection without an answer.
     LostResponse,
     /// Acts, announces the length of the whole answer, sends half of it, and closes the connection.

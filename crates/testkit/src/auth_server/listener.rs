@@ -26,6 +26,7 @@ use super::endpoints;
 use super::fault::{self, Fault};
 use super::received_request::ReceivedRequest;
 use super::state::{Endpoint, Shared};
+use super::token_answer::TokenAnswer;
 
 /// Serves until it is dropped.
 #[derive(Debug)]
@@ -105,6 +106,7 @@ async fn respond(
     request: ReceivedRequest,
 ) -> Result<Response<AnswerBody>, Cut> {
     let endpoint = shared.endpoint_of(request.path());
+    let received_at = shared.config.clock.now();
     shared.state.lock().receive(endpoint, &request);
     let Some(endpoint) = endpoint else {
         return Ok(fault::html(StatusCode::NOT_FOUND, "Not found").whole());
@@ -125,6 +127,10 @@ async fn respond(
     {
         let mut state = shared.state.lock();
         state.record(endpoint, &request, answer.status.as_u16());
+        if endpoint == Endpoint::Token {
+            let acted_at = shared.config.clock.now();
+            state.remember(TokenAnswer::new(request, received_at, acted_at, &answer));
+        }
         state.stats.lost_answers += usize::from(lost);
     }
     match fault {
@@ -133,6 +139,10 @@ async fn respond(
         Some(Fault::HugeBody(bytes)) => Ok(answer.followed_by(bytes)),
         Some(Fault::HangAnswer) => {
             shared.hung.wait().await;
+            Ok(answer.whole())
+        }
+        Some(Fault::DelayAnswer(delay)) => {
+            SystemClock.sleep(delay).await;
             Ok(answer.whole())
         }
         _ => Ok(answer.whole()),
@@ -178,6 +188,7 @@ fn answer_instead(
         Fault::Delay(_)
         | Fault::Hang
         | Fault::HangAnswer
+        | Fault::DelayAnswer(_)
         | Fault::LostResponse
         | Fault::TruncatedBody
         | Fault::SameAccessToken => return None,

@@ -14,6 +14,7 @@ mod listener;
 mod received_request;
 mod state;
 mod stats;
+mod token_answer;
 mod token_book;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use fault::{EchoForm, Fault, RetryAfter};
 pub use received_request::ReceivedRequest;
 pub use state::Endpoint;
 pub use stats::Stats;
+pub use token_answer::TokenAnswer;
 
 use listener::Listener;
 use state::Shared;
@@ -261,6 +263,13 @@ impl FakeAuthServer {
     #[must_use]
     pub fn received(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().log.iter().cloned().collect()
+    }
+
+    /// What the token endpoint answered, in the order in which the server acted, before any of it
+    /// was sent; at most the last 10 000. It tells which refresh token followed from which.
+    #[must_use]
+    pub fn token_answers(&self) -> Vec<TokenAnswer> {
+        self.shared.state.lock().token_answers.iter().cloned().collect()
     }
 
     /// The request that came last.

@@ -12,6 +12,7 @@ use super::clients::Clients;
 use super::fault::Fault;
 use super::received_request::ReceivedRequest;
 use super::stats::Stats;
+use super::token_answer::TokenAnswer;
 use super::token_book::{Terms, TokenBook};
 use crate::gate::Gate;
 
@@ -58,6 +59,7 @@ pub(super) struct State {
     pub(super) faults: HashMap<Endpoint, VecDeque<Fault>>,
     pub(super) stats: Stats,
     pub(super) log: VecDeque<ReceivedRequest>,
+    pub(super) token_answers: VecDeque<TokenAnswer>,
 }
 
 impl Shared {
@@ -124,6 +126,13 @@ impl State {
         *count += 1;
     }
 
+    pub(super) fn remember(&mut self, answer: TokenAnswer) {
+        if self.token_answers.len() == LONGEST_LOG {
+            self.token_answers.pop_front();
+        }
+        self.token_answers.push_back(answer);
+    }
+
     pub(super) fn stats(&self) -> Stats {
         Stats { reuses: self.book.reuses(), ..self.stats.clone() }
     }
@@ -133,6 +142,7 @@ impl State {
         self.stats = Stats { in_flight, max_in_flight: in_flight, ..Stats::default() };
         self.book.forget_reuses();
         self.log.clear();
+        self.token_answers.clear();
     }
 }
 

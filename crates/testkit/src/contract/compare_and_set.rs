@@ -1,11 +1,13 @@
 //! The rules of [`SharedTokenStorage`](tokenkeeper::SharedTokenStorage) about versions.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokenkeeper::{CasOutcome, Order, StorageKey, TokenRecord, TokenStorage, Version};
 
-use super::records::{in_the_future, joined, tombstone, with_end};
-use super::{BLINK, Rule, fresh_key, pause, record};
+use super::patience::LENGTHS;
+use super::records::{in_the_future, tombstone, with_end};
+use super::rule::{BLINK, Rule, fresh_key, pause, record};
 
 /// `shared` gives the storage, through pointers too.
 ///
@@ -56,8 +58,35 @@ pub async fn load_gives_the_record_and_its_version(storage: Arc<dyn TokenStorage
     rule.check(loaded == version, "load gives another version than compare_and_set reported");
     let (again, _) = rule.some(rule.load(&storage, &key).await, "the second load found nothing");
     rule.check(again == version, "two loads without a write between them give two versions");
-    let got = rule.some(rule.get(&storage, &key).await, "get does not find what load finds");
-    rule.same(&got, &record(b"one"), "by get after compare_and_set");
+}
+
+/// `get`, `exists` and `load` see the same, whichever way it was written.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn get_exists_and_load_agree(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "get_exists_and_load_agree",
+        "read the same bytes from the same place in get, exists and load, and write them so in \
+         set and compare_and_set",
+    );
+    for there in [record(b"there"), tombstone()] {
+        let (set, compared) = (fresh_key(), fresh_key());
+        rule.set(&storage, &set, &there).await;
+        let outcome = rule.cas(&storage, &compared, None, &there).await;
+        rule.stored(outcome, "where nothing was");
+        for (key, how) in [(&set, "set"), (&compared, "compare_and_set")] {
+            let got = rule.get(&storage, key).await;
+            let got = rule.some(got, &format!("get finds nothing after {how}"));
+            rule.same(&got, &there, &format!("by get after {how}"));
+            let loaded = rule.load(&storage, key).await;
+            let (_, loaded) = rule.some(loaded, &format!("load finds nothing after {how}"));
+            rule.same(&loaded, &there, &format!("by load after {how}"));
+            let exists = rule.ok("exists", storage.exists(key).await);
+            rule.check(exists, &format!("exists is false after {how}"));
+        }
+    }
 }
 
 /// Without an expected version, a record is stored only where none is.
@@ -80,7 +109,7 @@ pub async fn compare_and_set_adds_only_where_nothing_is(storage: Arc<dyn TokenSt
 
         let conflict = rule.conflict(outcome, "where a record was and none was expected");
         check_there(rule, conflict, &version, &there);
-        check_there(rule, rule.load(&storage, &key).await, &version, &there);
+        check_loaded(rule, &storage, &key, &there).await;
     }
 }
 
@@ -102,7 +131,7 @@ pub async fn compare_and_set_replaces_the_version_it_expects(storage: Arc<dyn To
 
     let second = rule.stored(outcome, "with the version that is there");
     rule.check(second != first, "the write did not change the version");
-    check_there(rule, rule.load(&storage, &key).await, &second, &record(b"two"));
+    check_loaded(rule, &storage, &key, &record(b"two")).await;
 }
 
 /// With a version that was replaced, nothing is stored.
@@ -125,7 +154,7 @@ pub async fn compare_and_set_with_a_stale_version_conflicts(storage: Arc<dyn Tok
         let outcome = rule.cas(&storage, &key, Some(&expected), &record(b"three")).await;
         let there = rule.conflict(outcome, "with a version that is not there");
         check_there(rule, there, &second, &record(b"two"));
-        check_there(rule, rule.load(&storage, &key).await, &second, &record(b"two"));
+        check_loaded(rule, &storage, &key, &record(b"two")).await;
     }
 }
 
@@ -145,20 +174,23 @@ pub async fn compare_and_set_keeps_all_parts_of_a_record(storage: Arc<dyn TokenS
     for record in [tombstone(), large] {
         let key = fresh_key();
         let outcome = rule.cas(&storage, &key, None, &record).await;
-        let version = rule.stored(outcome, "where nothing was");
-        check_there(rule, rule.load(&storage, &key).await, &version, &record);
+        rule.stored(outcome, "where nothing was");
+        check_loaded(rule, &storage, &key, &record).await;
     }
 
-    let key = fresh_key();
-    let short = with_end(Some(in_the_future(BLINK)));
-    let version = rule.cas(&storage, &key, None, &short).await;
-    let version = rule.stored(version, "where nothing was");
-    // On a slow machine the short one may be gone by now; then there is nothing to outlive.
-    let outcome = rule.cas(&storage, &key, Some(&version), &with_end(None)).await;
-    if matches!(outcome, CasOutcome::Stored(_)) {
-        pause(3 * BLINK).await;
-        let found = rule.load(&storage, &key).await;
-        rule.check(found.is_some(), "a record went when the time of the one before it was up");
+    for length in LENGTHS {
+        let key = fresh_key();
+        let short = with_end(Some(in_the_future(length)));
+        let version = rule.cas(&storage, &key, None, &short).await;
+        let version = rule.stored(version, "where nothing was");
+        // On a slow machine the short one may be gone by now; then there is nothing to outlive.
+        let outcome = rule.cas(&storage, &key, Some(&version), &with_end(None)).await;
+        if matches!(outcome, CasOutcome::Stored(_)) {
+            pause(length + 2 * BLINK).await;
+            let found = rule.load(&storage, &key).await;
+            rule.check(found.is_some(), "a record went when the time of the one before it was up");
+            return;
+        }
     }
 }
 
@@ -183,6 +215,37 @@ pub async fn the_version_of_a_deleted_record_conflicts(storage: Arc<dyn TokenSto
     rule.check(there.is_none(), "the conflict names a record although it was deleted");
     let found = rule.load(&storage, &key).await;
     rule.check(found.is_none(), "the conflict stored a record");
+}
+
+/// A record whose time is up is there for `load` and `compare_and_set`, or for neither.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn an_expired_record_is_in_nobodys_way(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "an_expired_record_is_in_nobodys_way",
+        "let load and compare_and_set agree about what has expired: a row that load skips must \
+         not be a conflict",
+    );
+    for (end, wait) in [(UNIX_EPOCH, Duration::ZERO), (in_the_future(BLINK), 2 * BLINK)] {
+        let key = fresh_key();
+        rule.set(&storage, &key, &with_end(Some(end))).await;
+        pause(wait).await;
+        let there = rule.load(&storage, &key).await.map(|(version, _)| version);
+
+        let outcome = rule.cas(&storage, &key, there.as_ref(), &record(b"next")).await;
+
+        match outcome {
+            CasOutcome::Stored(_) => {}
+            CasOutcome::Conflict(None) if there.is_some() => {
+                let outcome = rule.cas(&storage, &key, None, &record(b"next")).await;
+                rule.stored(outcome, "where a record had just expired");
+            }
+            CasOutcome::Conflict(_) => rule.broken("an expired record is in the way of the next"),
+        }
+        check_loaded(rule, &storage, &key, &record(b"next")).await;
+    }
 }
 
 /// No write has the version of another, also for the same bytes, also after a delete.
@@ -221,91 +284,6 @@ pub async fn versions_are_never_used_twice(storage: Arc<dyn TokenStorage>) {
     rule.check(seen.len() == all, "two writes had the same version");
 }
 
-/// Of many that write at once with the same expectation, exactly one succeeds.
-///
-/// # Panics
-///
-/// If the storage breaks the rule.
-pub async fn one_of_many_concurrent_writers_wins(storage: Arc<dyn TokenStorage>) {
-    let rule = Rule::new(
-        "one_of_many_concurrent_writers_wins",
-        "compare and write in one step: a script, a transaction, a lock",
-    );
-    let key = fresh_key();
-    let mut expected: Option<Version> = None;
-    for _ in 0..RACES {
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| {
-                let (storage, key) = (Arc::clone(&storage), key.clone());
-                let expected = expected.clone();
-                tokio::spawn(async move {
-                    let record = record(&[writer]);
-                    rule.cas(&storage, &key, expected.as_ref(), &record).await
-                })
-            })
-            .collect();
-        let mut winners = Vec::new();
-        for (writer, task) in (0..WRITERS).zip(writers) {
-            if let CasOutcome::Stored(version) = joined(task).await {
-                winners.push((writer, version));
-            }
-        }
-        let count = winners.len();
-        rule.check(count == 1, &format!("{count} of {WRITERS} writers were told that they won"));
-        if let Some((writer, version)) = winners.pop() {
-            check_there(rule, rule.load(&storage, &key).await, &version, &record(&[writer]));
-            expected = Some(version);
-        }
-    }
-}
-
-/// Many that add to what they read, and repeat on a conflict, lose nothing.
-///
-/// # Panics
-///
-/// If the storage breaks the rule.
-pub async fn no_update_is_lost_among_concurrent_writers(storage: Arc<dyn TokenStorage>) {
-    let rule = Rule::new(
-        "no_update_is_lost_among_concurrent_writers",
-        "read the record and its version in one step, and compare and write in one step",
-    );
-    let key = fresh_key();
-    let version = rule.cas(&storage, &key, None, &record(b"")).await;
-    rule.stored(version, "where nothing was");
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (storage, key) = (Arc::clone(&storage), key.clone());
-            tokio::spawn(async move {
-                for _ in 0..UPDATES {
-                    append(rule, &storage, &key, writer).await;
-                }
-            })
-        })
-        .collect();
-
-    for writer in writers {
-        joined(writer).await;
-    }
-
-    let (_, found) = rule.some(rule.load(&storage, &key).await, "load found nothing");
-    let expected = usize::from(WRITERS) * UPDATES;
-    let there = found.payload().len();
-    rule.check(there == expected, &format!("of {expected} updates {there} are there"));
-}
-
-/// Adds one byte to what is there, as often as it takes.
-async fn append(rule: Rule, storage: &Arc<dyn TokenStorage>, key: &StorageKey, byte: u8) {
-    let mut there = rule.load(storage, key).await;
-    loop {
-        let (version, found) = rule.some(there, "the record vanished");
-        let longer = record(&[found.payload(), &[byte]].concat());
-        match rule.cas(storage, key, Some(&version), &longer).await {
-            CasOutcome::Stored(_) => return,
-            CasOutcome::Conflict(newer) => there = newer,
-        }
-    }
-}
-
 /// That none of the versions but the last is taken for the one that is there.
 async fn check_all_stale(
     rule: Rule,
@@ -319,6 +297,16 @@ async fn check_all_stale(
     }
 }
 
+async fn check_loaded(
+    rule: Rule,
+    storage: &Arc<dyn TokenStorage>,
+    key: &StorageKey,
+    record: &TokenRecord,
+) {
+    let (_, found) = rule.some(rule.load(storage, key).await, "load finds nothing");
+    rule.same(&found, record, "by load");
+}
+
 #[track_caller]
 fn check_there(
     rule: Rule,
@@ -330,7 +318,3 @@ fn check_there(
     rule.same(&found, record, "for the record that is there");
     rule.check(found_version == *version, "the version is not that of the last write");
 }
-
-const RACES: usize = 5;
-const WRITERS: u8 = 8;
-const UPDATES: usize = 5;

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokenkeeper::{Clock, ErrorKind, SystemClock, TokenStorage};
+use tokenkeeper::{Clock, ErrorKind, Lease, StorageKey, SystemClock, TokenStorage};
 
-use super::records::joined;
-use super::{BLINK, LONG, PATIENCE, Rule, TICK, fresh_key, lease_request, pause, record};
+use super::patience::{LENGTHS, within};
+use super::races::joined;
+use super::rule::{
+    BLINK, LONG, PATIENCE, Rule, TICK, Wait, fresh_key, key, lease_request, pause, random_word,
+    record,
+};
 
 /// A lease that nobody holds is granted to one who does not wait.
 ///
@@ -21,11 +25,14 @@ pub async fn a_free_lease_is_granted(storage: Arc<dyn TokenStorage>) {
         "try once before looking at longest_wait, and build the lease with LeaseRequest::granted",
     );
 
-    let lease = rule.lease(&storage, &fresh_key(), LONG, Duration::ZERO).await;
+    let before = SystemClock.now();
+
+    let lease = rule.lease(&storage, &fresh_key(), LONG, Wait::Not).await;
 
     let left = lease.remaining();
+    let passed = SystemClock.now().since(&before);
     rule.check(left <= LONG, "more time is left than was asked for");
-    rule.check(left + PATIENCE > LONG, "much less time is left than was asked for");
+    rule.check(left + passed + TICK >= LONG, "less time is left than was asked for");
     rule.ok("release", lease.release().await);
 }
 
@@ -41,15 +48,16 @@ pub async fn a_held_lease_excludes_others(storage: Arc<dyn TokenStorage>) {
          else, and the refusal is ErrorKind::Storage",
     );
     let key = fresh_key();
-    let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+    let lease = rule.lease(&storage, &key, LONG, Wait::Not).await;
 
     for wait in [Duration::ZERO, BLINK] {
         let want = lease_request(LONG, wait);
-        match rule.shared(&storage).lease(&key, &want).await {
-            Ok(_) => rule.broken("a second lease was granted while the first was held"),
-            Err(error) => {
+        match within(PATIENCE, rule.shared(&storage).lease(&key, &want)).await {
+            Some(Ok(_)) => rule.broken("a second lease was granted while the first was held"),
+            Some(Err(error)) => {
                 rule.check(error.kind() == ErrorKind::Storage, "the refusal has another kind");
             }
+            None => {} // it excludes; that it ends in time is a rule of its own
         }
     }
     rule.ok("release", lease.release().await);
@@ -66,12 +74,12 @@ pub async fn a_released_lease_is_free_at_once(storage: Arc<dyn TokenStorage>) {
     let key = fresh_key();
 
     for _ in 0..3 {
-        let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+        let lease = rule.lease(&storage, &key, LONG, Wait::Not).await;
         rule.ok("release", lease.release().await);
     }
 }
 
-/// Who waits gets the lease when its holder releases it.
+/// Who waits gets the lease when its holder releases it, and so does the next who waits.
 ///
 /// # Panics
 ///
@@ -83,20 +91,21 @@ pub async fn a_waiting_asker_gets_the_released_lease(storage: Arc<dyn TokenStora
          long",
     );
     let key = fresh_key();
-    let held = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
-    let waiting = {
-        let (storage, key) = (Arc::clone(&storage), key.clone());
-        tokio::spawn(async move { rule.lease(&storage, &key, LONG, PATIENCE).await })
+    let held = rule.lease(&storage, &key, LONG, Wait::Not).await;
+    let ask = async || {
+        let lease = rule.lease(&storage, &key, LONG, Wait::ForIt).await;
+        rule.ok("release", lease.release().await);
     };
-    pause(BLINK / 3).await;
+    let mut askers = pin!(async { tokio::join!(ask(), ask(), ask()) });
+    tokio::select! {
+        biased;
+        _ = askers.as_mut() => rule.broken("the lease of somebody else was granted"),
+        () = pause(BLINK / 3) => {} // all of them have asked, and wait
+    }
 
     rule.ok("release", held.release().await);
-    let released_at = SystemClock.now();
 
-    let lease = joined(waiting).await;
-    let waited = SystemClock.now().since(&released_at);
-    rule.check(waited < PATIENCE / 2, "it noticed the release very late");
-    rule.ok("release", lease.release().await);
+    rule.some(within(PATIENCE / 2, askers).await, "they noticed the release very late");
 }
 
 /// Who waits gives up after the longest wait, not much earlier and not much later.
@@ -110,15 +119,17 @@ pub async fn waiting_for_a_lease_ends_in_time(storage: Arc<dyn TokenStorage>) {
         "count the wait from the first attempt, by LeaseRequest::clock, and end it with an error",
     );
     let key = fresh_key();
-    let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+    let lease = rule.lease(&storage, &key, LONG, Wait::Not).await;
 
-    for wait in [Duration::ZERO, BLINK] {
+    // Who gives up at once is overlooked if the machine stands still for as long as the wait.
+    for wait in [Duration::ZERO, BLINK, 2 * BLINK, 3 * BLINK] {
         let asked_at = SystemClock.now();
-        let refused = rule.shared(&storage).lease(&key, &lease_request(LONG, wait)).await;
+        let want = lease_request(LONG, wait);
+        let answer = within(wait + PATIENCE / 2, rule.shared(&storage).lease(&key, &want)).await;
         let waited = SystemClock.now().since(&asked_at);
+        let refused = rule.some(answer, "it went on after the longest wait was over");
         rule.check(refused.is_err(), "the lease of somebody else was granted");
         rule.check(waited + TICK >= wait, "it gave up before the longest wait was over");
-        rule.check(waited < wait + PATIENCE / 2, "it went on after the longest wait was over");
     }
     rule.ok("release", lease.release().await);
 }
@@ -133,14 +144,18 @@ pub async fn a_lease_ends_by_itself(storage: Arc<dyn TokenStorage>) {
         "a_lease_ends_by_itself",
         "give the lease its ttl in the backend: its holder may have been killed",
     );
-    let key = fresh_key();
-    let first = rule.lease(&storage, &key, BLINK, Duration::ZERO).await;
+    // Who gets it too early is overlooked if the machine stands still until it would have ended.
+    for ttl in [BLINK, 2 * BLINK, 3 * BLINK] {
+        let key = fresh_key();
+        let first = rule.lease(&storage, &key, ttl, Wait::Not).await;
 
-    let second = rule.lease(&storage, &key, LONG, PATIENCE).await;
+        let second = rule.lease(&storage, &key, LONG, Wait::ForIt).await;
 
-    rule.check(first.remaining() <= TICK, "it was given away before the time of its holder was up");
-    std::mem::forget(first);
-    rule.ok("release", second.release().await);
+        let left = first.remaining();
+        rule.check(left <= TICK, "it was given away before the time of its holder was up");
+        std::mem::forget(first);
+        rule.ok("release", second.release().await);
+    }
 }
 
 /// A lease that ended and was taken by another cannot be renewed.
@@ -154,8 +169,8 @@ pub async fn a_lease_that_was_lost_cannot_be_renewed(storage: Arc<dyn TokenStora
         "give every lease a name of its own, and renew only if the name is still there",
     );
     let key = fresh_key();
-    let mut first = rule.lease(&storage, &key, BLINK, Duration::ZERO).await;
-    let second = rule.lease(&storage, &key, LONG, PATIENCE).await;
+    let mut first = rule.lease(&storage, &key, BLINK, Wait::Not).await;
+    let second = rule.lease(&storage, &key, LONG, Wait::ForIt).await;
 
     let renewed = first.renew().await;
 
@@ -177,8 +192,8 @@ pub async fn a_lease_that_was_lost_cannot_be_released(storage: Arc<dyn TokenStor
     );
     for dropped in [false, true] {
         let key = fresh_key();
-        let first = rule.lease(&storage, &key, BLINK, Duration::ZERO).await;
-        let second = rule.lease(&storage, &key, LONG, PATIENCE).await;
+        let first = rule.lease(&storage, &key, BLINK, Wait::Not).await;
+        let second = rule.lease(&storage, &key, LONG, Wait::ForIt).await;
 
         if dropped {
             drop(first);
@@ -187,7 +202,7 @@ pub async fn a_lease_that_was_lost_cannot_be_released(storage: Arc<dyn TokenStor
             rule.ok("release of a lease that was lost", first.release().await);
         }
 
-        rule.check(rule.is_leased(&storage, &key).await, "it ended the lease of another");
+        rule.check_held(&storage, &key, &second, "it ended the lease of another").await;
         rule.ok("release", second.release().await);
     }
 }
@@ -201,9 +216,9 @@ pub async fn a_dropped_lease_ends(storage: Arc<dyn TokenStorage>) {
     let rule = Rule::new("a_dropped_lease_ends", "do not renew leases in the background");
     let key = fresh_key();
 
-    drop(rule.lease(&storage, &key, BLINK, Duration::ZERO).await);
+    drop(rule.lease(&storage, &key, BLINK, Wait::Not).await);
 
-    let next = rule.lease(&storage, &key, LONG, PATIENCE).await;
+    let next = rule.lease(&storage, &key, LONG, Wait::ForIt).await;
     rule.ok("release", next.release().await);
 }
 
@@ -218,9 +233,9 @@ pub async fn an_asker_that_is_dropped_leaves_nothing_behind(storage: Arc<dyn Tok
         "keep no place in a queue for somebody who is gone",
     );
     let key = fresh_key();
-    let held = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+    let held = rule.lease(&storage, &key, LONG, Wait::Not).await;
     {
-        let want = lease_request(BLINK, PATIENCE);
+        let want = lease_request(BLINK, LONG);
         let mut asking = pin!(rule.shared(&storage).lease(&key, &want));
         tokio::select! {
             biased;
@@ -235,7 +250,7 @@ pub async fn an_asker_that_is_dropped_leaves_nothing_behind(storage: Arc<dyn Tok
     rule.ok("release", held.release().await);
     pause(BLINK / 3).await; // who is gone, and is still in a queue, gets it now
 
-    let next = rule.lease(&storage, &key, LONG, PATIENCE).await;
+    let next = rule.lease(&storage, &key, LONG, Wait::ForIt).await;
     rule.ok("release", next.release().await);
 }
 
@@ -249,28 +264,26 @@ pub async fn renewing_a_lease_extends_it(storage: Arc<dyn TokenStorage>) {
         "renewing_a_lease_extends_it",
         "set the ttl anew in the backend, counted from the renewal",
     );
-    let ttl = 3 * BLINK;
-    for _ in 0..ATTEMPTS {
-        let key = fresh_key();
-        let mut lease = rule.lease(&storage, &key, ttl, Duration::ZERO).await;
-        pause(ttl * 2 / 3).await;
-        let before = lease.remaining();
-        if before < TICK {
-            continue; // this machine is too slow to renew in time
+    for length in LENGTHS {
+        let (key, ttl) = (fresh_key(), 3 * length);
+        let mut lease = rule.lease(&storage, &key, ttl, Wait::Not).await;
+        pause(2 * length).await;
+        let renewed = lease.renew().await;
+        if renewed.is_err() && lease.remaining() < TICK {
+            continue; // this machine was too slow to renew in time
         }
-        rule.ok("renew of a lease that is held", lease.renew().await);
-        rule.check(lease.remaining() > before, "renewing gave it no more time");
-        pause(ttl * 2 / 3).await;
+        rule.ok("renew of a lease that is held", renewed);
+        pause(2 * length).await;
         let leased = rule.is_leased(&storage, &key).await;
         if lease.remaining() < TICK {
-            continue; // this machine is too slow to look in time
+            continue; // this machine was too slow to look in time
         }
         rule.check(leased, "somebody else got it although it was renewed");
         return;
     }
 }
 
-/// A lease of one key is in nobody's way under another.
+/// A lease of one key is in nobody's way under another, however alike the two are.
 ///
 /// # Panics
 ///
@@ -280,14 +293,49 @@ pub async fn leases_of_different_keys_are_independent(storage: Arc<dyn TokenStor
         "leases_of_different_keys_are_independent",
         "make the name of a lease from the whole key",
     );
-    let (one, other) = (fresh_key(), fresh_key());
-    let first = rule.lease(&storage, &one, LONG, Duration::ZERO).await;
+    let word = random_word();
+    let long = format!("{word}{}", "k".repeat(199 - word.len()));
+    for (one, other) in [
+        (fresh_key(), fresh_key()),
+        (key(&format!("{long}1")), key(&format!("{long}2"))),
+        (key(&format!("{word}-a")), key(&format!("{word}-A"))),
+        (key(&format!("{word}:")), key(&format!("{word}_"))),
+    ] {
+        let first = rule.lease(&storage, &one, LONG, Wait::Not).await;
 
-    let second = rule.lease(&storage, &other, LONG, Duration::ZERO).await;
-    rule.ok("release", second.release().await);
+        let second = rule.lease(&storage, &other, LONG, Wait::Not).await;
+        rule.ok("release", second.release().await);
 
-    rule.check(rule.is_leased(&storage, &one).await, "releasing one lease ended another");
-    rule.ok("release", first.release().await);
+        rule.check_held(&storage, &one, &first, "releasing one lease ended another").await;
+        rule.ok("release", first.release().await);
+    }
+}
+
+/// A lease is not a record, and its name is not a key.
+///
+/// # Panics
+///
+/// If the storage breaks the rule.
+pub async fn leases_and_records_have_names_of_their_own(storage: Arc<dyn TokenStorage>) {
+    let rule = Rule::new(
+        "leases_and_records_have_names_of_their_own",
+        "name leases so that no key can be that name: with a character that keys do not have, in \
+         another table, in another folder",
+    );
+    let word = random_word();
+    let leased = key(&word);
+    let lease = rule.lease(&storage, &leased, LONG, Wait::Not).await;
+
+    for end in [".lock", ":lock", "-lock", "_lock", ".lease", ":lease", "-lease", "_lease"] {
+        let alike = key(&format!("{word}{end}"));
+        let found = rule.get(&storage, &alike).await;
+        rule.check(found.is_none(), &format!("the lease is the record of the key + {end}"));
+        rule.set(&storage, &alike, &record(b"alike")).await;
+        rule.ok("delete", storage.delete(&alike).await);
+        let found = format!("a write and a delete of the key + {end} ended the lease");
+        rule.check_held(&storage, &leased, &lease, &found).await;
+    }
+    rule.ok("release", lease.release().await);
 }
 
 /// A lease keeps nobody from reading and writing, and no write or delete ends it.
@@ -302,7 +350,7 @@ pub async fn records_can_be_used_while_a_lease_is_held(storage: Arc<dyn TokenSto
          install without a lease",
     );
     let key = fresh_key();
-    let lease = rule.lease(&storage, &key, LONG, Duration::ZERO).await;
+    let lease = rule.lease(&storage, &key, LONG, Wait::Not).await;
 
     let work = async {
         let version = rule.cas(&storage, &key, None, &record(b"one")).await;
@@ -314,16 +362,14 @@ pub async fn records_can_be_used_while_a_lease_is_held(storage: Arc<dyn TokenSto
         rule.ok("delete", storage.delete(&key).await);
         rule.check(rule.get(&storage, &key).await.is_none(), "the lease is taken for a record");
     };
-    tokio::select! {
-        () = work => {}
-        () = pause(PATIENCE) => rule.broken("a read or a write waits for the end of the lease"),
-    }
+    let worked = within(PATIENCE, work).await;
+    rule.some(worked, "a read or a write waits for the end of the lease");
 
-    rule.check(rule.is_leased(&storage, &key).await, "a write or a delete ended the lease");
+    rule.check_held(&storage, &key, &lease, "a write or a delete ended the lease").await;
     rule.ok("release", lease.release().await);
 }
 
-/// However many ask at once, one at a time holds the lease, and all get it in the end.
+/// However many ask at once and again and again, one at a time holds the lease.
 ///
 /// # Panics
 ///
@@ -340,7 +386,9 @@ pub async fn one_of_many_askers_holds_the_lease_at_a_time(storage: Arc<dyn Token
             let (storage, key) = (Arc::clone(&storage), key.clone());
             let holders = Arc::clone(&holders);
             tokio::spawn(async move {
-                let lease = rule.lease(&storage, &key, LONG, PATIENCE).await;
+                let asking = asked_until_granted(&storage, &key);
+                let lease = within(PATIENCE, asking).await;
+                let lease = rule.some(lease, "a lease that is free again was not granted");
                 let others = holders.fetch_add(1, Ordering::SeqCst);
                 rule.check(others == 0, "two held the lease at the same time");
                 pause(Duration::from_millis(5)).await;
@@ -355,5 +403,17 @@ pub async fn one_of_many_askers_holds_the_lease_at_a_time(storage: Arc<dyn Token
     }
 }
 
+/// The lease, by an asker that soon gives up and begins anew.
+async fn asked_until_granted(storage: &Arc<dyn TokenStorage>, key: &StorageKey) -> Lease {
+    loop {
+        let want = lease_request(LONG, BLINK);
+        if let Some(shared) = storage.shared()
+            && let Ok(lease) = shared.lease(key, &want).await
+        {
+            return lease;
+        }
+        pause(BLINK / 30).await;
+    }
+}
+
 const ASKERS: usize = 6;
-const ATTEMPTS: usize = 5;

@@ -1,28 +1,42 @@
 //! A storage in memory with one defect at a time: what the contract suites have to find.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use meeting::{Meeting, is_racing};
 use parking_lot::Mutex;
 use tokenkeeper::{
-    CasOutcome, Clock, Error, ErrorKind, Lease, LeaseHandle, LeaseRequest, Now, Order,
-    SharedTokenStorage, StorageKey, SystemClock, TokenRecord, TokenStorage, Version, async_trait,
+    Clock, Error, ErrorKind, Now, Order, SharedTokenStorage, StorageKey, SystemClock, TokenRecord,
+    TokenStorage, async_trait,
 };
+use tokio::sync::oneshot;
+
+pub(crate) mod findings;
+mod leases;
+mod meeting;
+mod versions;
+
+pub(crate) use meeting::ALONE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
     None,
     // Records.
     InventsRecords,
+    InventsUnknown,
     RoundsOrders,
+    SignsOrders,
     RefusesOlderRecords,
     ForgetsDeletes,
+    NeverForgetsDeletes,
     ComplainsOfMissing,
     ExistsSkipsTombstones,
+    ExistsCountsExpired,
     FoldsCase,
     CutsKeys,
     MergesPunctuation,
+    RefusesDots,
     LosesTombstoneMark,
     OverflowsFarEnds,
     FailsOnPastEnds,
@@ -30,34 +44,56 @@ pub(crate) enum Defect {
     CutsLargeRecords,
     TextOnly,
     TornWrites,
+    MixesConcurrentWrites,
+    OneFileForAll,
     TornWhenDropped,
+    LandsLate,
     // Versions.
     NotShared,
     LoadsInvented,
+    LoadsInventedUnknown,
     LoadsAnotherVersion,
+    LoadNamesVersionsAnew,
+    LoadSkipsTombstones,
     AddsOverRecords,
+    AddsOverTombstones,
     ReusesVersion,
     IgnoresExpected,
+    AcceptsForeignVersions,
+    SetsCannotBeReplaced,
     StoresOverNothing,
+    ConflictNamesTheDeleted,
+    ExpiredStandInTheWay,
     DeleteResetsVersions,
     SetKeepsVersion,
+    RacyAdd,
     RacyCompareAndSet,
+    CasMissesSets,
     TornLoad,
+    TornCasWhenDropped,
     CasLosesTombstoneMark,
     CasKeepsOldEnd,
     // Leases.
     GrantsLate,
     GrantsToAll,
+    RefusesAsUnsupported,
     ReleaseDoesNothing,
+    ReleasesWhenAsked,
     WaitsForTheEnd,
     WaitsTooLong,
     NeverWaits,
+    GivesUpEarly,
     NeverEnds,
+    EndsEarly,
     RenewsAnything,
     ReleasesAnything,
     RenewsOnlyHere,
+    RenewDoesNothing,
     DropExtends,
     OneLeaseForAll,
+    LeasesFoldCase,
+    LeasesCutKeys,
+    LeaseIsARecord,
     DeleteEndsLease,
     LeaseBlocksRecords,
     RacyLease,
@@ -69,12 +105,29 @@ pub(crate) struct Broken {
     defect: Defect,
     shelf: Arc<Mutex<Shelf>>,
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// Calls of `get`.
+    reads: Meeting,
+    /// Writes of all kinds.
+    writes: Meeting,
+    /// Calls of `set` and `delete`.
+    plain_writes: Meeting,
+    /// Calls that shall run into each other.
+    racers: Meeting,
 }
 
 #[derive(Debug, Default)]
 struct Shelf {
     records: HashMap<String, Entry>,
+    /// Names that were written at least once.
+    known: HashSet<String>,
+    /// What was deleted.
+    graves: HashMap<String, Entry>,
+    /// What was to be written by calls that were dropped.
+    late: HashMap<String, TokenRecord>,
     leases: HashMap<String, (u64, Now)>,
+    queues: HashMap<String, VecDeque<(u64, oneshot::Sender<u64>)>>,
+    /// Leases that were released, and whose end nobody has asked for yet.
+    let_go: HashSet<String>,
     last: u64,
 }
 
@@ -83,11 +136,20 @@ struct Entry {
     version: u64,
     record: TokenRecord,
     end: Option<SystemTime>,
+    by_cas: bool,
 }
 
 impl Broken {
     pub(crate) fn new(defect: Defect) -> Self {
-        Self { defect, shelf: Arc::default(), writing: Arc::default() }
+        Self {
+            defect,
+            shelf: Arc::default(),
+            writing: Arc::default(),
+            reads: Meeting::default(),
+            writes: Meeting::default(),
+            plain_writes: Meeting::default(),
+            racers: Meeting::default(),
+        }
     }
 
     fn has(&self, defect: Defect) -> bool {
@@ -104,15 +166,27 @@ impl Broken {
         }
     }
 
+    /// What is there, expired or not.
+    fn look(&self, key: &StorageKey) -> Option<Entry> {
+        self.shelf.lock().records.get(&self.name(key)).cloned()
+    }
+
     fn read(&self, key: &StorageKey) -> Option<Entry> {
-        let entry = self.shelf.lock().records.get(&self.name(key)).cloned()?;
-        entry.end.is_none_or(|end| end > wall()).then_some(entry)
+        self.look(key).filter(|entry| entry.end.is_none_or(|end| end > wall()))
+    }
+
+    fn knows(&self, key: &StorageKey) -> bool {
+        self.shelf.lock().known.contains(&self.name(key))
     }
 
     fn write(&self, key: &StorageKey, record: &TokenRecord, by_cas: bool) -> u64 {
         let name = self.name(key);
         let there = self.read(key);
+        self.writes.arrive();
         let mut shelf = self.shelf.lock();
+        if self.has(Defect::NeverForgetsDeletes) && shelf.graves.contains_key(&name) {
+            return 0;
+        }
         shelf.last += 1;
         let version = match &there {
             Some(there) if by_cas && self.has(Defect::ReusesVersion) => there.version,
@@ -132,7 +206,8 @@ impl Broken {
         if self.has(Defect::OverflowsFarEnds) && end.is_some_and(|end| end > far) {
             end = Some(SystemTime::UNIX_EPOCH);
         }
-        let entry = Entry { version, record: self.spoil(record, by_cas), end };
+        let entry = Entry { version, record: self.spoil(record, by_cas), end, by_cas };
+        shelf.known.insert(name.clone());
         shelf.records.insert(name, entry);
         version
     }
@@ -142,17 +217,18 @@ impl Broken {
         let mut payload = record.payload().to_vec();
         let mut order = record.order();
         let mut tombstone = record.is_tombstone();
+        let both = |change: fn(u64) -> u64| {
+            Order::new(change(record.order().epoch()), change(record.order().generation()))
+        };
         match self.defect {
-            Defect::RoundsOrders => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    clippy::cast_precision_loss,
-                    reason = "the defect"
-                )]
-                let round = |number: u64| number as f64 as u64;
-                order = Order::new(round(order.epoch()), round(order.generation()));
-            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "the defect"
+            )]
+            Defect::RoundsOrders => order = both(|number| number as f64 as u64),
+            Defect::SignsOrders => order = both(|number| number.min(i64::MAX.unsigned_abs())),
             Defect::LosesTombstoneMark => tombstone = false,
             Defect::CasLosesTombstoneMark if by_cas => tombstone = false,
             Defect::CutsLargeRecords => payload.truncate(64 * 1024),
@@ -162,40 +238,30 @@ impl Broken {
         TokenRecord::from_parts(payload, order, record.keep_until(), tombstone)
     }
 
-    /// The number of the lease, if it is to be had.
-    fn take(&self, name: &str, ttl: Duration) -> Option<u64> {
-        let now = SystemClock.now();
+    /// Writes half of the record, and the rest when others had time to look.
+    async fn write_in_halves(&self, key: &StorageKey, there: &Entry, record: &TokenRecord) {
+        let half = there.record.with_payload(record.payload().to_vec());
+        self.write(key, &half, false);
+        let reads = self.reads.so_far();
+        if self.has(Defect::TornWrites) && is_racing() {
+            self.reads.more_than(reads).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Writes all records as they were before another call wrote one of them.
+    async fn write_all(&self, key: &StorageKey, record: &TokenRecord) {
+        let mut all = self.shelf.lock().records.clone();
+        if is_racing() {
+            self.racers.meet().await;
+        }
+        self.write(key, record, false);
         let mut shelf = self.shelf.lock();
-        let held = shelf.leases.get(name).is_some_and(|(_, ends)| !now.until(ends).is_zero());
-        if held && !self.has(Defect::GrantsToAll) {
-            return None;
+        if let Some(entry) = shelf.records.remove(key.as_str()) {
+            all.insert(key.to_string(), entry);
         }
-        shelf.last += 1;
-        let ttl = if self.has(Defect::NeverEnds) { HOUR } else { ttl };
-        let id = shelf.last;
-        shelf.leases.insert(name.to_owned(), (id, now.after(ttl)));
-        Some(id)
-    }
-
-    fn lease_name(&self, key: &StorageKey) -> String {
-        if self.has(Defect::OneLeaseForAll) { "all".to_owned() } else { key.to_string() }
-    }
-
-    async fn wait_while_leased(&self, key: &StorageKey) {
-        let name = self.lease_name(key);
-        while self.has(Defect::LeaseBlocksRecords) && self.shelf.lock().leases.contains_key(&name) {
-            nap(5).await;
-        }
-    }
-
-    fn longest_wait(&self, want: &LeaseRequest) -> Duration {
-        match self.defect {
-            Defect::NeverWaits => Duration::ZERO,
-            Defect::WaitsTooLong if !want.longest_wait().is_zero() => {
-                want.longest_wait() + Duration::from_secs(6)
-            }
-            _ => want.longest_wait(),
-        }
+        shelf.records = all;
     }
 }
 
@@ -206,11 +272,15 @@ impl TokenStorage for Broken {
             Defect::TornWhenDropped => Some(self.writing.lock().await),
             _ => None,
         };
+        self.reads.arrive();
         let found = self.read(key).map(|entry| entry.record);
-        if self.has(Defect::InventsRecords) {
-            return Ok(Some(found.unwrap_or_else(invented)));
-        }
-        Ok(found)
+        let invents = match self.defect {
+            Defect::InventsRecords => true,
+            Defect::InventsUnknown => !self.knows(key),
+            Defect::LeaseIsARecord => self.is_name_of_a_lease(key),
+            _ => false,
+        };
+        Ok(if invents { found.or_else(|| Some(invented())) } else { found })
     }
 
     async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
@@ -218,20 +288,34 @@ impl TokenStorage for Broken {
             Defect::TornWhenDropped => Some(self.writing.lock().await),
             _ => None,
         };
+        self.plain_writes.arrive();
         let there = self.read(key);
-        if self.has(Defect::RefusesOlderRecords)
-            && there.as_ref().is_some_and(|there| there.record.order() > record.order())
-        {
-            return Ok(());
-        }
-        if self.has(Defect::FailsOnPastEnds) && record.keep_until().is_some_and(|end| end <= wall())
-        {
-            return Err(failure("a negative time to live"));
-        }
-        if let (Defect::TornWrites | Defect::TornWhenDropped, Some(there)) = (self.defect, there) {
-            let half = there.record.with_payload(record.payload().to_vec());
-            self.write(key, &half, false);
-            nap(1).await;
+        let is_long = record.payload().len() > PAGE;
+        let is_older = |there: &Entry| there.record.order() > record.order();
+        match (self.defect, there) {
+            (Defect::RefusesOlderRecords, Some(there)) if is_older(&there) => return Ok(()),
+            (Defect::RefusesDots, _) if key.as_str().contains("..") => {
+                return Err(failure("a key like a path"));
+            }
+            (Defect::FailsOnPastEnds, _) if record.keep_until().is_some_and(is_long_past) => {
+                return Err(failure("a negative time to live"));
+            }
+            (Defect::TornWrites | Defect::TornWhenDropped, Some(there)) if is_long => {
+                self.write_in_halves(key, &there, record).await;
+            }
+            (Defect::MixesConcurrentWrites, _)
+                if is_long && is_racing() && self.racers.meet().await =>
+            {
+                let mixture = invented().with_payload(record.payload().to_vec());
+                self.write(key, &mixture, false);
+                return Ok(());
+            }
+            (Defect::OneFileForAll, _) => {
+                self.write_all(key, record).await;
+                return Ok(());
+            }
+            (Defect::LandsLate, _) => return self.set_or_land_late(key, record).await,
+            _ => {}
         }
         self.write(key, record, false);
         Ok(())
@@ -241,20 +325,32 @@ impl TokenStorage for Broken {
         if self.has(Defect::ForgetsDeletes) {
             return Ok(());
         }
+        self.plain_writes.arrive();
+        self.writes.arrive();
+        let mut shelf = self.shelf.lock();
         if self.has(Defect::DeleteEndsLease) {
-            self.shelf.lock().leases.remove(&self.lease_name(key));
+            shelf.leases.remove(&self.lease_name(key));
         }
-        let there = self.shelf.lock().records.remove(&self.name(key));
-        if self.has(Defect::ComplainsOfMissing) && there.is_none() {
-            return Err(failure("no such record"));
+        let name = self.name(key);
+        match shelf.records.remove(&name) {
+            None if self.has(Defect::ComplainsOfMissing) => Err(failure("no such record")),
+            None => Ok(()),
+            Some(entry) => {
+                shelf.graves.insert(name, entry);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     async fn exists(&self, key: &StorageKey) -> Result<bool, Error> {
-        let found = self.get(key).await?;
-        let skip = self.has(Defect::ExistsSkipsTombstones);
-        Ok(found.is_some_and(|record| !(skip && record.is_tombstone())))
+        match self.defect {
+            Defect::ExistsSkipsTombstones => {
+                Ok(self.read(key).is_some_and(|entry| !entry.record.is_tombstone()))
+            }
+            Defect::ExistsCountsExpired => Ok(self.look(key).is_some()),
+            Defect::InventsUnknown => Ok(self.read(key).is_some()),
+            _ => Ok(self.get(key).await?.is_some()),
+        }
     }
 
     fn shared(&self) -> Option<&dyn SharedTokenStorage> {
@@ -262,176 +358,38 @@ impl TokenStorage for Broken {
     }
 }
 
-#[async_trait]
-impl SharedTokenStorage for Broken {
-    async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
-        let mut found = self.read(key);
-        if self.has(Defect::TornLoad) {
-            nap(2).await;
-            if let (Some(found), Some(now)) = (&mut found, self.read(key)) {
-                found.version = now.version;
-            }
-        }
-        if let (Defect::LoadsAnotherVersion, Some(found)) = (self.defect, &mut found) {
-            let mut shelf = self.shelf.lock();
-            shelf.last += 1;
-            found.version = shelf.last;
-        }
-        if self.has(Defect::LoadsInvented) && found.is_none() {
-            return Ok(Some((version_of(0), invented())));
-        }
-        Ok(found.map(|entry| (version_of(entry.version), entry.record)))
-    }
-
-    async fn compare_and_set(
-        &self,
-        key: &StorageKey,
-        expected: Option<&Version>,
-        record: &TokenRecord,
-    ) -> Result<CasOutcome, Error> {
-        self.wait_while_leased(key).await;
-        let _whole = self.writing.lock().await;
-        let there = self.read(key);
-        let holds = match (&there, expected) {
-            (None, None) => true,
-            (Some(_), None) => self.has(Defect::AddsOverRecords),
-            (None, Some(_)) => self.has(Defect::StoresOverNothing),
-            (Some(there), Some(expected)) => {
-                version_of(there.version) == *expected || self.has(Defect::IgnoresExpected)
-            }
-        };
-        if !holds {
-            let there = there.map(|entry| (version_of(entry.version), entry.record));
-            return Ok(CasOutcome::Conflict(there));
-        }
-        if self.has(Defect::RacyCompareAndSet) {
-            drop(_whole);
-            nap(2).await;
-        }
-        Ok(CasOutcome::Stored(version_of(self.write(key, record, true))))
-    }
-
-    async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
-        let name = self.lease_name(key);
-        let started = want.clock().now();
-        loop {
-            let mut asked_at = want.clock().now();
-            let ends = self.shelf.lock().leases.get(&name).map(|(_, ends)| *ends);
-            let is_free = ends.is_none_or(|ends| asked_at.until(&ends).is_zero());
-            if self.has(Defect::RacyLease) && is_free {
-                nap(2).await;
-                self.shelf.lock().leases.remove(&name);
-            }
-            if let Some(id) = self.take(&name, want.ttl()) {
-                if self.has(Defect::GrantsLate) {
-                    let earlier = Duration::from_secs(55);
-                    asked_at = Now::new(
-                        asked_at.wall() - earlier,
-                        asked_at.mono().saturating_sub(earlier),
-                    );
-                }
-                let handle = BrokenLease { storage: self.clone(), name, id };
-                return Ok(want.granted(asked_at, Box::new(handle)));
-            }
-            let patience =
-                self.longest_wait(want).saturating_sub(want.clock().now().since(&started));
-            if patience.is_zero() {
-                return Err(failure("the lease is held"));
-            }
-            if self.has(Defect::QueuesTheGone) {
-                return self.queue(name, want).await;
-            }
-            match (self.defect, ends) {
-                (Defect::WaitsForTheEnd, Some(ends)) => {
-                    want.clock().sleep(asked_at.until(&ends).min(patience)).await;
-                }
-                _ => nap(5).await,
-            }
-        }
-    }
-}
-
 impl Broken {
-    /// Leaves the waiting to a task that goes on when the asker is gone.
-    async fn queue(&self, name: String, want: &LeaseRequest) -> Result<Lease, Error> {
-        let (granted, answer) = tokio::sync::oneshot::channel();
-        let storage = self.clone();
-        let waiting = name.clone();
-        tokio::spawn(async move {
-            let id = loop {
-                match storage.take(&waiting, HOUR) {
-                    Some(id) => break id,
-                    None => nap(5).await,
-                }
-            };
-            let _ = granted.send(id);
-        });
-        let patience = want.longest_wait();
-        let id = tokio::select! {
-            id = answer => id.map_err(|_| failure("the queue is gone"))?,
-            () = want.clock().sleep(patience) => return Err(failure("the lease is held")),
-        };
-        let handle = BrokenLease { storage: self.clone(), name, id };
-        Ok(want.granted(want.clock().now(), Box::new(handle)))
+    /// Writes what was dropped before after what came later.
+    async fn set_or_land_late(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
+        let mut landing = Landing { storage: self, name: self.name(key), record: Some(record) };
+        tokio::task::yield_now().await;
+        landing.record = None;
+        self.write(key, record, false);
+        let late = self.shelf.lock().late.remove(&self.name(key));
+        if let Some(late) = late {
+            self.write(key, &late, false);
+        }
+        Ok(())
     }
 }
 
-#[derive(Debug)]
-struct BrokenLease {
-    storage: Broken,
+/// A write that lands when it is too late, unless it came to its end.
+struct Landing<'a> {
+    storage: &'a Broken,
     name: String,
-    id: u64,
+    record: Option<&'a TokenRecord>,
 }
 
-impl BrokenLease {
-    fn end(&self) {
-        let storage = &self.storage;
-        let mut shelf = storage.shelf.lock();
-        let ours = shelf.leases.get(&self.name).is_some_and(|(id, _)| *id == self.id);
-        if storage.has(Defect::ReleaseDoesNothing) {
-            return;
-        }
-        if ours || storage.has(Defect::ReleasesAnything) {
-            shelf.leases.remove(&self.name);
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record {
+            self.storage.shelf.lock().late.insert(self.name.clone(), record.clone());
         }
     }
 }
 
-#[async_trait]
-impl LeaseHandle for BrokenLease {
-    async fn renew(&mut self, ttl: Duration) -> Result<(), Error> {
-        if self.storage.has(Defect::RenewsOnlyHere) {
-            return Ok(());
-        }
-        let now = SystemClock.now();
-        match self.storage.shelf.lock().leases.get_mut(&self.name) {
-            Some((id, ends)) if *id == self.id => *ends = now.after(ttl),
-            _ if self.storage.has(Defect::RenewsAnything) => {}
-            _ => return Err(failure("the lease is lost")),
-        }
-        Ok(())
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), Error> {
-        self.end();
-        Ok(())
-    }
-
-    fn abandon(self: Box<Self>) {
-        if !self.storage.has(Defect::DropExtends) {
-            return self.end();
-        }
-        let now = SystemClock.now();
-        if let Some((id, ends)) = self.storage.shelf.lock().leases.get_mut(&self.name)
-            && *id == self.id
-        {
-            *ends = now.after(HOUR);
-        }
-    }
-}
-
-fn version_of(number: u64) -> Version {
-    Version::new(number.to_be_bytes())
+fn is_long_past(end: SystemTime) -> bool {
+    end < SystemTime::UNIX_EPOCH + HOUR
 }
 
 fn invented() -> TokenRecord {
@@ -446,8 +404,9 @@ fn wall() -> SystemTime {
     SystemClock.now().wall()
 }
 
-async fn nap(millis: u64) {
-    SystemClock.sleep(Duration::from_millis(millis)).await;
+async fn nap() {
+    SystemClock.sleep(Duration::from_millis(5)).await;
 }
 
+const PAGE: usize = 1_000; // what is shorter is written in one step
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,50 @@
+//! The lease of an exchange whose tokens did not get into the storage yet.
+//!
+//! While the refresh token that it spent is still stored, nobody else may spend it again. This
+//! process may go on, and the lease is for whichever of its flights wants one next, also for one
+//! that is already waiting: to the storage they are the same process, and it would wait for itself.
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::shared_storage::Lease;
+
+#[derive(Debug, Default)]
+pub(super) struct KeptLease {
+    lease: Mutex<Option<Lease>>,
+    kept: Notify,
+}
+
+impl KeptLease {
+    /// The lease, if there is one that lasts.
+    pub(super) fn take(&self) -> Option<Lease> {
+        let lease = self.lease.lock().take(); // one that is over is dropped outside the lock
+        lease.filter(|lease| !lease.remaining().is_zero())
+    }
+
+    /// Waits for a lease to be kept, and takes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is taken, and others who wait are not forgotten.
+    pub(super) async fn next(&self) -> Lease {
+        loop {
+            let kept = self.kept.notified();
+            if let Some(lease) = self.take() {
+                return lease;
+            }
+            kept.await;
+        }
+    }
+
+    /// Keeps a lease, unless the one that is kept lasts longer. What is not kept comes back, to be
+    /// dropped outside every lock, because the backend hears of it.
+    pub(super) fn keep(&self, lease: Lease) -> Option<Lease> {
+        let mut kept = self.lease.lock();
+        let lasts_longer = kept.as_ref().is_none_or(|k| k.ends().mono() < lease.ends().mono());
+        let other = if lasts_longer { kept.replace(lease) } else { Some(lease) };
+        drop(kept);
+        self.kept.notify_one();
+        other
+    }
+}

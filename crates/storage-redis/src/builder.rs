@@ -1,0 +1,283 @@
+//! Options of a storage, checked before anything is sent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use tokenkeeper::{Error, ErrorKind, Secret};
+
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
+use crate::keys::{USUAL_PREFIX, check_prefix};
+use crate::link::{Link, Replicas, Target};
+use crate::notices::Listeners;
+use crate::storage::RedisStorage;
+
+/// Makes a [`RedisStorage`]. Nothing is sent before its first use.
+#[must_use]
+pub struct RedisStorageBuilder {
+    urls: Vec<Secret>,
+    #[cfg(feature = "cluster")]
+    is_cluster: bool,
+    username: Option<String>,
+    password: Option<Secret>,
+    prefix: String,
+    timeout: Duration,
+    replicas: usize,
+    replica_timeout: Duration,
+    announces: bool,
+    #[cfg(feature = "tls-rustls")]
+    tls: crate::tls::Tls,
+}
+
+impl RedisStorageBuilder {
+    pub(crate) fn new(url: &str) -> Self {
+        Self {
+            urls: vec![Secret::from(url)],
+            #[cfg(feature = "cluster")]
+            is_cluster: false,
+            username: None,
+            password: None,
+            prefix: USUAL_PREFIX.to_owned(),
+            timeout: USUAL_TIMEOUT,
+            replicas: 0,
+            replica_timeout: USUAL_REPLICA_TIMEOUT,
+            announces: false,
+            #[cfg(feature = "tls-rustls")]
+            tls: crate::tls::Tls::default(),
+        }
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cluster(urls: Vec<Secret>) -> Self {
+        Self { urls, is_cluster: true, ..Self::new("") }
+    }
+
+    /// The user of the server's access control list, in the place of one in the URL.
+    pub fn username(mut self, username: &str) -> Self {
+        self.username = Some(username.to_owned());
+        self
+    }
+
+    /// The password, in the place of one in the URL. Here nothing needs to be percent-encoded.
+    pub fn password(mut self, password: Secret) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// What the names of all keys begin with: at most 200 ASCII characters without spaces and
+    /// braces.
+    ///
+    /// # Default
+    ///
+    /// `tokenkeeper:`, which gives `tokenkeeper:{v1-…}` and `tokenkeeper:{v1-…}:lease`.
+    pub fn key_prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// How long one call may take, connecting and waiting for replicas included. Keep it below the
+    /// `storage_timeout` of the manager's policy: whoever gives up first names the reason.
+    ///
+    /// # Default
+    ///
+    /// 4 s, because the manager gives a call 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many replicas have to confirm a write (`WAIT`) before it counts as one. If fewer do in
+    /// [`replica_timeout`](Self::replica_timeout), the write fails although the primary has it:
+    /// whether it survives a failover is not known, and the manager says that its tokens are not
+    /// persisted, and writes again.
+    ///
+    /// It costs no round trip of its own; but the connection waits for the replicas, and so does
+    /// everything else that is sent over it. Leases are not waited for: a fleet that cannot renew
+    /// while a replica restarts would be worse off than one whose lease a failover forgets.
+    ///
+    /// # Default
+    ///
+    /// 0: the primary's word is enough.
+    pub fn wait_replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// How long replicas may take to confirm. It has to be shorter than the
+    /// [`timeout`](Self::timeout).
+    ///
+    /// # Default
+    ///
+    /// 1 s.
+    pub fn replica_timeout(mut self, timeout: Duration) -> Self {
+        self.replica_timeout = timeout;
+        self
+    }
+
+    /// Whether every write is published on the channel `<prefix>{<key>}:changes`, in the same step
+    /// and at no round trip of its own, and whether
+    /// [`notices`](tokenkeeper::SharedTokenStorage::notices) listens there, over a second
+    /// connection that is opened when somebody does. A message is the order of the record, two
+    /// numbers. Without it a process finds what another one wrote at its next renewal.
+    ///
+    /// # Default
+    ///
+    /// No.
+    pub fn announce_changes(mut self, announces: bool) -> Self {
+        self.announces = announces;
+        self
+    }
+
+    /// Certificate authorities to trust in the place of the operating system's, as PEM.
+    ///
+    /// # Default
+    ///
+    /// Those of the operating system, read at every connection.
+    #[cfg(feature = "tls-rustls")]
+    pub fn root_certificates_pem(mut self, certificates: impl Into<Vec<u8>>) -> Self {
+        self.tls.root = Some(certificates.into());
+        self
+    }
+
+    /// The certificate that shows the server who we are, with its key, both as PEM.
+    ///
+    /// # Default
+    ///
+    /// None.
+    #[cfg(feature = "tls-rustls")]
+    pub fn client_certificate_pem(mut self, certificate: impl Into<Vec<u8>>, key: Secret) -> Self {
+        self.tls.identity = Some((certificate.into(), key));
+        self
+    }
+
+    /// Makes the storage.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if an option is wrong; the URL is not shown, because it may hold a
+    /// password.
+    pub fn build(self) -> Result<RedisStorage, Error> {
+        check_prefix(&self.prefix)?;
+        if self.timeout.is_zero() {
+            return Err(wrong("timeout: must not be zero"));
+        }
+        if self.replicas > 0 && self.replica_timeout >= self.timeout {
+            return Err(wrong("replica_timeout: must be shorter than the timeout of a call"));
+        }
+        let nodes = self.urls.iter().map(|url| self.node(url)).collect::<Result<Vec<_>, _>>()?;
+        let listeners = if self.announces { Some(self.listeners(&nodes)?) } else { None };
+        let link = Link::new(self.target(nodes)?, self.timeout);
+        let replicas = Replicas { wanted: self.replicas, within: self.replica_timeout };
+        let confirmed_by = (self.replicas > 0).then_some(replicas);
+        Ok(RedisStorage::over(link, &self.prefix, confirmed_by, listeners))
+    }
+
+    fn target(&self, nodes: Vec<ConnectionInfo>) -> Result<Target, Error> {
+        #[cfg(feature = "cluster")]
+        if self.is_cluster {
+            return Ok(Target::Cluster(Box::new(self.cluster_target(nodes)?)));
+        }
+        let node = nodes.into_iter().next().ok_or_else(|| wrong(NO_URL))?;
+        self.client(node).map(|client| Target::Single(Box::new(client)))
+    }
+
+    fn listeners(&self, nodes: &[ConnectionInfo]) -> Result<Arc<Listeners>, Error> {
+        let listening = nodes.iter().map(|node| {
+            let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+            self.client(node.clone().set_redis_settings(settings))
+        });
+        Ok(Listeners::new(listening.collect::<Result<_, _>>()?, self.timeout))
+    }
+
+    #[cfg(feature = "tls-rustls")]
+    fn client(&self, node: ConnectionInfo) -> Result<Client, Error> {
+        self.tls.client(node).map_err(|_| wrong(BAD_CERTIFICATE))
+    }
+
+    #[cfg(not(feature = "tls-rustls"))]
+    #[expect(clippy::unused_self, reason = "with TLS it is used")]
+    fn client(&self, node: ConnectionInfo) -> Result<Client, Error> {
+        Client::open(node).map_err(|_| wrong(BAD_URL))
+    }
+
+    #[cfg(feature = "cluster")]
+    fn cluster_target(&self, nodes: Vec<ConnectionInfo>) -> Result<Cluster, Error> {
+        if nodes.is_empty() {
+            return Err(wrong(NO_URL));
+        }
+        #[cfg(feature = "tls-rustls")]
+        let cluster = Cluster::new(nodes, self.timeout, self.tls.of_cluster());
+        #[cfg(not(feature = "tls-rustls"))]
+        let cluster = Cluster::new(nodes, self.timeout);
+        cluster.map_err(|_| wrong(BAD_CLUSTER))
+    }
+
+    fn node(&self, url: &Secret) -> Result<ConnectionInfo, Error> {
+        let url = url.expose_secret();
+        let is_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
+        if is_tls && !cfg!(feature = "tls-rustls") {
+            return Err(wrong(NO_TLS));
+        }
+        if url.ends_with("#insecure") {
+            return Err(wrong(INSECURE));
+        }
+        #[cfg(feature = "tls-rustls")]
+        if is_tls {
+            crate::tls::choose_cryptography();
+        }
+        // What the parser complains of may quote the URL.
+        let info = url.into_connection_info().map_err(|_| wrong(BAD_URL))?;
+        let mut settings = info.redis_settings().clone();
+        settings = settings.set_lib_name("tokenkeeper", env!("CARGO_PKG_VERSION"));
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password.expose_secret());
+        }
+        Ok(info.set_redis_settings(settings).set_tcp_settings(tcp_settings()))
+    }
+}
+
+/// Without URLs and passwords.
+impl fmt::Debug for RedisStorageBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStorageBuilder")
+            .field("prefix", &self.prefix)
+            .field("timeout", &self.timeout)
+            .field("replicas", &self.replicas)
+            .field("replica_timeout", &self.replica_timeout)
+            .field("announces", &self.announces)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Small commands are sent at once, and a server that vanished is noticed by those who only listen.
+pub(crate) fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive)
+}
+
+fn wrong(what: &'static str) -> Error {
+    Error::new(ErrorKind::Config, format!("Redis storage: {what}"))
+}
+
+#[cfg(feature = "tls-rustls")]
+const BAD_CERTIFICATE: &str = "a certificate or its key is no PEM, or the URL is not rediss://";
+#[cfg(feature = "cluster")]
+const BAD_CLUSTER: &str = "the nodes of a cluster must have the same user, password, database and \
+                           kind of TLS, and cannot be sockets";
+const INSECURE: &str = "the URL ends with #insecure, but certificates are always checked; give the \
+                        builder the certificate authority instead";
+const NO_TLS: &str = "the URL asks for TLS, which is the feature `tls-rustls` of \
+                      tokenkeeper-storage-redis";
+const BAD_URL: &str = "the URL is none of redis://[user:password@]host[:port][/db], rediss://… and \
+                       unix:///path (it is not shown because it may hold a password)";
+const NO_URL: &str = "no URL was given; it needs at least one";
+const KEEPALIVE: Duration = Duration::from_secs(30); // less than middleboxes forget connections after
+const USUAL_TIMEOUT: Duration = Duration::from_secs(4); // the manager gives a storage call 5 s
+const USUAL_REPLICA_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,0 +1,59 @@
+//! What runs inside Redis, because it has to look and write in one step.
+//!
+//! The bodies are sent with every call (`EVAL`): they are shorter than most records, and a digest
+//! (`EVALSHA`) would cost a second round trip after every restart and failover. `SET` and `DEL` do
+//! not care what they destroy, so each script first makes Redis complain of a value that is no
+//! string. Publishing comes last and may fail (`pcall`): the record is written by then.
+
+use redis::Cmd;
+
+/// Writes if the version that is there is the expected one, else answers with what is there.
+///
+/// `ARGV`: `1` if a version is expected, that version, the new value, its end or nothing, the
+/// channel or nothing, the message.
+pub(crate) const COMPARE_AND_SET: &str = concat!(
+    "local found = redis.call('GET', KEYS[1])\n",
+    "local version = found and string.sub(found, 1, 47)\n",
+    "if version ~= (ARGV[1] == '1' and ARGV[2]) then return found end\n",
+    "if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3])\n",
+    "else redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4]) end\n",
+    "if ARGV[5] ~= '' then redis.pcall('PUBLISH', ARGV[5], ARGV[6]) end\n",
+    "return 1",
+);
+
+/// Writes whatever is there. `ARGV`: the new value, its end or nothing, the channel or nothing, the
+/// message.
+pub(crate) const SET: &str = concat!(
+    "redis.call('STRLEN', KEYS[1])\n",
+    "if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])\n",
+    "else redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2]) end\n",
+    "if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], ARGV[4]) end\n",
+    "return 1",
+);
+
+/// Removes what is there. `ARGV`: the channel or nothing.
+pub(crate) const DELETE: &str = concat!(
+    "redis.call('STRLEN', KEYS[1])\n",
+    "redis.call('DEL', KEYS[1])\n",
+    "if ARGV[1] ~= '' then redis.pcall('PUBLISH', ARGV[1], '') end\n",
+    "return 1",
+);
+
+/// Starts the time of a lease anew if it is still the owner's. `ARGV`: the owner, milliseconds.
+pub(crate) const RENEW: &str = concat!(
+    "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n",
+    "return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+);
+
+/// Ends a lease if it is still the owner's. `ARGV`: the owner.
+pub(crate) const RELEASE: &str = concat!(
+    "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n",
+    "return redis.call('DEL', KEYS[1])",
+);
+
+/// A call of a script on one key; what it is to be told comes after.
+pub(crate) fn run(script: &str, key: &str) -> Cmd {
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script).arg(1).arg(key);
+    eval
+}

@@ -1,0 +1,219 @@
+//! Records and leases as Redis keeps them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redis::{Cmd, Value};
+use tokenkeeper::{
+    CasOutcome, ChangeNotices, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey,
+    TokenRecord, TokenStorage, Version,
+};
+
+#[cfg(feature = "cluster")]
+use tokenkeeper::Secret;
+
+use crate::builder::RedisStorageBuilder;
+use crate::failure::Failure;
+use crate::keys::Names;
+use crate::lease;
+use crate::link::{Ask, Link, Replicas};
+use crate::notices::{Listeners, message_of};
+use crate::scripts;
+use crate::stored_value::{StoredValue, end_of};
+
+/// Keeps records in Redis 7 or Valkey, for any number of processes.
+///
+/// Making one connects to nothing: the first call does, on the runtime that it runs on, and a
+/// connection that breaks is replaced by the next call. Clones share the connection. The crate's
+/// documentation says what happens when the server is away, slow, full or not what it should be.
+#[derive(Clone, Debug)]
+pub struct RedisStorage {
+    link: Arc<Link>,
+    prefix: Arc<str>,
+    confirmed_by: Option<Replicas>,
+    /// There if writes are announced.
+    listeners: Option<Arc<Listeners>>,
+}
+
+impl RedisStorage {
+    /// A storage at this URL with the usual options: `redis://[user:password@]host[:port][/db]`,
+    /// `rediss://` for TLS, `unix:///path` for a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if the URL is none; it is not shown,
+    /// because it may hold a password.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Self::builder(url).build()
+    }
+
+    /// A storage at this URL with options of your own.
+    pub fn builder(url: &str) -> RedisStorageBuilder {
+        RedisStorageBuilder::new(url)
+    }
+
+    /// A storage on a Redis Cluster, found through any of these nodes. All must have the same user,
+    /// password and kind of TLS in their URLs.
+    #[cfg(feature = "cluster")]
+    pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> RedisStorageBuilder {
+        RedisStorageBuilder::cluster(urls.into_iter().map(Secret::from).collect())
+    }
+
+    /// Asks the server for a sign of life: for a readiness probe, or for a program that would
+    /// rather not start without its storage.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`](tokenkeeper::ErrorKind::Storage) if it gives none.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let ping = || Ok(Ask::new(redis::cmd("PING")));
+        match self.link.call(ping).await {
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                Err(failure.into_error("cannot use", "the storage", &self.link.server()))
+            }
+        }
+    }
+
+    pub(crate) fn over(
+        link: Link,
+        prefix: &str,
+        confirmed_by: Option<Replicas>,
+        listeners: Option<Arc<Listeners>>,
+    ) -> Self {
+        Self { link: Arc::new(link), prefix: prefix.into(), confirmed_by, listeners }
+    }
+
+    fn names(&self, key: &StorageKey) -> Names {
+        Names::new(&self.prefix, key)
+    }
+
+    /// The channel on which a write is announced, or nothing.
+    fn channel(&self, names: &Names) -> String {
+        if self.listeners.is_some() { names.channel() } else { String::new() }
+    }
+
+    fn write(&self, names: &Names, command: Cmd) -> Ask {
+        Ask::new(command).confirmed_by(self.confirmed_by, &names.record)
+    }
+
+    fn failed(&self, doing: &str, names: &Names, failure: Failure) -> Error {
+        failure.into_error(doing, &names.record, &self.link.server())
+    }
+
+    async fn find(&self, names: &Names) -> Result<Option<(Version, TokenRecord)>, Failure> {
+        let get = || {
+            let mut get = redis::cmd("GET");
+            get.arg(&names.record);
+            Ok(Ask::new(get))
+        };
+        found(self.link.call(get).await?)
+    }
+
+    async fn try_compare_and_set(
+        &self,
+        names: &Names,
+        expected: Option<&Version>,
+        record: &TokenRecord,
+    ) -> Result<CasOutcome, Failure> {
+        let channel = self.channel(names);
+        let mut tried: Vec<Version> = Vec::new();
+        let answer = self.link.call(|| {
+            let value = StoredValue::new(record).map_err(Failure::Unsent)?;
+            let mut cas = scripts::run(scripts::COMPARE_AND_SET, &names.record);
+            match expected {
+                Some(version) => cas.arg(1).arg(version.as_bytes()),
+                None => cas.arg(0).arg(""),
+            };
+            cas.arg(value.bytes()).arg(end_of(record));
+            cas.arg(&channel).arg(message_of(record.order()));
+            tried.push(value.into_version());
+            Ok(self.write(names, cas))
+        });
+        let answer = answer.await?;
+        if answer == Value::Int(1) {
+            return tried.pop().map(CasOutcome::Stored).ok_or(Failure::Nonsense);
+        }
+        Ok(match found(answer)? {
+            // The connection broke over the first attempt, which had arrived all the same.
+            Some((version, _)) if tried.contains(&version) => CasOutcome::Stored(version),
+            there => CasOutcome::Conflict(there),
+        })
+    }
+}
+
+/// What a `GET` found.
+fn found(answer: Value) -> Result<Option<(Version, TokenRecord)>, Failure> {
+    match answer {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => Ok(Some(StoredValue::take_apart(bytes))),
+        _ => Err(Failure::Nonsense),
+    }
+}
+
+/// That a script which answers with 1 has run.
+fn done(answer: Value) -> Result<(), Failure> {
+    if answer == Value::Int(1) { Ok(()) } else { Err(Failure::Nonsense) }
+}
+
+#[async_trait]
+impl TokenStorage for RedisStorage {
+    async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, Error> {
+        Ok(self.load(key).await?.map(|(_, record)| record))
+    }
+
+    async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
+        let names = self.names(key);
+        let channel = self.channel(&names);
+        let set = || {
+            let value = StoredValue::new(record).map_err(Failure::Unsent)?;
+            let mut set = scripts::run(scripts::SET, &names.record);
+            set.arg(value.bytes()).arg(end_of(record));
+            set.arg(&channel).arg(message_of(record.order()));
+            Ok(self.write(&names, set))
+        };
+        let answer = self.link.call(set).await.and_then(done);
+        answer.map_err(|failure| self.failed("cannot write", &names, failure))
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<(), Error> {
+        let names = self.names(key);
+        let mut delete = scripts::run(scripts::DELETE, &names.record);
+        delete.arg(self.channel(&names));
+        // Not to be repeated: what is there by then may be somebody's new login.
+        let answer = self.link.call_once(self.write(&names, delete)).await.and_then(done);
+        answer.map_err(|failure| self.failed("cannot remove", &names, failure))
+    }
+
+    fn shared(&self) -> Option<&dyn SharedTokenStorage> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SharedTokenStorage for RedisStorage {
+    async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
+        let names = self.names(key);
+        self.find(&names).await.map_err(|failure| self.failed("cannot load", &names, failure))
+    }
+
+    async fn compare_and_set(
+        &self,
+        key: &StorageKey,
+        expected: Option<&Version>,
+        record: &TokenRecord,
+    ) -> Result<CasOutcome, Error> {
+        let names = self.names(key);
+        let outcome = self.try_compare_and_set(&names, expected, record).await;
+        outcome.map_err(|failure| self.failed("cannot write", &names, failure))
+    }
+
+    async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
+        lease::wait_for(&self.link, self.names(key).lease(), want).await
+    }
+
+    fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
+        let listeners = self.listeners.as_ref()?;
+        Some(Box::new(listeners.listen(self.names(key).channel())))
+    }
+}
