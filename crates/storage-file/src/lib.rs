@@ -56,7 +56,8 @@
 //! frees when its holder dies: the request of a holder that was killed may still be on its way, and
 //! a sibling that spends the same refresh token at that moment looks like a thief. So a process that
 //! is killed costs the others at most one lease time. On Linux the end is counted by the boot clock,
-//! which nobody steps and which goes on while the machine sleeps; elsewhere, and after a reboot, by
+//! which nobody steps and which goes on while the machine sleeps; elsewhere, after a reboot, and
+//! between containers whose boot clocks are shifted, by
 //! the wall clock.
 //!
 //! # Limits
