@@ -12,7 +12,7 @@ use tokenkeeper::Error;
 use zeroize::Zeroizing;
 
 use crate::lock::Lock;
-use crate::ownership::{Account, cannot, private, refused};
+use crate::ownership::{ANOTHER_PATH, Account, cannot, private, refused};
 use crate::place::Target;
 
 /// The file operations, for one account.
@@ -93,9 +93,8 @@ impl Disk {
         self.account.check_file(path, &metadata)?;
         if metadata.len() > LARGEST {
             let (shown, most) = (path.display(), LARGEST >> 20);
-            return Err(refused(format!(
-                "{shown} is larger than {most} MiB, so it holds no tokens; name another path"
-            )));
+            let what = format!("{shown} is larger than {most} MiB, so it holds no tokens");
+            return Err(refused(what, ANOTHER_PATH));
         }
         // Large enough from the start: a vector that grows leaves copies of secrets behind.
         let length = usize::try_from(metadata.len()).unwrap_or_default();

@@ -18,7 +18,7 @@ use crate::entries::{Entries, Unreadable};
 use crate::identifier::Identifier;
 use crate::lease::FileLease;
 use crate::lock::Lock;
-use crate::ownership::{Account, create_folder, refused};
+use crate::ownership::{Account, UPDATE, create_folder, refused};
 use crate::place::{Layout, Place};
 
 /// Keeps records in files, which processes of one host share.
@@ -117,9 +117,8 @@ impl FileStorage {
             };
             if clock.now().since(&started) >= LOCK_PATIENCE {
                 let (path, seconds) = (attempt.place.lock.display(), LOCK_PATIENCE.as_secs());
-                return Err(refused(format!(
-                    "another process has had the lock {path} for {seconds} s; see what it hangs in"
-                )));
+                let what = format!("another process has had the lock {path} for {seconds} s");
+                return Err(refused(what, "see what it hangs in"));
             }
             clock.sleep(Duration::from_millis(fastrand::u64(LOCK_PAUSE_MILLIS))).await;
         }
@@ -285,26 +284,24 @@ fn entries<'a>(
     key: &StorageKey,
 ) -> Result<Entries<'a>, Error> {
     let Some(bytes) = bytes else { return Ok(Entries::default()) };
-    let path = place.records.path.display();
-    let why = match Entries::parse(bytes) {
-        Ok(entries) if place.is_own && entries.has_others(key) => format!(
-            "{path} holds the tokens of another key, so it was renamed or copied; rename it back or \
-             delete it"
+    let (why, advice) = match Entries::parse(bytes) {
+        Ok(entries) if place.is_own && entries.has_others(key) => (
+            "holds the tokens of another key, so it was renamed or copied".to_owned(),
+            "rename it back or delete it",
         ),
         Ok(entries) => return Ok(entries),
-        Err(Unreadable::Foreign) => format!(
-            "{path} is not a file of tokenkeeper, or was cut off; name another path, or restore or \
-             delete it"
+        Err(Unreadable::Foreign) => (
+            "is not a file of tokenkeeper, or was cut off".to_owned(),
+            "name another path, or restore or delete it",
         ),
         Err(Unreadable::Damaged) => {
-            format!("{path} was cut off or altered; restore it, or delete it and log in anew")
+            ("was cut off or altered".to_owned(), "restore it, or delete it and log in anew")
         }
-        Err(Unreadable::Newer(format)) => format!(
-            "{path} was written by a newer version of tokenkeeper, in format {format}; update this \
-             program"
-        ),
+        Err(Unreadable::Newer(format)) => {
+            (format!("was written by a newer version of tokenkeeper, in format {format}"), UPDATE)
+        }
     };
-    Err(refused(why))
+    Err(refused(format!("{} {why}", place.records.path.display()), advice))
 }
 
 /// Writes the records of a file, with this one among them.
@@ -333,7 +330,10 @@ where
         Err(error) if error.is_panic() => {
             Err(Error::new(ErrorKind::Internal, "a file operation panicked"))
         }
-        Err(_) => Err(refused("the runtime was shut down before a file operation".to_owned())),
+        Err(_) => {
+            let what = "the runtime was shut down before a file operation";
+            Err(Error::new(ErrorKind::Storage, what).with_advice("keep it running for that long"))
+        }
     }
 }
 
@@ -341,7 +341,9 @@ where
 pub(crate) fn runtime() -> Result<Handle, Error> {
     Handle::try_current().map_err(|error| {
         let what = "files are read and written within a tokio runtime only";
-        Error::new(ErrorKind::Internal, what).with_source(error)
+        Error::new(ErrorKind::Internal, what)
+            .with_advice("call the storage in one")
+            .with_source(error)
     })
 }
 

@@ -167,6 +167,7 @@ async fn check_refused(storage: &FileStorage, key: &StorageKey, why: &str) {
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
         assert!(error.to_string().contains(why), "{error}");
+        assert!(!error.to_string().contains("ask again"), "two pieces of advice: {error}");
     }
 }
 
