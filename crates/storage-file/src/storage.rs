@@ -106,9 +106,9 @@ impl FileStorage {
         W: FnOnce(&Disk, &Place) -> Result<T, Error> + Send + 'static,
     {
         let shelf = Arc::clone(&self.shelf);
-        let (place, turn) = (shelf.layout.place(key), shelf.turn(key).await);
         let clock = Arc::clone(&shelf.clock);
-        let started = clock.now();
+        let started = clock.now(); // before the turn: whoever has that may wait for the lock too
+        let (place, turn) = (shelf.layout.place(key), shelf.turn(key).await);
         let mut attempt = Attempt { shelf, place, turn, work };
         loop {
             attempt = match blocking(move || attempt.make()).await? {
@@ -117,8 +117,8 @@ impl FileStorage {
             };
             if clock.now().since(&started) >= LOCK_PATIENCE {
                 let (path, seconds) = (attempt.place.lock.display(), LOCK_PATIENCE.as_secs());
-                let what = format!("another process has had the lock {path} for {seconds} s");
-                return Err(refused(what, "see what it hangs in"));
+                let what = format!("the lock {path} was not to be had for {seconds} s");
+                return Err(refused(what, "see which process holds it, and what that hangs in"));
             }
             clock.sleep(Duration::from_millis(fastrand::u64(LOCK_PAUSE_MILLIS))).await;
         }

@@ -150,21 +150,46 @@ async fn a_lock_that_is_not_let_go_is_an_error_that_names_it_and_blocks_nobody()
 
         // On the one thread of this runtime, so it would never end if the write waited on it.
         let (key, record) = (key(), record("new"));
-        let (refused, ()) = tokio::join!(storage.set(&key, &record), async {
-            let waits = async {
-                while clock.sleepers() == 0 {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(60), waits).await.expect("it does not wait");
-            clock.advance(Duration::from_secs(4));
-        });
+        let (refused, ()) = tokio::join!(storage.set(&key, &record), lock_patience_ends(&clock));
 
         let error = refused.unwrap_err();
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         drop(lock);
         storage.set(&key, &record).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn those_who_queue_behind_a_write_that_waits_for_the_lock_give_up_with_it() {
+    let folder = TempDir::new().unwrap();
+    for layout in layouts(folder.path()) {
+        let clock = ManualClock::new();
+        let disk = Disk::new(Account::current());
+        let storage = FileStorage::on_disk(layout.clone(), disk, Arc::new(clock.clone())).unwrap();
+        let _lock = Lock::try_take(&layout.place(&key()).lock).unwrap().unwrap();
+        let (key, record) = (key(), record("new"));
+
+        let queued = storage.set(&key, &record);
+        let (first, second, ()) =
+            tokio::join!(storage.set(&key, &record), in_time(queued), lock_patience_ends(&clock));
+
+        assert_eq!(first.unwrap_err().to_string(), second.unwrap_err().to_string());
+    }
+}
+
+/// Moves the clock once a write waits for the lock.
+async fn lock_patience_ends(clock: &ManualClock) {
+    let waits = async {
+        while clock.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(waits).await;
+    clock.advance(Duration::from_secs(4));
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it waits for ever")
 }
 
 #[tokio::test]
