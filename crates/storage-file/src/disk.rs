@@ -114,6 +114,12 @@ impl Disk {
         survives: Survives,
     ) -> Result<(), Error> {
         let Target { path, temporary } = target;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
+            let (shown, most) = (path.display(), LARGEST >> 20);
+            let what =
+                format!("{shown} would be larger than {most} MiB and could not be read again");
+            return Err(refused(what, "keep the records in a directory, or make them smaller"));
+        }
         self.remove_leftover(target)?;
         let renamed = self.write(temporary, bytes, survives).and_then(|()| {
             self.step(Step::Rename)?;

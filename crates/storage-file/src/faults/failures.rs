@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokenkeeper::{
-    ErrorKind, LeaseRequest, ManualClock, SharedTokenStorage, SystemClock, TokenStorage,
+    ErrorKind, LeaseRequest, ManualClock, SharedTokenStorage, StorageKey, SystemClock, TokenStorage,
 };
 
 use super::{Fault, Faults, key, layouts, leftovers, record, storage};
 use crate::FileStorage;
-use crate::disk::{Disk, Step};
+use crate::disk::{Disk, Step, Survives};
 use crate::lock::Lock;
 use crate::ownership::Account;
 
@@ -94,6 +94,26 @@ async fn a_lease_that_could_not_be_written_is_nobodys() {
             assert!(leftovers(&layout).is_empty());
             failing.lease(&key(), &want).await.unwrap().release().await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_again_is_not_written() {
+    let folder = TempDir::new().unwrap();
+    for layout in layouts(folder.path()) {
+        let storage = storage(&layout, &Arc::default());
+        storage.set(&key(), &record("old")).await.unwrap();
+        let (place, disk) = (layout.place(&key()), Disk::new(Account::current()));
+        let too_much = vec![0; (64 << 20) + 1];
+
+        let error = disk
+            .replace(&place.records, &place.folder, &too_much, Survives::Process)
+            .unwrap_err()
+            .to_string();
+
+        let path = place.records.path.to_str().unwrap();
+        assert!(error.contains("64 MiB") && error.contains(path), "{error}");
+        assert_eq!(storage.get(&key()).await.unwrap().unwrap().payload(), b"old");
     }
 }
 
