@@ -145,10 +145,12 @@ impl Disk {
         self.remove_leftover(target)?;
         let path = &target.path;
         match self.step(Step::Remove).and_then(|()| std::fs::remove_file(path)) {
-            Ok(()) if survives == Survives::Machine => self.sync_folder(folder),
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(cannot("remove", path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(cannot("remove", path, &error))
+            }
+            // Also when it is gone already: whoever removed it may have failed or died here.
+            _ if survives == Survives::Machine => self.sync_folder(folder),
+            _ => Ok(()),
         }
     }
 
@@ -177,7 +179,7 @@ impl Disk {
     }
 
     /// Makes a name as durable as what it names.
-    fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
         let synced = self
             .step(Step::SyncFolder)
             .and_then(|()| if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) });

@@ -214,7 +214,7 @@ impl TokenStorage for FileStorage {
             let bytes = disk.read(&place.records.path)?;
             let mut entries = entries(place, bytes.as_deref().map(Vec::as_slice), &name)?;
             if entries.get(&name).is_none() {
-                return Ok(());
+                return disk.sync_folder(&place.folder); // whoever removed it may not have
             }
             entries.remove(&name);
             if entries.is_empty() {

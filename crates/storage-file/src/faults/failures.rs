@@ -14,6 +14,7 @@ use crate::FileStorage;
 use crate::disk::{Disk, Step, Survives};
 use crate::lock::Lock;
 use crate::ownership::Account;
+use crate::place::Layout;
 
 #[tokio::test]
 async fn a_failed_write_leaves_what_was_there_and_says_where_and_why() {
@@ -114,6 +115,33 @@ async fn what_could_not_be_read_again_is_not_written() {
         let path = place.records.path.to_str().unwrap();
         assert!(error.contains("64 MiB") && error.contains(path), "{error}");
         assert_eq!(storage.get(&key()).await.unwrap().unwrap().payload(), b"old");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_whose_sync_failed_is_synced_when_it_is_repeated() {
+    let folder = TempDir::new().unwrap();
+    let other = StorageKey::new("svc:bob").unwrap();
+    for layout in layouts(folder.path()) {
+        for others in [false, true] {
+            let healthy = storage(&layout, &Arc::default());
+            healthy.set(&key(), &record("old")).await.unwrap();
+            if others {
+                healthy.set(&other, &record("stays")).await.unwrap();
+            }
+            let is_replaced = others && matches!(layout, Layout::SingleFile { .. });
+            let sync = if is_replaced { WRITE.len() - 1 } else { 2 };
+            let faults = Arc::new(Faults::at(sync, Fault::Fails(EIO)));
+            let failing = storage(&layout, &faults);
+            failing.delete(&key()).await.unwrap_err();
+            assert_eq!(faults.reached().last(), Some(&Step::SyncFolder));
+            let before = faults.reached().len();
+
+            failing.delete(&key()).await.unwrap();
+
+            assert_eq!(faults.reached().last(), Some(&Step::SyncFolder));
+            assert!(faults.reached().len() > before);
+        }
     }
 }
 
