@@ -12,7 +12,7 @@ use tokenkeeper::Error;
 use zeroize::Zeroizing;
 
 use crate::lock::Lock;
-use crate::ownership::{ANOTHER_PATH, Account, cannot, private, refused};
+use crate::ownership::{ANOTHER_PATH, Account, cannot, create_folder, private, refused};
 use crate::place::Target;
 
 /// The file operations, for one account.
@@ -56,6 +56,20 @@ impl Disk {
     #[cfg(all(test, unix))]
     pub(crate) fn with_faults(self, faults: std::sync::Arc<crate::faults::Faults>) -> Self {
         Self { faults: Some(faults), ..self }
+    }
+
+    /// Makes the folder and what is missing above it, as durable as what will be in it.
+    pub(crate) fn create_folder(&self, folder: &Path) -> Result<(), Error> {
+        for changed in create_folder(folder)? {
+            match self.try_sync_folder(changed) {
+                // One may put something into a folder that one may not open.
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                    return Err(cannot("sync the folder", changed, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn check_folder(&self, folder: &Path) -> Result<(), Error> {
@@ -180,21 +194,18 @@ impl Disk {
 
     /// Makes a name as durable as what it names.
     pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.try_sync_folder(folder).map_err(|error| cannot("sync the folder", folder, &error))
+    }
+
+    fn try_sync_folder(&self, folder: &Path) -> io::Result<()> {
         let synced = self
             .step(Step::SyncFolder)
             .and_then(|()| if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) });
-        match synced {
+        synced.or_else(|error| match error.kind() {
             // Some file systems have no such thing; then the name is as durable as they make it.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-                ) =>
-            {
-                Ok(())
-            }
-            synced => synced.map_err(|error| cannot("sync the folder", folder, &error)),
-        }
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
+            _ => Err(error),
+        })
     }
 
     #[cfg(not(all(test, unix)))]

@@ -136,8 +136,11 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Makes the folder, and those above it that are missing, ours alone.
-pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
+/// Makes the folder, and those above it that are missing, ours alone. Gives the folders that have a
+/// new name in them.
+pub(crate) fn create_folder(path: &Path) -> Result<Vec<&Path>, Error> {
+    let missing = path.ancestors().take_while(|folder| !folder.exists());
+    let changed = missing.filter_map(Path::parent).collect();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -146,7 +149,8 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
 
         builder.mode(0o700);
     }
-    builder.create(path).map_err(|error| cannot("create the folder", path, &error))
+    builder.create(path).map_err(|error| cannot("create the folder", path, &error))?;
+    Ok(changed)
 }
 
 /// The error of a file operation: what failed, where, and why.

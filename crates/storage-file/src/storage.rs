@@ -18,7 +18,7 @@ use crate::entries::{Entries, Unreadable};
 use crate::identifier::Identifier;
 use crate::lease::FileLease;
 use crate::lock::Lock;
-use crate::ownership::{Account, UPDATE, create_folder, refused};
+use crate::ownership::{Account, UPDATE, refused};
 use crate::place::{Layout, Place};
 
 /// Keeps records in files, which processes of one host share.
@@ -88,7 +88,7 @@ impl FileStorage {
         disk: Disk,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        create_folder(layout.folder())?;
+        disk.create_folder(layout.folder())?;
         disk.check_folder(layout.folder())?;
         if let Layout::SingleFile { file, .. } = &layout {
             disk.check_file(file)?;

@@ -160,6 +160,41 @@ async fn a_record_is_synced_before_it_has_its_name_and_the_name_after_that() {
     }
 }
 
+#[test]
+fn folders_that_are_created_are_as_durable_as_the_records_in_them() {
+    let folder = TempDir::new().unwrap();
+    let layout = Layout::Directory(folder.path().join("a/b/c"));
+    let watched = Arc::new(Faults::default());
+
+    drop(storage(&layout, &watched));
+    assert_eq!(watched.reached(), [Step::SyncFolder; 3]);
+    drop(storage(&layout, &watched));
+
+    assert_eq!(watched.reached().len(), 3, "they were there already");
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_can_have_others_created_in_it() {
+    let folder = TempDir::new().unwrap();
+    let layout = Layout::Directory(folder.path().join("tokens"));
+
+    drop(storage(&layout, &Arc::new(Faults::at(0, Fault::Fails(EACCES)))));
+
+    assert!(layout.folder().is_dir());
+}
+
+#[test]
+fn a_folder_whose_name_could_not_be_synced_is_an_error_that_says_where() {
+    let folder = TempDir::new().unwrap();
+    let layout = Layout::Directory(folder.path().join("tokens"));
+    let disk =
+        Disk::new(Account::current()).with_faults(Arc::new(Faults::at(0, Fault::Fails(EIO))));
+
+    let error = FileStorage::on_disk(layout, disk, Arc::new(SystemClock)).unwrap_err();
+
+    assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
+}
+
 #[tokio::test]
 async fn a_file_of_another_user_is_refused_and_left_alone() {
     let folder = TempDir::new().unwrap();
