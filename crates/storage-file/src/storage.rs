@@ -72,7 +72,9 @@ impl FileStorage {
     /// everybody; or if there is a file that is somebody else's, open to others, or a link.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = absolute(path.as_ref())?;
-        let (Some(folder), Some(_)) = (file.parent().map(Path::to_path_buf), file.file_name())
+        let names_a_folder = file.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+        let (Some(folder), Some(_), false) =
+            (file.parent().map(Path::to_path_buf), file.file_name(), names_a_folder)
         else {
             return Err(no_path("must end in the name of a file"));
         };
