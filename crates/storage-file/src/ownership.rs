@@ -47,7 +47,8 @@ impl Account {
         self.check_file_mode(path, metadata)
     }
 
-    /// Refuses a folder into which somebody else can put files.
+    /// Refuses a folder into which anybody can put files. Its group may: where each user has a group
+    /// of their own, folders are made so.
     pub(crate) fn check_folder(self, path: &Path) -> Result<(), Error> {
         let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {

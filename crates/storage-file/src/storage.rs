@@ -29,7 +29,8 @@ use crate::place::{Layout, Place};
 /// # Cancel safety
 ///
 /// A call that is dropped has had no effect, or its whole effect, or will have it before any later
-/// write of the same key through this storage or a clone.
+/// write of the same key through this storage or a clone. One that is kept and not polled keeps later
+/// writes waiting, as everybody in a queue does.
 #[derive(Clone)]
 pub struct FileStorage {
     shelf: Arc<Shelf>,
