@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Server, free_port, read, recipe, run_folder, write};
+use super::{Ready, Server, free_port, read, recipe, run_folder, write};
 use crate::tools;
 use crate::workspace::{self, Workspace, output};
 
@@ -22,7 +22,7 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
     let port = free_port()?;
     let mut node = Command::new("node");
     node.arg(home.join("server.mjs")).env("PORT", port.to_string());
-    Server::start(&node, run_folder(workspace, "oidc-provider")?, port, "/_stats")
+    Server::start(&node, run_folder(workspace, "oidc-provider")?, port, Ready::Get("/_stats"))
 }
 
 fn require_node_version() -> Result<()> {
