@@ -4,11 +4,14 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "code of tests, where a panic is the report"
 )]
 
 use std::env;
 
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
@@ -48,6 +51,6 @@ pub fn server_url(variable: &str) -> String {
 
 fn server_setting(variable: &str) -> String {
     env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set; run these tests with `cargo xtask test --only interop`")
+        panic!("{variable} is not set; run these tests with `cargo xtask test`")
     })
 }

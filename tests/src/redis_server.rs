@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use redis::FromRedisValue;
+use tempfile::TempDir;
 
 use crate::server_setting;
 
@@ -19,6 +20,7 @@ pub struct RedisServer {
     port: u16,
     options: Vec<String>,
     process: Option<Process>,
+    folder: TempDir,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,9 @@ impl RedisServer {
     pub fn start_with(options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..3 {
-            let mut server = Self { port: free_port(), options: options.clone(), process: None };
+            let folder = tempfile::tempdir().expect("a folder");
+            let (port, options) = (free_port(), options.clone());
+            let mut server = Self { port, options, process: None, folder };
             if server.spawn() {
                 return server;
             }
@@ -113,6 +117,7 @@ impl RedisServer {
         keeper.args(["-c", KEEPER, "keeper", &server_setting("TOKENKEEPER_REDIS_SERVER")]);
         keeper.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         keeper.args(["--save", "", "--appendonly", "no"]).args(&self.options);
+        keeper.current_dir(&self.folder); // a cluster node writes down what it knows of the others
         let mut keeper =
             keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
         let mut id = String::new();
@@ -148,9 +153,15 @@ impl Drop for Process {
     }
 }
 
+/// One that leaves room for the second port of a cluster node, which is 10000 higher.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        if port < u16::MAX - 10_000 {
+            return port;
+        }
+    }
 }
 
 fn pause() {
@@ -159,7 +170,7 @@ fn pause() {
 
 const READY_ATTEMPTS: usize = 500; // ten seconds; it takes one attempt or two
 
-/// Its arguments are the server.
+/// `$@` is the server.
 const KEEPER: &str = r#"
 "$@" > /dev/null 2>&1 & server=$!
 echo "$server"

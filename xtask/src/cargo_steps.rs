@@ -19,6 +19,7 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
 pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
+    cargo.args(["--package", "tokenkeeper-storage-redis"]);
     run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))
 }
 

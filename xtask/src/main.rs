@@ -16,6 +16,7 @@ use crate::workspace::Workspace;
 
 mod arrows;
 mod cargo_steps;
+mod fleet;
 mod interop;
 mod keyring;
 mod servers;

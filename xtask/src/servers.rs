@@ -6,15 +6,15 @@
 //! the shell kills the server and deletes the folder it ran in.
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::steps::now;
 use crate::workspace::Workspace;
@@ -22,21 +22,31 @@ use crate::workspace::Workspace;
 pub(crate) mod glewlwyd;
 mod http;
 pub(crate) mod oidc_provider;
+pub(crate) mod redis;
 pub(crate) mod session_bus;
 
-/// A running server that speaks HTTP, which ends with this value.
+/// A running server that listens on a port, which ends with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
     kept: Kept,
     port: u16,
 }
 
+/// How a server shows that it is ready.
+#[derive(Clone, Copy, Debug)]
+enum Ready {
+    /// It answers a GET of this path with 200.
+    Get(&'static str),
+    /// It answers PING with PONG, as Redis does.
+    Pong,
+}
+
 impl Server {
     /// Starts `command` in `folder`, which is the server's own and goes away with it, and waits until
-    /// a GET of `ready_path` is answered with 200.
-    fn start(command: &Command, folder: PathBuf, port: u16, ready_path: &str) -> Result<Self> {
+    /// it is ready.
+    fn start(command: &Command, folder: PathBuf, port: u16, ready: Ready) -> Result<Self> {
         let server = Self { kept: Kept::start(command, folder)?, port };
-        server.wait_until_ready(ready_path).inspect_err(|_| server.print_log())?;
+        server.wait_until(ready).inspect_err(|_| server.print_log())?;
         Ok(server)
     }
 
@@ -49,18 +59,37 @@ impl Server {
         self.kept.print_log();
     }
 
-    fn wait_until_ready(&self, path: &str) -> Result<()> {
+    fn wait_until(&self, ready: Ready) -> Result<()> {
         let start = now();
         loop {
-            match http::get(self.port, path) {
-                Ok(answer) if answer.status == 200 => return Ok(()),
-                result if start.elapsed() > READY_WITHIN => {
-                    let last = result.map_or_else(|e| format!("{e:#}"), |a| a.status.to_string());
-                    bail!("not ready after {READY_WITHIN:?}: {}{path} gives: {last}", self.url());
+            match ready.look(self.port) {
+                Ok(()) => return Ok(()),
+                Err(last) if start.elapsed() > READY_WITHIN => {
+                    bail!("port {} is not ready after {READY_WITHIN:?}: {last:#}", self.port);
                 }
-                _ => thread::sleep(Duration::from_millis(20)),
+                Err(_) => thread::sleep(Duration::from_millis(20)),
             }
         }
+    }
+}
+
+impl Ready {
+    fn look(self, port: u16) -> Result<()> {
+        match self {
+            Self::Get(path) => {
+                let status = http::get(port, path)?.status;
+                ensure!(status == 200, "{path} gives {status}");
+            }
+            Self::Pong => {
+                let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+                stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+                stream.write_all(b"PING\r\n")?;
+                let mut answer = [0; 7];
+                stream.read_exact(&mut answer)?;
+                ensure!(&answer == b"+PONG\r\n", "PING gives {}", answer.escape_ascii());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -142,7 +171,7 @@ fn url(port: u16) -> String {
 }
 
 const LOG: &str = "log";
-const READY_WITHIN: Duration = Duration::from_secs(30); // both take under a second on an idle machine
+const READY_WITHIN: Duration = Duration::from_secs(30); // each takes under a second on an idle machine
 
 /// `$1` is the folder, the rest the server. Killed at once: it holds nothing worth saving.
 const KEEPER: &str = r#"

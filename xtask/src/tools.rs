@@ -101,7 +101,7 @@ fn apt_get_install(packages: &[&str]) -> Result<()> {
 }
 
 /// Debian keeps servers in `sbin`, which is not on everybody's search path.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders =
         env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));

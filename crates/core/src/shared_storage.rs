@@ -50,6 +50,11 @@ pub trait SharedTokenStorage: TokenStorage {
 
     /// Waits for the lease of the key, at most [`LeaseRequest::longest_wait`].
     ///
+    /// It may be dropped at any await point, and often is: who waits looks into the storage too, and
+    /// stops waiting once it finds what it needs. A lease that is granted to nobody then has to be
+    /// let go of, or it stands in everybody's way until its time is up. Other calls of the same
+    /// caller come while this one waits.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it was not to be had in that time, or

@@ -107,6 +107,23 @@ async fn both_thresholds_are_reached_by_either_clock() {
 }
 
 #[tokio::test]
+async fn a_token_that_ended_while_its_process_was_stopped_is_replaced_and_not_handed_out() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
+    provider.on_refresh(Step::issue().held_before_answering(&gate));
+    let Setup { manager, clock, .. } = Setup::new(&provider);
+    manager.token().await.unwrap();
+    clock.advance(seconds(900));
+    let caller = started(manager.token()).await;
+    gate.arrived(1).await;
+
+    clock.suspend(seconds(900)); // the service has issued, and nobody was there to read it
+    gate.release();
+
+    assert_eq!(caller.end().await.unwrap().authorization(), "Bearer access-3");
+    assert_eq!(provider.spent(), ["refresh-1", "refresh-2"]);
+}
+
+#[tokio::test]
 async fn a_loaded_token_from_the_future_has_its_life_left_and_no_more() {
     let provider = ScriptedProvider::new("svc");
     let Setup { manager: before, clock, storage } = Setup::new(&provider);

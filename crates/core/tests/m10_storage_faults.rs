@@ -283,3 +283,72 @@ async fn a_flight_that_waits_for_the_lease_gets_the_one_that_its_own_process_kee
     assert_eq!(provider.spent(), ["refresh-1", "refresh-login"]);
     assert_eq!(overtaken.await.unwrap().unwrap_err().kind(), ErrorKind::Superseded);
 }
+
+/// Lets everything run that can run without the clock being moved.
+async fn settle() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_cannot_be_written_does_not_give_away_the_lease_of_a_failed_write() {
+    let provider = ScriptedProvider::new("svc");
+    let fleet = Fleet::on_this_runtime(2, &provider);
+    fleet.tokens().await;
+    fleet.clock.advance(DUE);
+    fleet.storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+    fleet.managers[0].force_refresh().await.unwrap(); // the storage has the token that was spent
+    settle().await;
+
+    fleet.clock.advance(seconds(1)); // the write is about to be repeated
+    fleet.managers[0].clear().await.unwrap_err();
+    settle().await;
+    let sibling = tokio::spawn({
+        let manager = fleet.managers[1].clone();
+        async move { manager.force_refresh().await }
+    });
+    settle().await;
+    let spent_meanwhile = provider.reuses();
+    fleet.storage.heal();
+    fleet.managers[0].flush().await.unwrap();
+    let token = sibling.await.unwrap().unwrap();
+
+    assert_eq!((spent_meanwhile, provider.reuses()), (0, 0));
+    assert_eq!(secret(&token), "access-3");
+}
+
+#[tokio::test]
+async fn a_flight_that_a_logout_overtook_does_not_give_away_the_lease_of_a_failed_write() {
+    let (provider, sends) = (ScriptedProvider::new("svc"), Gate::closed());
+    let fleet = Fleet::on_this_runtime(2, &provider);
+    fleet.tokens().await;
+    fleet.flush().await;
+    fleet.clock.advance(DUE);
+    fleet.storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+    fleet.managers[0].force_refresh().await.unwrap();
+    fleet.clock.advance(SPACING);
+    settle().await;
+    provider.on_refresh(Step::issue().held_before_sending(&sends));
+    let manager = fleet.managers[0].clone();
+    let overtaken = tokio::spawn(async move { manager.force_refresh().await });
+    sends.arrived(1).await;
+    fleet.clock.advance(seconds(5)); // what is left of the lease is too short to send
+    settle().await;
+    fleet.storage.reset_calls();
+    let _reads = fleet.storage.hold(StorageOperation::Load);
+    let manager = fleet.managers[0].clone();
+    let logout = tokio::spawn(async move { manager.clear().await });
+    settle().await;
+
+    sends.release();
+    settle().await;
+    let released_before = fleet.storage.calls(StorageOperation::Release);
+    fleet.storage.heal();
+    logout.await.unwrap().unwrap();
+    let token = fleet.managers[1].force_refresh().await.unwrap();
+
+    assert_eq!(released_before, 0, "the logout is not written yet");
+    assert_eq!((secret(&token), provider.reuses()), ("access-3", 0));
+    assert!(overtaken.await.unwrap().is_err());
+}

@@ -5,7 +5,9 @@
 mod fleet;
 
 use fleet::{Fleet, OVER, Process, seconds, secret};
-use tokenkeeper::{Error, EventKind, TokenManager};
+use std::time::Duration;
+
+use tokenkeeper::{Error, EventKind, RefreshPolicy, TokenManager};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
 use tokio::task::JoinHandle;
 
@@ -29,7 +31,7 @@ async fn while_time_passes<T>(fleet: &Fleet, most: u64, caller: JoinHandle<T>) -
             }
             tokio::task::yield_now().await;
         }
-        std::thread::sleep(std::time::Duration::from_millis(1)); // the driver is another thread
+        std::thread::sleep(Duration::from_millis(1)); // the driver is another thread
         fleet.clock.advance(seconds(1));
     }
     panic!("no answer within {most} s");
@@ -63,6 +65,84 @@ async fn who_waits_for_the_lease_takes_over_what_is_stored_meanwhile() {
 
     assert_eq!((secret(&first), &*token), ("access-2", "access-2"));
     assert_eq!(provider.spent(), ["refresh-1"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_lease_is_not_kept_waiting_after_a_login() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
+    let fleet = Fleet::warm(2, &provider).await;
+    fleet.clock.advance(OVER);
+    provider.on_refresh(Step::issue().held(&gate));
+    let holder = start(&fleet.managers[0]);
+    gate.arrived(1).await;
+
+    let waits = start(&fleet.managers[1]);
+    asked(&fleet, 2).await;
+    fleet.managers[1].install(fleet.login("login")).await.unwrap();
+    let token = while_time_passes(&fleet, 3, waits).await.unwrap();
+    gate.release();
+    let _ = holder.await.unwrap();
+
+    assert_eq!(token, "access-login");
+}
+
+#[tokio::test]
+async fn what_another_call_found_meanwhile_is_as_good_as_found_under_the_lease() {
+    let (provider, exchange) = (ScriptedProvider::new("svc"), Gate::closed());
+    let (look, release) = (Gate::closed(), Gate::closed());
+    let fleet = Fleet::warm(2, &provider).await;
+    fleet.clock.advance(OVER);
+    provider.on_refresh(Step::issue().held(&exchange));
+    fleet.storage.fault_next(StorageOperation::Release, 1, StorageFault::Gate(release.clone()));
+    let first = start(&fleet.managers[0]);
+    exchange.arrived(1).await;
+    fleet.storage.fault_next(StorageOperation::Load, 1, StorageFault::Gate(look.clone()));
+    let takes_out = fleet.managers[1].clone();
+    let takes_out = tokio::spawn(async move { takes_out.tokens().await });
+    look.arrived(1).await;
+
+    let waits = start(&fleet.managers[1]);
+    asked(&fleet, 2).await;
+    exchange.release();
+    first.await.unwrap().unwrap();
+    look.release();
+    assert!(takes_out.await.unwrap().unwrap().is_some());
+    release.release();
+
+    assert_eq!(waits.await.unwrap().unwrap(), "access-2");
+    assert_eq!(provider.spent(), ["refresh-1"]);
+}
+
+#[tokio::test]
+async fn while_the_clock_stands_still_who_waits_does_not_look_however_short_leases_are() {
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
+    let fleet = Fleet::new(0, &provider);
+    let ten = Duration::from_millis(10);
+    let policy = RefreshPolicy::new().with_request_timeout(ten).with_storage_timeout(ten);
+    let manager = || {
+        TokenManager::builder(provider.clone())
+            .storage(fleet.storage.clone())
+            .clock(fleet.clock.clone())
+            .policy(policy.with_lease_ttl(Duration::from_millis(21)))
+            .driver(tokio::runtime::Handle::current())
+            .build()
+            .unwrap()
+    };
+    let (holds, waits) = (manager(), manager());
+    provider.on_fetch(Step::issue().held(&gate));
+    let holder = start(&holds);
+    gate.arrived(1).await;
+
+    let waiter = start(&waits);
+    asked(&fleet, 2).await;
+    fleet.storage.reset_calls();
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+
+    assert_eq!(fleet.storage.calls(StorageOperation::Load), 0);
+    holder.abort();
+    waiter.abort();
 }
 
 #[test]

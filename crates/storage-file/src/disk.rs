@@ -12,7 +12,7 @@ use tokenkeeper::Error;
 use zeroize::Zeroizing;
 
 use crate::lock::Lock;
-use crate::ownership::{Account, cannot, private, refused};
+use crate::ownership::{ANOTHER_PATH, Account, cannot, create_folder, private, refused};
 use crate::place::Target;
 
 /// The file operations, for one account.
@@ -58,6 +58,20 @@ impl Disk {
         Self { faults: Some(faults), ..self }
     }
 
+    /// Makes the folder and what is missing above it, as durable as what will be in it.
+    pub(crate) fn create_folder(&self, folder: &Path) -> Result<(), Error> {
+        for changed in create_folder(folder)? {
+            match self.try_sync_folder(changed) {
+                // One may put something into a folder that one may not open.
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                    return Err(cannot("sync the folder", changed, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn check_folder(&self, folder: &Path) -> Result<(), Error> {
         self.account.check_folder(folder)
     }
@@ -93,9 +107,8 @@ impl Disk {
         self.account.check_file(path, &metadata)?;
         if metadata.len() > LARGEST {
             let (shown, most) = (path.display(), LARGEST >> 20);
-            return Err(refused(format!(
-                "{shown} is larger than {most} MiB, so it holds no tokens; name another path"
-            )));
+            let what = format!("{shown} is larger than {most} MiB, so it holds no tokens");
+            return Err(refused(what, ANOTHER_PATH));
         }
         // Large enough from the start: a vector that grows leaves copies of secrets behind.
         let length = usize::try_from(metadata.len()).unwrap_or_default();
@@ -115,6 +128,12 @@ impl Disk {
         survives: Survives,
     ) -> Result<(), Error> {
         let Target { path, temporary } = target;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
+            let (shown, most) = (path.display(), LARGEST >> 20);
+            let what =
+                format!("{shown} would be larger than {most} MiB and could not be read again");
+            return Err(refused(what, "keep the records in a directory, or make them smaller"));
+        }
         self.remove_leftover(target)?;
         let renamed = self.write(temporary, bytes, survives).and_then(|()| {
             self.step(Step::Rename)?;
@@ -140,10 +159,12 @@ impl Disk {
         self.remove_leftover(target)?;
         let path = &target.path;
         match self.step(Step::Remove).and_then(|()| std::fs::remove_file(path)) {
-            Ok(()) if survives == Survives::Machine => self.sync_folder(folder),
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(cannot("remove", path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(cannot("remove", path, &error))
+            }
+            // Also when it is gone already: whoever removed it may have failed or died here.
+            _ if survives == Survives::Machine => self.sync_folder(folder),
+            _ => Ok(()),
         }
     }
 
@@ -172,22 +193,19 @@ impl Disk {
     }
 
     /// Makes a name as durable as what it names.
-    fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
+        self.try_sync_folder(folder).map_err(|error| cannot("sync the folder", folder, &error))
+    }
+
+    fn try_sync_folder(&self, folder: &Path) -> io::Result<()> {
         let synced = self
             .step(Step::SyncFolder)
             .and_then(|()| if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) });
-        match synced {
+        synced.or_else(|error| match error.kind() {
             // Some file systems have no such thing; then the name is as durable as they make it.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-                ) =>
-            {
-                Ok(())
-            }
-            synced => synced.map_err(|error| cannot("sync the folder", folder, &error)),
-        }
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
+            _ => Err(error),
+        })
     }
 
     #[cfg(not(all(test, unix)))]

@@ -11,7 +11,7 @@ use tokenkeeper::{Clock, SystemClock};
 /// One reading, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostTime {
-    /// The boot that `since_boot` counts from, where both are known.
+    /// The boot that `since_boot` counts from, where both are known: one word.
     pub(crate) boot: Option<String>,
     pub(crate) since_boot: u64,
     pub(crate) wall: u64,
@@ -36,24 +36,37 @@ impl HostTime {
     /// How long until `end`, which was `ttl` away when it was set. Zero once it has been reached.
     ///
     /// Within one boot the clock of the boot says so. Otherwise, after a reboot, in a sandbox that
-    /// makes up boots, or where there is no such clock, it is the wall clock. That may have been
-    /// stepped back, so an end that is further away than a lease can be has passed.
+    /// makes up boots, or where there is no such clock, it is the wall clock. Neither is believed
+    /// when it says more than a lease can have left: a number may be damaged, a clock stepped back,
+    /// and nobody would get the lease for years. Then the next is asked, and at last it has passed.
     pub(crate) fn until(&self, end: &Self, ttl: Duration) -> Duration {
+        let most = ttl.saturating_mul(2).max(SHORTEST_DOUBT);
         if self.boot.is_some() && self.boot == end.boot {
-            return Duration::from_millis(end.since_boot.saturating_sub(self.since_boot));
+            let left = Duration::from_millis(end.since_boot.saturating_sub(self.since_boot));
+            if left <= most {
+                return left;
+            }
         }
         let left = Duration::from_millis(end.wall.saturating_sub(self.wall));
-        if left > ttl.saturating_mul(2) { Duration::ZERO } else { left }
+        if left > most { Duration::ZERO } else { left }
     }
 }
 
-/// Read every time: a process that was frozen may wake up elsewhere.
+/// The boot, and the time namespace that its clock is shifted by: a container may have one of its
+/// own. Read every time: a process that was frozen may wake up elsewhere.
 #[cfg(target_os = "linux")]
 fn boot() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let boot = boot.trim();
     let is_word = !boot.is_empty() && boot.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    is_word.then(|| boot.to_owned())
+    is_word.then(|| format!("{boot}.{}", time_namespace().unwrap_or_default()))
+}
+
+/// The number in a link like `time:[4026531834]`. A kernel before 5.6 has none.
+#[cfg(target_os = "linux")]
+fn time_namespace() -> Option<u64> {
+    let link = std::fs::read_link("/proc/self/ns/time").ok()?;
+    link.to_str()?.strip_prefix("time:[")?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -81,6 +94,9 @@ fn since_boot() -> u64 {
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+// A lease shorter than the clocks are coarse has more left than twice its time.
+const SHORTEST_DOUBT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +133,36 @@ mod tests {
 
         assert_eq!(at(None, 0, 4_999_000).until(&end, TTL), Duration::from_secs(31));
         assert_eq!(at(None, 0, 0).until(&end, TTL), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_end_that_the_clock_of_the_boot_cannot_have_set_is_left_to_the_wall_clock() {
+        let end = at(Some("a"), 900_000_000, 5_000_000).after(TTL);
+
+        assert_eq!(at(Some("a"), 1_000, 5_010_000).until(&end, TTL), Duration::from_secs(20));
+        assert_eq!(at(Some("a"), 1_000, 5_030_000).until(&end, TTL), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lease_that_is_shorter_than_a_clock_is_coarse_lasts_all_the_same() {
+        let short = Duration::from_millis(1);
+        for boot in [Some("a"), None] {
+            let end = at(boot, 1_000, 5_000).after(short + Duration::from_millis(10));
+
+            assert_eq!(at(boot, 1_000, 5_000).until(&end, short), Duration::from_millis(11));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn on_linux_a_boot_is_that_of_one_time_namespace() {
+        let link = std::fs::read_link("/proc/self/ns/time").unwrap();
+        let number: String = link.to_str().unwrap().chars().filter(char::is_ascii_digit).collect();
+
+        let boot = HostTime::now().boot.unwrap();
+
+        assert!(boot.ends_with(&format!(".{number}")), "{boot} in {link:?}");
+        assert!(boot.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)), "{boot}");
     }
 
     #[cfg(target_os = "linux")]

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokenkeeper::{Error, ErrorKind, Lease, LeaseHandle, LeaseRequest, StorageKey, async_trait};
+use tokenkeeper::{Error, Lease, LeaseHandle, LeaseRequest, StorageKey, async_trait};
 use tokio::runtime::Handle;
 
 use crate::disk::{Disk, Survives};
 use crate::host_time::HostTime;
 use crate::identifier::Identifier;
 use crate::lease_book::LeaseBook;
-use crate::ownership::refused;
+use crate::ownership::{UPDATE, refused};
 use crate::place::Place;
 use crate::storage::{FileStorage, runtime};
 
@@ -44,7 +44,7 @@ impl FileLease {
             let patience = want.longest_wait().saturating_sub(clock.now().since(&started));
             if patience.is_zero() {
                 let what = format!("the lease of {key} is held by another process or task");
-                return Err(Error::new(ErrorKind::Storage, what));
+                return Err(refused(what, "ask again"));
             }
             let pause = Duration::from_millis(fastrand::u64(PAUSE_MILLIS));
             clock.sleep(pause.min(left).min(patience)).await;
@@ -107,8 +107,10 @@ impl LeaseHandle for FileLease {
                 let mut book = read(disk, place)?;
                 let now = HostTime::now();
                 if !book.is_held_by(&name, owner, &now) {
-                    let what = format!("the lease of {name} is no longer ours");
-                    return Err(Error::new(ErrorKind::Storage, what));
+                    return Err(refused(
+                        format!("the lease of {name} is no longer ours"),
+                        "ask for a new one",
+                    ));
                 }
                 book.grant(&name, owner, ttl, &now);
                 write(disk, place, &book)
@@ -142,11 +144,10 @@ impl fmt::Debug for FileLease {
 fn read(disk: &Disk, place: &Place) -> Result<LeaseBook, Error> {
     let Some(bytes) = disk.read(&place.leases.path)? else { return Ok(LeaseBook::default()) };
     LeaseBook::parse(&bytes).map_err(|format| {
-        refused(format!(
-            "{} was written by a newer version of tokenkeeper, in format {format}; update this \
-             program",
-            place.leases.path.display()
-        ))
+        let path = place.leases.path.display();
+        let what =
+            format!("{path} was written by a newer version of tokenkeeper, in format {format}");
+        refused(what, UPDATE)
     })
 }
 

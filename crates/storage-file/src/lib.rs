@@ -7,22 +7,24 @@
 //! # Examples
 //!
 //! ```
-//! use tokenkeeper::{Error, Order, StorageKey, TokenRecord, TokenStorage};
+//! use tokenkeeper::{Error, TokenManager};
 //! use tokenkeeper_storage_file::FileStorage;
 //!
 //! # let scratch = tempfile::tempdir().unwrap();
 //! # let home = scratch.path();
+//! # let provider = tokenkeeper_testkit::ScriptedProvider::new("invoices");
+//! # let counted = provider.clone();
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! # runtime.block_on(async {
 //! let storage = FileStorage::directory(home.join("tokens"))?;
+//! let manager = TokenManager::builder(provider.clone()).storage(storage).build()?;
+//! let token = manager.token().await?;
 //!
-//! // What a manager does with it, after TokenManager::builder(provider).storage(storage):
-//! let key = StorageKey::new("mangadex:alice")?;
-//! let record = TokenRecord::from_parts(b"payload".to_vec(), Order::new(1, 1), None, false);
-//! storage.set(&key, &record).await?;
-//!
-//! let restarted = FileStorage::directory(home.join("tokens"))?;
-//! assert_eq!(restarted.get(&key).await?.map(|r| r.order()), Some(Order::new(1, 1)));
+//! // After a restart, or in another process:
+//! let storage = FileStorage::directory(home.join("tokens"))?;
+//! let manager = TokenManager::builder(provider).storage(storage).build()?;
+//! assert_eq!(manager.token().await?.authorization(), token.authorization());
+//! # assert_eq!(counted.calls(), 1);
 //! # Ok::<(), Error>(())
 //! # }).unwrap();
 //! ```
@@ -47,8 +49,8 @@
 //! it, if it is ours; a single file that cannot be read it leaves alone, because that may hold other
 //! logins.
 //!
-//! Whole files that hold something else than a record of a manager, such as one that a wrapper
-//! encrypted with a key that is lost, are the manager's to judge, as in every storage.
+//! A file that is whole and holds something else than a record of a manager is the manager's to
+//! judge, as in every storage.
 //!
 //! # Leases
 //!
@@ -56,14 +58,18 @@
 //! frees when its holder dies: the request of a holder that was killed may still be on its way, and
 //! a sibling that spends the same refresh token at that moment looks like a thief. So a process that
 //! is killed costs the others at most one lease time. On Linux the end is counted by the boot clock,
-//! which nobody steps and which goes on while the machine sleeps; elsewhere, and after a reboot, by
-//! the wall clock.
+//! which nobody steps and which goes on while the machine sleeps; elsewhere, after a reboot, and
+//! between containers whose boot clocks are shifted, by the wall clock.
 //!
 //! # Limits
 //!
 //! - Not for network file systems, nor for a folder that two machines share: their locks and renames
 //!   do not promise enough.
-//! - Records stay until they are deleted, also when their
+//! - For processes of one user: what another owns is refused. A folder that its group can write to
+//!   is not, so name one whose group you trust; a member can delete files in it or put old ones back.
+//! - What widens the mode of files, such as a volume whose files are handed to a group when it is
+//!   mounted, makes them refused.
+//! - Records, those of a logout too, stay until they are deleted, also when their
 //!   [`keep_until`](tokenkeeper::TokenRecord::keep_until) has passed: a wall clock that was stepped
 //!   must not end a login.
 //! - Files are as safe as the account that owns them. `tokenkeeper-storage-encrypted` encrypts them.

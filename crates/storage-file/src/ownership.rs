@@ -3,6 +3,7 @@
 //! Nothing is mended on its own. A file that others could read may have been read, a link may lead
 //! anywhere, and whoever owns a folder can put any file into it; a person has to look.
 
+use std::borrow::Cow;
 use std::fs::{DirBuilder, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -37,29 +38,29 @@ impl Account {
     pub(crate) fn check_file(self, path: &Path, metadata: &Metadata) -> Result<(), Error> {
         let shown = path.display();
         if metadata.is_symlink() {
-            return Err(refused(format!(
-                "{shown} is a symbolic link, which may lead anywhere; give the path that it leads \
-                 to, or remove it"
-            )));
+            let what = format!("{shown} is a symbolic link, which may lead anywhere");
+            return Err(refused(what, "give the path that it leads to, or remove it"));
         }
         if !metadata.is_file() {
-            return Err(refused(format!("{shown} is not a file; name another path")));
+            return Err(refused(format!("{shown} is not a file"), ANOTHER_PATH));
         }
         self.check_file_mode(path, metadata)
     }
 
-    /// Refuses a folder into which somebody else can put files.
+    /// Refuses a folder into which anybody can put files. Its group may: where each user has a group
+    /// of their own, folders are made so.
     pub(crate) fn check_folder(self, path: &Path) -> Result<(), Error> {
         let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 let shown = path.display();
-                refused(format!("the folder {shown} is gone; run `mkdir -m 700 {shown}`"))
+                let advice = format!("run `mkdir -m 700 {shown}`");
+                refused(format!("the folder {shown} is gone"), advice)
             }
             _ => cannot("look at", path, &error),
         })?;
         if !metadata.is_dir() {
             let shown = path.display();
-            return Err(refused(format!("{shown} is not a folder; name another path")));
+            return Err(refused(format!("{shown} is not a folder"), ANOTHER_PATH));
         }
         self.check_folder_mode(path, &metadata)
     }
@@ -70,17 +71,19 @@ impl Account {
 
         let (shown, uid, owner) = (path.display(), self.uid, metadata.uid());
         if owner != uid {
-            return Err(refused(format!(
-                "{shown} belongs to user {owner}, and this process runs as user {uid}; run `chown \
-                 {uid} {shown}` if you trust its contents, or name another path"
-            )));
+            let advice =
+                format!("run `chown {uid} {shown}` if you trust its contents, or {ANOTHER_PATH}");
+            return Err(refused(
+                format!("{shown} belongs to user {owner}, and this process runs as user {uid}"),
+                advice,
+            ));
         }
         let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(refused(format!(
-                "{shown} can be opened by other users (mode {mode:04o}); run `chmod 600 {shown}`, \
-                 and log in anew if somebody may have read it"
-            )));
+            return Err(refused(
+                format!("{shown} can be opened by other users (mode {mode:04o})"),
+                format!("run `chmod 600 {shown}`, and log in anew if somebody may have read it"),
+            ));
         }
         Ok(())
     }
@@ -92,17 +95,18 @@ impl Account {
 
         let (shown, uid, owner) = (path.display(), self.uid, metadata.uid());
         if owner != uid && owner != 0 {
-            return Err(refused(format!(
+            let what = format!(
                 "the folder {shown} belongs to user {owner}, who can replace the files in it, and \
-                 this process runs as user {uid}; run `chown {uid} {shown}`, or name another path"
-            )));
+                 this process runs as user {uid}"
+            );
+            return Err(refused(what, format!("run `chown {uid} {shown}`, or {ANOTHER_PATH}")));
         }
         let mode = metadata.mode() & 0o7777;
         if mode & 0o002 != 0 {
-            return Err(refused(format!(
-                "every user can put files into the folder {shown} (mode {mode:04o}); run `chmod \
-                 o-w {shown}`, or name a folder in it"
-            )));
+            return Err(refused(
+                format!("every user can put files into the folder {shown} (mode {mode:04o})"),
+                format!("run `chmod o-w {shown}`, or name a folder in it"),
+            ));
         }
         Ok(())
     }
@@ -133,8 +137,11 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Makes the folder, and those above it that are missing, ours alone.
-pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
+/// Makes the folder, and those above it that are missing, ours alone. Gives the folders that have a
+/// new name in them.
+pub(crate) fn create_folder(path: &Path) -> Result<Vec<&Path>, Error> {
+    let missing = path.ancestors().take_while(|folder| !folder.exists());
+    let changed = missing.filter_map(Path::parent).collect();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -143,14 +150,19 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
 
         builder.mode(0o700);
     }
-    builder.create(path).map_err(|error| cannot("create the folder", path, &error))
+    builder.create(path).map_err(|error| cannot("create the folder", path, &error))?;
+    Ok(changed)
 }
 
 /// The error of a file operation: what failed, where, and why.
 pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
-    refused(format!("cannot {what} {}: {error}", path.display()))
+    Error::new(ErrorKind::Storage, format!("cannot {what} {}: {error}", path.display()))
 }
 
-pub(crate) fn refused(message: String) -> Error {
-    Error::new(ErrorKind::Storage, message)
+/// The error of what we will not do until somebody has acted.
+pub(crate) fn refused(what: String, advice: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Storage, what).with_advice(advice)
 }
+
+pub(crate) const ANOTHER_PATH: &str = "name another path";
+pub(crate) const UPDATE: &str = "update this program";

@@ -18,7 +18,7 @@ use crate::entries::{Entries, Unreadable};
 use crate::identifier::Identifier;
 use crate::lease::FileLease;
 use crate::lock::Lock;
-use crate::ownership::{Account, create_folder, refused};
+use crate::ownership::{Account, UPDATE, refused};
 use crate::place::{Layout, Place};
 
 /// Keeps records in files, which processes of one host share.
@@ -29,7 +29,8 @@ use crate::place::{Layout, Place};
 /// # Cancel safety
 ///
 /// A call that is dropped has had no effect, or its whole effect, or will have it before any later
-/// write of the same key through this storage or a clone.
+/// write of the same key through this storage or a clone. One that is kept and not polled keeps later
+/// writes waiting, as everybody in a queue does.
 #[derive(Clone)]
 pub struct FileStorage {
     shelf: Arc<Shelf>,
@@ -72,7 +73,9 @@ impl FileStorage {
     /// everybody; or if there is a file that is somebody else's, open to others, or a link.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = absolute(path.as_ref())?;
-        let (Some(folder), Some(_)) = (file.parent().map(Path::to_path_buf), file.file_name())
+        let names_a_folder = file.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+        let (Some(folder), Some(_), false) =
+            (file.parent().map(Path::to_path_buf), file.file_name(), names_a_folder)
         else {
             return Err(no_path("must end in the name of a file"));
         };
@@ -88,7 +91,7 @@ impl FileStorage {
         disk: Disk,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        create_folder(layout.folder())?;
+        disk.create_folder(layout.folder())?;
         disk.check_folder(layout.folder())?;
         if let Layout::SingleFile { file, .. } = &layout {
             disk.check_file(file)?;
@@ -106,9 +109,9 @@ impl FileStorage {
         W: FnOnce(&Disk, &Place) -> Result<T, Error> + Send + 'static,
     {
         let shelf = Arc::clone(&self.shelf);
-        let (place, turn) = (shelf.layout.place(key), shelf.turn(key).await);
         let clock = Arc::clone(&shelf.clock);
-        let started = clock.now();
+        let started = clock.now(); // before the turn: whoever has that may wait for the lock too
+        let (place, turn) = (shelf.layout.place(key), shelf.turn(key).await);
         let mut attempt = Attempt { shelf, place, turn, work };
         loop {
             attempt = match blocking(move || attempt.make()).await? {
@@ -117,9 +120,8 @@ impl FileStorage {
             };
             if clock.now().since(&started) >= LOCK_PATIENCE {
                 let (path, seconds) = (attempt.place.lock.display(), LOCK_PATIENCE.as_secs());
-                return Err(refused(format!(
-                    "another process has had the lock {path} for {seconds} s; see what it hangs in"
-                )));
+                let what = format!("the lock {path} was not to be had for {seconds} s");
+                return Err(refused(what, "see which process holds it, and what that hangs in"));
             }
             clock.sleep(Duration::from_millis(fastrand::u64(LOCK_PAUSE_MILLIS))).await;
         }
@@ -215,7 +217,7 @@ impl TokenStorage for FileStorage {
             let bytes = disk.read(&place.records.path)?;
             let mut entries = entries(place, bytes.as_deref().map(Vec::as_slice), &name)?;
             if entries.get(&name).is_none() {
-                return Ok(());
+                return disk.sync_folder(&place.folder); // whoever removed it may not have
             }
             entries.remove(&name);
             if entries.is_empty() {
@@ -285,26 +287,24 @@ fn entries<'a>(
     key: &StorageKey,
 ) -> Result<Entries<'a>, Error> {
     let Some(bytes) = bytes else { return Ok(Entries::default()) };
-    let path = place.records.path.display();
-    let why = match Entries::parse(bytes) {
-        Ok(entries) if place.is_own && entries.has_others(key) => format!(
-            "{path} holds the tokens of another key, so it was renamed or copied; rename it back or \
-             delete it"
+    let (why, advice) = match Entries::parse(bytes) {
+        Ok(entries) if place.is_own && entries.has_others(key) => (
+            "holds the tokens of another key, so it was renamed or copied".to_owned(),
+            "rename it back or delete it",
         ),
         Ok(entries) => return Ok(entries),
-        Err(Unreadable::Foreign) => format!(
-            "{path} is not a file of tokenkeeper, or was cut off; name another path, or restore or \
-             delete it"
+        Err(Unreadable::Foreign) => (
+            "is not a file of tokenkeeper, or was cut off".to_owned(),
+            "name another path, or restore or delete it",
         ),
         Err(Unreadable::Damaged) => {
-            format!("{path} was cut off or altered; restore it, or delete it and log in anew")
+            ("was cut off or altered".to_owned(), "restore it, or delete it and log in anew")
         }
-        Err(Unreadable::Newer(format)) => format!(
-            "{path} was written by a newer version of tokenkeeper, in format {format}; update this \
-             program"
-        ),
+        Err(Unreadable::Newer(format)) => {
+            (format!("was written by a newer version of tokenkeeper, in format {format}"), UPDATE)
+        }
     };
-    Err(refused(why))
+    Err(refused(format!("{} {why}", place.records.path.display()), advice))
 }
 
 /// Writes the records of a file, with this one among them.
@@ -333,7 +333,10 @@ where
         Err(error) if error.is_panic() => {
             Err(Error::new(ErrorKind::Internal, "a file operation panicked"))
         }
-        Err(_) => Err(refused("the runtime was shut down before a file operation".to_owned())),
+        Err(_) => {
+            let what = "the runtime was shut down before a file operation";
+            Err(Error::new(ErrorKind::Storage, what).with_advice("keep it running for that long"))
+        }
     }
 }
 
@@ -341,7 +344,9 @@ where
 pub(crate) fn runtime() -> Result<Handle, Error> {
     Handle::try_current().map_err(|error| {
         let what = "files are read and written within a tokio runtime only";
-        Error::new(ErrorKind::Internal, what).with_source(error)
+        Error::new(ErrorKind::Internal, what)
+            .with_advice("call the storage in one")
+            .with_source(error)
     })
 }
 

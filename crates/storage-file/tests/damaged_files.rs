@@ -154,6 +154,7 @@ async fn check_refused(storage: &FileStorage, file: &Path, damaged: &[u8], why: 
         let shown = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Storage, "{shown}");
         assert!(shown.contains(file.to_str().unwrap()) && shown.contains(why), "{shown}");
+        assert!(!shown.contains("ask again"), "two pieces of advice: {shown}");
     }
     assert_eq!(std::fs::read(file).unwrap(), damaged);
 }

@@ -137,9 +137,13 @@ async fn a_folder_that_is_gone_is_an_error_and_not_an_empty_storage() {
 
 #[test]
 fn a_path_without_a_name_is_refused() {
-    for path in ["", "/"] {
-        assert_eq!(FileStorage::single_file(path).unwrap_err().kind(), ErrorKind::Config);
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = format!("{}/tokens/", scratch.path().display());
+    for path in ["", "/", &folder] {
+        let error = FileStorage::single_file(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{path}: {error}");
     }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
     assert_eq!(FileStorage::directory("").unwrap_err().kind(), ErrorKind::Config);
 }
 
@@ -167,6 +171,7 @@ async fn check_refused(storage: &FileStorage, key: &StorageKey, why: &str) {
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
         assert!(error.to_string().contains(why), "{error}");
+        assert!(!error.to_string().contains("ask again"), "two pieces of advice: {error}");
     }
 }
 

@@ -145,6 +145,9 @@ impl Listeners {
             // If it fails, messages come that nobody hears.
             let _ = timeout(self.limit, connection.unsubscribe(channel)).await;
         }
+        if self.channels.lock().is_empty() {
+            *open = None; // whoever was the last to leave found it in use
+        }
     }
 }
 
@@ -204,16 +207,25 @@ pub(crate) struct RedisNotices {
     listeners: Arc<Listeners>,
     channel: String,
     heard: watch::Receiver<Option<Order>>,
+    /// The number of a connection; even before the first.
     subscribed_on: u64,
+}
+
+impl RedisNotices {
+    /// Whether the connection that it subscribed on stands.
+    fn is_subscribed(&self) -> bool {
+        stands(self.subscribed_on)
+            && self.subscribed_on == self.listeners.state.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
 impl ChangeNotices for RedisNotices {
     async fn next(&mut self) -> Result<Option<Order>, Error> {
         loop {
-            if self.subscribed_on != self.listeners.state.load(Ordering::SeqCst) {
-                self.heard.mark_unchanged(); // the look that follows covers it
+            if !self.is_subscribed() {
                 let subscribed = self.listeners.subscribe(&self.channel).await;
+                self.heard.mark_unchanged(); // whoever is told now and looks finds that, too
                 self.subscribed_on = subscribed.map_err(|failure| {
                     let server = self.listeners.server();
                     failure.into_error("cannot listen on", &self.channel, &server)
@@ -222,7 +234,7 @@ impl ChangeNotices for RedisNotices {
             }
             let gone = |_| Error::new(ErrorKind::Storage, "nobody tells of writes any more");
             self.heard.changed().await.map_err(gone)?;
-            if self.subscribed_on == self.listeners.state.load(Ordering::SeqCst) {
+            if self.is_subscribed() {
                 return Ok(*self.heard.borrow_and_update());
             }
         }

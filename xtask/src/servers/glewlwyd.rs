@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Server, free_port, http, read, recipe, run_folder, url, write};
+use super::{Ready, Server, free_port, http, read, recipe, run_folder, url, write};
 use crate::tools;
 use crate::workspace::{Workspace, output};
 
@@ -34,7 +34,7 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
 
     let mut glewlwyd = Command::new("glewlwyd");
     glewlwyd.arg(format!("--config-file={}", config.display()));
-    let server = Server::start(&glewlwyd, folder, port, "/config")?;
+    let server = Server::start(&glewlwyd, folder, port, Ready::Get("/config"))?;
     let fill = [("@URL@", url(port)), ("@PRIVATE_KEY@", private_key), ("@PUBLIC_KEY@", public_key)];
     let mut requests = serde_json::from_str(&read(&recipe.join("setup.json"))?)
         .context("setup.json is not JSON")?;

@@ -9,11 +9,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Server, free_port, read, recipe, run_folder, write};
+use super::{Ready, Server, free_port, read, recipe, run_folder, write};
 use crate::tools;
 use crate::workspace::{self, Workspace, output};
 
 pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
+    start_with(workspace, &[])
+}
+
+/// With other settings than the usual ones; `server.mjs` says which there are.
+pub(crate) fn start_with(workspace: &Workspace, settings: &[(&str, &str)]) -> Result<Server> {
     tools::require_programs(&[("node", &["nodejs"]), ("npm", &["npm"])])?;
     require_node_version()?;
     let home = workspace.ignored("oidc-provider")?;
@@ -22,7 +27,8 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
     let port = free_port()?;
     let mut node = Command::new("node");
     node.arg(home.join("server.mjs")).env("PORT", port.to_string());
-    Server::start(&node, run_folder(workspace, "oidc-provider")?, port, "/_stats")
+    node.envs(settings.iter().copied());
+    Server::start(&node, run_folder(workspace, "oidc-provider")?, port, Ready::Get("/_stats"))
 }
 
 fn require_node_version() -> Result<()> {

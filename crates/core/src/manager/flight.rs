@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::core::Core;
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
+use crate::record::Order;
 
 /// What a flight brings: a token, or the news that there is something new to look at.
 pub(super) type Outcome = Result<Option<Arc<AccessToken>>, Error>;
@@ -29,6 +30,8 @@ pub(super) enum Errand {
 #[derive(Debug)]
 pub(super) struct Flight {
     errand: Errand,
+    /// The highest order that was known when it took off.
+    since: Order,
     phase: watch::Sender<Phase>,
     /// Somebody asked for an exchange after this flight had begun.
     forced: AtomicBool,
@@ -47,9 +50,10 @@ enum Phase {
 }
 
 impl Flight {
-    pub(super) fn new(errand: Errand) -> Arc<Self> {
+    pub(super) fn new(errand: Errand, since: Order) -> Arc<Self> {
         Arc::new(Self {
             errand,
+            since,
             phase: watch::Sender::new(Phase::Running),
             forced: AtomicBool::new(false),
             adopting: AtomicBool::new(false),
@@ -59,6 +63,10 @@ impl Flight {
 
     pub(super) fn errand(&self) -> Errand {
         self.errand
+    }
+
+    pub(super) fn since(&self) -> Order {
+        self.since
     }
 
     /// Whether the flight will do for somebody who insists on an exchange or a login; turns it into

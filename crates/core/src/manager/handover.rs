@@ -259,7 +259,7 @@ impl Core {
         let core = Arc::clone(self);
         self.on_driver(async move {
             let result = core.write_unpersisted().await;
-            core.release_kept_lease().await;
+            core.release_kept_lease(None).await;
             result
         })
         .await

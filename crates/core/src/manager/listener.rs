@@ -2,8 +2,7 @@
 //!
 //! A notice is a hint. It leads to one look into the storage, and what is newer than what is held
 //! is taken over as a renewal would take it over; nothing is exchanged, nothing is written. While
-//! a flight is under way nothing is taken over: it looks for itself, and one that found its record
-//! known already would make an exchange.
+//! a flight is under way nothing is taken over: it looks for itself, and may be the one that wrote.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};

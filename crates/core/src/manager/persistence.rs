@@ -43,10 +43,13 @@ impl Core {
         match result {
             Ok(Written::Stored(order)) => {
                 self.note_persisted(order);
-                self.release_kept_lease().await;
+                self.release_kept_lease(Some(flight)).await;
                 Persisted::Stored(order)
             }
-            Ok(Written::Overruled(there)) => Persisted::Overruled(there),
+            Ok(Written::Overruled(there)) => {
+                self.release_kept_lease(Some(flight)).await;
+                Persisted::Overruled(there)
+            }
             Err(failed) => {
                 let (order, error) = (write.record.order(), failed.error.clone());
                 self.persist_later(write, error.clone());
@@ -92,7 +95,7 @@ impl Core {
         loop {
             self.clock.sleep(doubled(FIRST_RETRY, LONGEST_RETRY, streak)).await;
             let result = self.write_unpersisted().await;
-            self.release_kept_lease().await;
+            self.release_kept_lease(None).await;
             match result {
                 Ok(()) => streak = 1,
                 Err(_) => streak += 1,

@@ -85,7 +85,7 @@ impl Renewal {
                     Ok(lease) => lease,
                     Err(error) => self.go_on_without_storage(error).map(|()| None)?,
                 },
-                token = self.news() => return Ok(Some(token)),
+                token = self.news() => return Ok(token),
             };
             match self.run_leased(&mut lease).await {
                 Ok(outcome) => {
@@ -97,7 +97,7 @@ impl Renewal {
                     return Err(error);
                 }
                 // Kept for a write that failed, it is taken again, and renewed.
-                Err(Stopped::LeaseTooShort) if self.core.state.lock().unpersisted.is_some() => {
+                Err(Stopped::LeaseTooShort) if self.core.state.lock().owes_write(None) => {
                     self.let_go(lease);
                 }
                 Err(Stopped::LeaseTooShort) => self.core.release(lease).await,
@@ -109,10 +109,15 @@ impl Renewal {
 
     /// Looks now and then while another process holds the lease, and completes with what that has
     /// stored, if it serves. Who finds it needs no lease: of a fleet in which somebody was killed,
-    /// only the next one has to wait for its turn.
-    async fn news(&self) -> Arc<AccessToken> {
+    /// only the next one has to wait for its turn. `None` once a login or logout overtook the
+    /// flight, whose callers then look at that.
+    async fn news(&self) -> Option<Arc<AccessToken>> {
+        let pause = (self.core.policy.lease_ttl / LOOKS_PER_LEASE).max(SHORTEST_PAUSE);
         loop {
-            self.core.clock.sleep(self.core.policy.lease_ttl / LOOKS_PER_LEASE).await;
+            self.core.clock.sleep(pause).await;
+            if !self.core.state.lock().is_current(&self.flight) {
+                return None;
+            }
             if self.flight.insists() {
                 continue;
             }
@@ -122,7 +127,7 @@ impl Renewal {
             if stored.record.as_ref().is_some_and(is_readable)
                 && let Ok(Look::Adopt(token)) = self.learn_from(stored)
             {
-                return token;
+                return Some(token);
             }
         }
     }
@@ -149,7 +154,7 @@ impl Renewal {
             if let Some(overtook) = overtook.filter(|f| f.errand() == Errand::Handover) {
                 let _ = overtook.done().await;
             }
-            core.release_kept_lease().await;
+            core.release_kept_lease(None).await;
         };
         // Where the driver is gone, the lease ends by itself.
         let _ = self.core.spawn_counted(task);
@@ -200,10 +205,13 @@ impl Renewal {
         let adopted = self.core.change(|state| {
             // One on a record that ours has beaten is about credentials of before.
             basis.verdict = verdict.filter(|_| record.order() >= state.order);
-            if record.order() <= state.order || !state.is_current(&self.flight) {
+            if record.order() < state.order || !state.is_current(&self.flight) {
                 return None;
             }
-            let token = state.learn_news(record.order(), contents, now, &self.core.policy)?;
+            let token = match record.order() == state.order {
+                true => state.learned_since(&self.flight, now)?,
+                false => state.learn_news(record.order(), contents, now, &self.core.policy)?,
+            };
             if !self.flight.adopts() {
                 return None;
             }
@@ -262,4 +270,5 @@ impl From<Error> for Stopped {
 
 const MOST_STARTS: usize = 3;
 const LOOKS_PER_LEASE: u32 = 30; // every second by default
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1); // less is none, as the clocks resolve it
 const VERDICT_STANDS: Duration = Duration::from_secs(60); // fifty restarting pods ask once a minute

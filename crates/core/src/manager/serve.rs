@@ -34,6 +34,8 @@ impl Core {
                 flight.done().await
             };
             match outcome {
+                // Its whole life passed while this process, or its machine, stood still.
+                Ok(Some(token)) if self.has_ended(&token) => {}
                 // What the service just issued is the best that can be had.
                 Ok(Some(token)) if flight.has_exchanged() => {
                     let too_much = self.state.lock().asks_too_much(at_least);
@@ -76,6 +78,15 @@ impl Core {
             self.depart(&flight);
         }
         Ok(decision)
+    }
+
+    /// Whether a token is over, although its exchange is so long ago that another one may be made.
+    fn has_ended(&self, token: &AccessToken) -> bool {
+        let now = self.clock.now();
+        let state = self.state.lock();
+        let held = state.held.as_ref().filter(|held| held.holds(token));
+        held.is_some_and(|held| now.until(&held.times.expiry).is_zero())
+            && !state.is_just_exchanged(now)
     }
 
     /// Whether a token serves for that long.

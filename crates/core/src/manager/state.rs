@@ -211,6 +211,13 @@ impl State {
         self.flight.as_ref().is_some_and(|flight| flight.errand() == Errand::Handover)
     }
 
+    /// Whether the storage lacks something: a write that failed, or a login or logout that is on
+    /// its way and not the one that was just `written`.
+    pub(super) fn owes_write(&self, written: Option<&Arc<Flight>>) -> bool {
+        let is_written = written.is_some_and(|flight| self.is_current(flight));
+        self.unpersisted.is_some() || (self.hands_over() && !is_written)
+    }
+
     /// Whether the flight is the one that counts, and not overtaken.
     pub(super) fn is_current(&self, flight: &Arc<Flight>) -> bool {
         self.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight))
@@ -218,7 +225,7 @@ impl State {
 
     /// Makes a flight the one that counts.
     pub(super) fn take_off(&mut self, errand: Errand) -> Arc<Flight> {
-        let flight = Flight::new(errand);
+        let flight = Flight::new(errand, self.order);
         self.flight = Some(Arc::clone(&flight));
         self.tasks += 1;
         flight
@@ -296,6 +303,13 @@ impl State {
             return None; // the token that is due, under a higher order
         }
         held.token().filter(|_| !now.has_reached(&held.times.mandatory)).cloned()
+    }
+
+    /// The token that somebody else learned of while the flight was under way, if it is fresh.
+    pub(super) fn learned_since(&self, flight: &Flight, now: Now) -> Option<Arc<AccessToken>> {
+        let held = self.held.as_ref().filter(|held| held.rejected.is_none())?;
+        let is_news = self.order > flight.since() && !now.has_reached(&held.times.advisory);
+        held.token().filter(|_| is_news).cloned()
     }
 
     /// Holds tokens that an exchange brought.

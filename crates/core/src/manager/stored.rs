@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::core::{Core, Failed, catching};
+use super::flight::Flight;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::{Order, TokenRecord};
@@ -153,10 +154,15 @@ impl Core {
         }
     }
 
-    /// Releases the lease that was kept, if nothing waits to be written any more.
-    pub(super) async fn release_kept_lease(&self) {
-        if self.state.lock().unpersisted.is_none() {
-            self.release(self.kept_lease.take()).await;
+    /// Releases the lease that was kept, if nothing waits to be written any more; a login or logout
+    /// under way does, unless it is the one that was just `written`.
+    pub(super) async fn release_kept_lease(&self, written: Option<&Arc<Flight>>) {
+        // Taken first: what a lease is needed for is known before it is kept.
+        let Some(lease) = self.kept_lease.take() else { return };
+        let is_needed = self.state.lock().owes_write(written);
+        match is_needed {
+            true => drop(self.kept_lease.keep(lease)),
+            false => self.release(Some(lease)).await,
         }
     }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokenkeeper::{
-    ErrorKind, LeaseRequest, ManualClock, SharedTokenStorage, SystemClock, TokenStorage,
+    ErrorKind, LeaseRequest, ManualClock, SharedTokenStorage, StorageKey, SystemClock, TokenStorage,
 };
 
 use super::{Fault, Faults, key, layouts, leftovers, record, storage};
 use crate::FileStorage;
-use crate::disk::{Disk, Step};
+use crate::disk::{Disk, Step, Survives};
 use crate::lock::Lock;
 use crate::ownership::Account;
+use crate::place::Layout;
 
 #[tokio::test]
 async fn a_failed_write_leaves_what_was_there_and_says_where_and_why() {
@@ -98,6 +99,53 @@ async fn a_lease_that_could_not_be_written_is_nobodys() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_read_again_is_not_written() {
+    let folder = TempDir::new().unwrap();
+    for layout in layouts(folder.path()) {
+        let storage = storage(&layout, &Arc::default());
+        storage.set(&key(), &record("old")).await.unwrap();
+        let (place, disk) = (layout.place(&key()), Disk::new(Account::current()));
+        let too_much = vec![0; (64 << 20) + 1];
+
+        let error = disk
+            .replace(&place.records, &place.folder, &too_much, Survives::Process)
+            .unwrap_err()
+            .to_string();
+
+        let path = place.records.path.to_str().unwrap();
+        assert!(error.contains("64 MiB") && error.contains(path), "{error}");
+        assert_eq!(storage.get(&key()).await.unwrap().unwrap().payload(), b"old");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_whose_sync_failed_is_synced_when_it_is_repeated() {
+    let folder = TempDir::new().unwrap();
+    let other = StorageKey::new("svc:bob").unwrap();
+    for layout in layouts(folder.path()) {
+        for others in [false, true] {
+            let healthy = storage(&layout, &Arc::default());
+            healthy.set(&key(), &record("old")).await.unwrap();
+            if others {
+                healthy.set(&other, &record("stays")).await.unwrap();
+            }
+            let is_replaced = others && matches!(layout, Layout::SingleFile { .. });
+            let sync = if is_replaced { WRITE.len() - 1 } else { 2 };
+            let faults = Arc::new(Faults::at(sync, Fault::Fails(EIO)));
+            let failing = storage(&layout, &faults);
+            failing.delete(&key()).await.unwrap_err();
+            assert_eq!(faults.reached().last(), Some(&Step::SyncFolder));
+            let before = faults.reached().len();
+
+            failing.delete(&key()).await.unwrap();
+
+            assert_eq!(faults.reached().last(), Some(&Step::SyncFolder));
+            assert!(faults.reached().len() > before);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_record_is_synced_before_it_has_its_name_and_the_name_after_that() {
     let folder = TempDir::new().unwrap();
     for layout in layouts(folder.path()) {
@@ -110,6 +158,41 @@ async fn a_record_is_synced_before_it_has_its_name_and_the_name_after_that() {
         let delete = [Step::Lock, Step::Remove, Step::SyncFolder];
         assert_eq!(watched.reached(), [&WRITE[..], &delete].concat());
     }
+}
+
+#[test]
+fn folders_that_are_created_are_as_durable_as_the_records_in_them() {
+    let folder = TempDir::new().unwrap();
+    let layout = Layout::Directory(folder.path().join("a/b/c"));
+    let watched = Arc::new(Faults::default());
+
+    drop(storage(&layout, &watched));
+    assert_eq!(watched.reached(), [Step::SyncFolder; 3]);
+    drop(storage(&layout, &watched));
+
+    assert_eq!(watched.reached().len(), 3, "they were there already");
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_can_have_others_created_in_it() {
+    let folder = TempDir::new().unwrap();
+    let layout = Layout::Directory(folder.path().join("tokens"));
+
+    drop(storage(&layout, &Arc::new(Faults::at(0, Fault::Fails(EACCES)))));
+
+    assert!(layout.folder().is_dir());
+}
+
+#[test]
+fn a_folder_whose_name_could_not_be_synced_is_an_error_that_says_where() {
+    let folder = TempDir::new().unwrap();
+    let layout = Layout::Directory(folder.path().join("tokens"));
+    let disk =
+        Disk::new(Account::current()).with_faults(Arc::new(Faults::at(0, Fault::Fails(EIO))));
+
+    let error = FileStorage::on_disk(layout, disk, Arc::new(SystemClock)).unwrap_err();
+
+    assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
 }
 
 #[tokio::test]
@@ -150,21 +233,46 @@ async fn a_lock_that_is_not_let_go_is_an_error_that_names_it_and_blocks_nobody()
 
         // On the one thread of this runtime, so it would never end if the write waited on it.
         let (key, record) = (key(), record("new"));
-        let (refused, ()) = tokio::join!(storage.set(&key, &record), async {
-            let waits = async {
-                while clock.sleepers() == 0 {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(60), waits).await.expect("it does not wait");
-            clock.advance(Duration::from_secs(4));
-        });
+        let (refused, ()) = tokio::join!(storage.set(&key, &record), lock_patience_ends(&clock));
 
         let error = refused.unwrap_err();
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         drop(lock);
         storage.set(&key, &record).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn those_who_queue_behind_a_write_that_waits_for_the_lock_give_up_with_it() {
+    let folder = TempDir::new().unwrap();
+    for layout in layouts(folder.path()) {
+        let clock = ManualClock::new();
+        let disk = Disk::new(Account::current());
+        let storage = FileStorage::on_disk(layout.clone(), disk, Arc::new(clock.clone())).unwrap();
+        let _lock = Lock::try_take(&layout.place(&key()).lock).unwrap().unwrap();
+        let (key, record) = (key(), record("new"));
+
+        let queued = storage.set(&key, &record);
+        let (first, second, ()) =
+            tokio::join!(storage.set(&key, &record), in_time(queued), lock_patience_ends(&clock));
+
+        assert_eq!(first.unwrap_err().to_string(), second.unwrap_err().to_string());
+    }
+}
+
+/// Moves the clock once a write waits for the lock.
+async fn lock_patience_ends(clock: &ManualClock) {
+    let waits = async {
+        while clock.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(waits).await;
+    clock.advance(Duration::from_secs(4));
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it waits for ever")
 }
 
 #[tokio::test]

@@ -86,9 +86,12 @@ fn storage(layout: &Layout, faults: &Arc<Faults>) -> FileStorage {
     FileStorage::on_disk(layout.clone(), disk, Arc::new(SystemClock)).unwrap()
 }
 
-/// Both layouts, in this folder.
+/// Both layouts, in this folder. Theirs are there already, so that a first write is all there is.
 fn layouts(folder: &std::path::Path) -> [Layout; 2] {
     let (many, one) = (folder.join("many"), folder.join("one"));
+    for folder in [&many, &one] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
     [Layout::Directory(many), Layout::SingleFile { file: one.join("login"), folder: one }]
 }
 
