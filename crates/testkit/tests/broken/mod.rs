@@ -110,6 +110,8 @@ pub(crate) struct Broken {
     defect: Defect,
     shelf: Arc<Mutex<Shelf>>,
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// Held from the last look to the write, so that there is no defect but the one.
+    step: Arc<Mutex<()>>,
     /// Calls of `get`.
     reads: Meeting,
     /// Writes of all kinds.
@@ -152,6 +154,7 @@ impl Broken {
             defect,
             shelf: Arc::default(),
             writing: Arc::default(),
+            step: Arc::default(),
             reads: Meeting::default(),
             writes: Meeting::default(),
             plain_writes: Meeting::default(),
@@ -327,6 +330,7 @@ impl TokenStorage for Broken {
             (Defect::LandsLate, _) => return self.set_or_land_late(key, record).await,
             _ => {}
         }
+        let _step = self.step.lock();
         self.write(key, record, false);
         Ok(())
     }
@@ -337,6 +341,7 @@ impl TokenStorage for Broken {
         }
         self.plain_writes.arrive();
         self.writes.arrive();
+        let _step = self.step.lock();
         let mut shelf = self.shelf.lock();
         if self.has(Defect::DeleteEndsLease) {
             shelf.leases.remove(&self.lease_name(key));

@@ -45,32 +45,29 @@ impl SharedTokenStorage for Broken {
         self.wait_while_leased(key).await;
         let whole = self.writing.lock().await;
         let plain_writes = self.plain_writes.so_far();
-        let there = match self.defect {
-            Defect::ExpiredStandInTheWay => self.look(key),
-            _ => self.read(key),
-        };
+        let there = self.look_or_read(key);
         if !self.holds(there.as_ref(), expected) {
-            let grave = match self.defect {
-                Defect::ConflictNamesTheDeleted => {
-                    self.shelf.lock().graves.get(&self.name(key)).cloned()
-                }
-                _ => None,
-            };
-            return Ok(CasOutcome::Conflict(there.or(grave).map(given)));
+            return Ok(self.conflict(key, there));
         }
-        match (self.defect, there) {
+        let goes_by_an_old_look = match (self.defect, there) {
             (Defect::RacyAdd, None) | (Defect::RacyCompareAndSet, _) if is_racing() => {
                 drop(whole);
-                self.racers.meet().await;
+                self.racers.meet().await
             }
             // Once is enough, and most rules have no set to wait for.
             (Defect::CasMissesSets, _) if is_racing() && self.racers.arrive() == 1 => {
-                self.plain_writes.more_than(plain_writes).await;
+                self.plain_writes.more_than(plain_writes).await
             }
             (Defect::TornCasWhenDropped, Some(there)) if record.payload().len() > PAGE => {
                 self.write_in_halves(key, &there, record).await;
+                true
             }
-            _ => {}
+            _ => false,
+        };
+        let _step = self.step.lock();
+        let there = self.look_or_read(key);
+        if !goes_by_an_old_look && !self.holds(there.as_ref(), expected) {
+            return Ok(self.conflict(key, there));
         }
         Ok(CasOutcome::Stored(version_of(self.write(key, record, true))))
     }
@@ -89,6 +86,23 @@ impl Broken {
         let mut shelf = self.shelf.lock();
         shelf.last += 1;
         shelf.last
+    }
+
+    fn look_or_read(&self, key: &StorageKey) -> Option<Entry> {
+        match self.defect {
+            Defect::ExpiredStandInTheWay => self.look(key),
+            _ => self.read(key),
+        }
+    }
+
+    fn conflict(&self, key: &StorageKey, there: Option<Entry>) -> CasOutcome {
+        let grave = match self.defect {
+            Defect::ConflictNamesTheDeleted => {
+                self.shelf.lock().graves.get(&self.name(key)).cloned()
+            }
+            _ => None,
+        };
+        CasOutcome::Conflict(there.or(grave).map(given))
     }
 
     /// Whether what is there is what was expected.
