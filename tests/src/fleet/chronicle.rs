@@ -149,11 +149,13 @@ pub struct Totals {
 
 impl Totals {
     /// Sums up. What a process missed while it was stopped is no gap; nor is what it missed while
-    /// the machine, which had more to do than it could, kept it or somebody else waiting.
+    /// the machine, which had more to do than it could, kept it or somebody else waiting, and in the
+    /// moment after that, in which everybody catches up.
     #[must_use]
     pub fn of(lives: &[Life]) -> Self {
         let mut totals = Self::default();
         let stalls: Vec<Span> = lives.iter().flat_map(own_stalls).collect();
+        let excuses: Vec<Span> = stalls.iter().map(with_recovery).collect();
         totals.stalls = stalls.iter().map(|stall| stall.length()).collect();
         for life in lives {
             let counts = life.counts;
@@ -170,7 +172,7 @@ impl Totals {
             for error in &life.errors {
                 *totals.errors.entry(error.clone()).or_default() += 1;
             }
-            let excused = [life.stops.as_slice(), &stalls].concat();
+            let excused = [life.stops.as_slice(), &excuses].concat();
             let gaps = life.gaps.iter().map(|gap| (*gap, gap.without(&excused)));
             totals.gaps.extend(gaps.filter(|(_, length)| *length > 0));
         }
@@ -203,6 +205,12 @@ impl Totals {
     }
 }
 
+/// A machine that stood still for so long has work to catch up with; one that is idle never does.
+fn with_recovery(stall: &Span) -> Span {
+    let recovery = if stall.length() >= LONG_STALL { RECOVERY } else { 0 };
+    Span { from: stall.from, to: stall.to + recovery }
+}
+
 /// When a process did not run although nobody had stopped it.
 fn own_stalls(life: &Life) -> Vec<Span> {
     let was_stopped =
@@ -211,3 +219,5 @@ fn own_stalls(life: &Life) -> Vec<Span> {
 }
 
 const SOON: u64 = 1_000; // milliseconds: an exchange, its write, and the end of its lease
+const LONG_STALL: u64 = 200;
+const RECOVERY: u64 = 1_000;
