@@ -1,9 +1,10 @@
 //! What every storage has to do, as tests: one public function for each rule.
 //!
 //! [`storage_contract!`](crate::storage_contract) makes one test of each rule of
-//! [`TokenStorage`], [`shared_storage_contract!`](crate::shared_storage_contract) adds those of
-//! [`SharedTokenStorage`], so that the name of a failing test is the rule that is broken. The
-//! functions are public for those who have a test runner of their own.
+//! [`TokenStorage`](tokenkeeper::TokenStorage),
+//! [`shared_storage_contract!`](crate::shared_storage_contract) adds those of
+//! [`SharedTokenStorage`](tokenkeeper::SharedTokenStorage), so that the name of a failing test is
+//! the rule that is broken. The functions are public for those who have a test runner of their own.
 //!
 //! Every rule takes fresh keys, so all of them may run at once against one server that is not
 //! empty. Rules about time wait by the system's clocks, because a remote backend has no other; they
