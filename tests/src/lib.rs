@@ -4,11 +4,14 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "code of tests, where a panic is the report"
 )]
 
 use std::env;
 
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;

@@ -68,6 +68,10 @@ pub struct TokenRecord {
 }
 
 impl TokenRecord {
+    /// What a wrapper that encrypts begins its payloads with. A manager that is handed such a
+    /// payload, because its own storage lacks the wrapper, neither reads it nor writes over it.
+    pub const SEALED_PREFIX: &'static [u8] = b"tkenc";
+
     /// Puts a record together again from what a storage kept of it.
     #[must_use]
     pub fn from_parts(

@@ -37,11 +37,19 @@ pub(crate) struct StoredVerdict {
     pub(crate) code: Option<Box<str>>,
 }
 
-/// Why a payload could not be read. A newer format is never overwritten, nonsense may be.
+/// Why a payload could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     Nonsense,
     Newer,
+    Sealed,
+}
+
+impl Unreadable {
+    /// Somebody can read all but nonsense, so nothing is ever written over it.
+    pub(crate) fn must_stay(self) -> bool {
+        self != Self::Nonsense
+    }
 }
 
 impl Contents {
@@ -70,6 +78,9 @@ impl Contents {
     pub(crate) fn of_record(record: &TokenRecord) -> Result<Self, Unreadable> {
         if record.is_newer() {
             return Err(Unreadable::Newer);
+        }
+        if record.payload().starts_with(TokenRecord::SEALED_PREFIX) {
+            return Err(Unreadable::Sealed);
         }
         if record.is_tombstone() {
             return Ok(Self { tokens: None, rejected: None });
@@ -350,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_newer_formats_are_told_apart() {
+    fn nonsense_newer_formats_and_what_a_wrapper_sealed_are_told_apart() {
         let read = |payload: &str| {
             let record =
                 TokenRecord::from_parts(payload.as_bytes().to_vec(), Order::default(), None, false);
@@ -364,6 +375,7 @@ mod tests {
             Err(Unreadable::Nonsense)
         );
         assert_eq!(read("{\"v\":2,\"anything\":[]}"), Err(Unreadable::Newer));
+        assert_eq!(read("tkenc\u{1}anything"), Err(Unreadable::Sealed));
         assert_eq!(read("{\"v\":1}"), Ok(()));
     }
 

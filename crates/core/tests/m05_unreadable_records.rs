@@ -12,6 +12,7 @@ use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 
 const NONSENSE: &str = "no record at all";
 const NEWER: &str = "{\"v\":2,\"tokens\":[]}";
+const SEALED: &str = "tkenc\u{1} what only a wrapper reads";
 
 fn provider() -> ScriptedProvider {
     ScriptedProvider::new("svc")
@@ -67,7 +68,9 @@ async fn a_record_that_was_damaged_later_is_fetched_anew() {
 
 #[tokio::test]
 async fn an_attended_provider_gets_an_error_that_names_the_key_and_the_record_stays() {
-    for (payload, order) in [NONSENSE, NEWER].into_iter().flat_map(|p| ORDERS.map(|o| (p, o))) {
+    for (payload, order) in
+        [NONSENSE, NEWER, SEALED].into_iter().flat_map(|p| ORDERS.map(|o| (p, o)))
+    {
         for rig in Rig::both(|| provider().attended()) {
             rig.store(payload, order);
 
@@ -119,33 +122,33 @@ async fn a_login_elsewhere_overwrites_a_record_that_does_not_decode() {
 }
 
 #[tokio::test]
-async fn a_record_of_a_newer_format_is_never_overwritten() {
-    for order in ORDERS {
+async fn a_record_that_somebody_else_can_read_is_never_overwritten() {
+    for (payload, order) in [NEWER, SEALED].into_iter().flat_map(|p| ORDERS.map(|o| (p, o))) {
         for rig in Rig::both(provider) {
-            rig.store(NEWER, order);
+            rig.store(payload, order);
             let manager = &rig.manager;
 
             assert_eq!(manager.token().await.unwrap().authorization(), "Bearer access-1");
             assert_eq!(manager.status().token_state(), TokenState::Fresh);
             let unpersisted = manager.status().unpersisted().unwrap().kind();
             assert_eq!(unpersisted, ErrorKind::RecordUnreadable);
-            assert_stays(&rig, NEWER, order);
-            assert!(rig.count(unreadable(true)) > 0);
+            assert_stays(&rig, payload, order);
+            assert!(rig.count(unreadable(payload == NEWER)) > 0);
 
             rig.clock.advance(seconds(6));
             manager.force_refresh().await.unwrap();
-            assert_stays(&rig, NEWER, order);
+            assert_stays(&rig, payload, order);
             rig.clock.advance(seconds(6));
             manager.login().await.unwrap();
-            assert_stays(&rig, NEWER, order);
+            assert_stays(&rig, payload, order);
             manager.install(login_elsewhere()).await.unwrap();
-            assert_stays(&rig, NEWER, order);
+            assert_stays(&rig, payload, order);
             assert_eq!(manager.flush().await.unwrap_err().kind(), ErrorKind::RecordUnreadable);
-            assert_stays(&rig, NEWER, order);
+            assert_stays(&rig, payload, order);
             let _ = manager.revoke().await;
-            assert_stays(&rig, NEWER, order);
+            assert_stays(&rig, payload, order);
             assert_eq!(manager.clear().await.unwrap_err().kind(), ErrorKind::RecordUnreadable);
-            assert_stays(&rig, NEWER, order);
+            assert_stays(&rig, payload, order);
             assert_eq!(rig.provider.reuses(), 0);
         }
     }

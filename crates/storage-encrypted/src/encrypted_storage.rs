@@ -16,8 +16,8 @@ use crate::sealed::{Sealed, fresh_nonce, seal};
 /// Wraps a storage, and encrypts the payload of every record with XChaCha20-Poly1305.
 ///
 /// It can be shared exactly if what it wraps can; versions, leases and notices are those of the
-/// inner storage. A record is bound to its storage key, its order, its end and its mark as a tombstone. A
-/// record grows by 63 bytes and the length of the key id, 79 for ids that nobody chose.
+/// inner storage. A record is bound to its storage key, its order, its end and its mark as a
+/// tombstone. It grows by 63 bytes and the length of the key id, 79 for ids that nobody chose.
 ///
 /// What is under a storage key is deleted, leased and asked for by `exists` without a key to decrypt
 /// it. The [crate documentation](crate) says what encryption protects, how to rotate keys, and what

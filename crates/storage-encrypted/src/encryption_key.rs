@@ -185,5 +185,14 @@ mod tests {
         assert!(!remains_after_drop(key, EncryptionKey::bytes));
     }
 
+    /// Features say so; without them this does not compile.
+    #[test]
+    fn what_is_made_of_a_key_is_overwritten_too() {
+        fn assert_overwritten<T: zeroize::ZeroizeOnDrop>() {}
+
+        assert_overwritten::<Sha256>();
+        assert_overwritten::<chacha20poly1305::XChaCha20Poly1305>();
+    }
+
     const PLANTED: [u8; LENGTH] = [0xA7; LENGTH];
 }

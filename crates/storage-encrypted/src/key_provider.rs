@@ -13,8 +13,12 @@ use crate::encryption_key::EncryptionKey;
 /// # Contract
 ///
 /// - `current_key` is asked before each write, `key` before each read, on the manager's driver and
-///   within the deadline of the storage call, 5 s by default. So keep keys in memory once they are
-///   there, and do not block: blocking work goes to `tokio::task::spawn_blocking`.
+///   within the deadline of the storage call, 5 s by default, after which the manager says that the
+///   storage did not answer. So keep keys in memory once they are there, and do not block: blocking
+///   work goes to `tokio::task::spawn_blocking`.
+/// - The id that `key` is asked for stands in the record, and whoever can write to the storage can
+///   put in another: 1 to 255 characters of visible ASCII, `/` and `..` too. Look it up among the
+///   keys that encrypt tokens and no others, and never make a path or a URL of one that is not there.
 /// - `key` gives every key that `current_key` ever gave, under the same id, as long as records may
 ///   be encrypted with it.
 /// - An id means the same bytes for ever.

@@ -38,7 +38,8 @@
 //!
 //! Keys have 32 bytes and come out of a random number generator (`openssl rand -base64 32`), never
 //! out of a password. [`EncryptionKeys`] holds them where a program is given them as text,
-//! [`KeyProvider`] asks a key service for them.
+//! [`KeyProvider`] asks a key service for them. Give each storage keys of its own: a record works in
+//! every storage that has its key, under the same storage key.
 //!
 //! # Rotation
 //!
@@ -78,6 +79,10 @@
 //!
 //! With any other storage, do it by `get` and `set` while no manager is at work.
 //!
+//! A key that somebody else may know is another matter. Until it is taken out they can make records
+//! that are read, so take it out, delete the records under it, and have the refresh tokens that were
+//! in them revoked.
+//!
 //! # When a record is refused
 //!
 //! What cannot be decrypted is an error of
@@ -87,13 +92,26 @@
 //! memory. It writes nothing over the record, not at a login either, until somebody mends the
 //! configuration or deletes the record by
 //! [`TokenStorage::delete`](tokenkeeper::TokenStorage::delete); what it could not write meanwhile it
-//! writes then.
+//! writes then. A manager that has nothing else to serve looks again after 5 s, then ever later, up
+//! to 10 min, and at once after
+//! [`credentials_changed`](tokenkeeper::TokenManager::credentials_changed).
+//!
+//! A record whose envelope a newer release of tokenkeeper wrote is handed on as it is
+//! ([`TokenRecord::is_newer`](tokenkeeper::TokenRecord::is_newer)): the manager reads nothing out of
+//! it and never writes over it. Whoever can write to the storage can make a record look like that.
+//! They gain no more than by damaging it, but a provider that needs nobody fetches anew each time
+//! instead of stopping with an error, and what it fetches is stored only once the record is gone.
 //!
 //! # Moving an existing storage to encryption
 //!
 //! [`EncryptedStorage::danger_accept_plaintext`] reads records of before, and encrypts each at its
 //! next write. Use it for the time of the move only: whoever can write to the storage can then put
 //! in records of their own making.
+//!
+//! Move all processes that share a storage at once. One without `EncryptedStorage`, before the move
+//! or by mistake after it, cannot read an encrypted record and never writes over it: a provider that
+//! needs nobody goes on with tokens of its own, which it cannot store, and others report the record
+//! until they are restarted with a key.
 
 mod encrypted_storage;
 mod encryption_key;

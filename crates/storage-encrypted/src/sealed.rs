@@ -183,7 +183,7 @@ fn owner_of(key: &StorageKey) -> [u8; OWNER] {
 }
 
 /// No JSON begins like this, so a plaintext payload is never taken for an encrypted one.
-const MAGIC: &[u8] = b"tkenc";
+const MAGIC: &[u8] = TokenRecord::SEALED_PREFIX;
 const FORMAT: u8 = 1;
 const OWNER: usize = 8;
 const OWNER_DOMAIN: &[u8] = b"tokenkeeper storage key v1";

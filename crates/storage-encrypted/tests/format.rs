@@ -101,12 +101,17 @@ fn no_two_writes_of_the_same_record_are_alike() {
 
 #[test]
 fn a_record_that_has_no_end_before_1970_or_after_all_calendars_comes_back() {
-    let ends = [None, Some(at(0)), Some(at(1)), Some(at(253_402_300_799_000))];
-    for end in ends {
+    let before = at(0) - std::time::Duration::from_nanos(1_500_000);
+    let after = at(i64::MAX as u64);
+    for end in [None, Some(before), Some(at(0)), Some(at(1)), Some(after)] {
         let plain = TokenRecord::from_parts(PAYLOAD.to_vec(), Order::new(1, 1), end, false);
         let sealing = Sealing::new();
         sealing.put("alice", &plain);
         assert_eq!(sealing.read("alice").unwrap().payload(), PAYLOAD);
+
+        sealing.plant("alice", &TokenRecord::from_bytes(&sealing.at_rest("alice").to_bytes()));
+
+        assert_eq!(sealing.read("alice").unwrap().payload(), PAYLOAD, "{end:?}");
     }
 }
 

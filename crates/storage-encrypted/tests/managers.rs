@@ -255,6 +255,50 @@ async fn a_process_without_refresh_tokens_that_lacks_a_key_serves_from_memory() 
 }
 
 #[tokio::test]
+async fn a_record_in_a_newer_envelope_stays_whatever_is_asked_for() {
+    let newer = TokenRecord::from_bytes(b"{\"tokenkeeper\":2}\nwhatever");
+    for make in [provider as fn() -> ScriptedProvider, || provider().attended()] {
+        for house in House::both(make) {
+            let manager = house.start(key(1));
+            house.inner.set(manager.key(), &newer).await.unwrap();
+
+            let _ = manager.token().await;
+            let _ = manager.login().await;
+            manager.install(login()).await.unwrap();
+            let error = manager.clear().await.unwrap_err();
+
+            assert_eq!(error.kind(), ErrorKind::RecordUnreadable);
+            assert!(manager.flush().await.is_err());
+            house.assert_stays(&manager, &newer).await;
+            assert!(house.at_rest(&manager).await.is_newer());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_manager_that_ran_dry_goes_on_once_the_refused_record_is_gone() {
+    for house in House::both(|| provider().attended()) {
+        let manager = house.start(key(1));
+        manager.install(login()).await.unwrap();
+        manager.token().await.unwrap();
+        manager.flush().await.unwrap();
+        let good = house.at_rest(&manager).await;
+        house.inner.set(manager.key(), &record(PAYLOAD)).await.unwrap();
+        for _ in 0..10 {
+            house.clock.advance(OVER);
+            manager.token().await.unwrap_err();
+        }
+
+        house.inner.set(manager.key(), &good).await.unwrap();
+
+        assert_eq!(manager.token().await.unwrap_err().kind(), ErrorKind::RecordUnreadable);
+        manager.credentials_changed();
+        assert_eq!(secret(&manager).await, "access-2");
+        assert_eq!(house.provider.spent(), ["installed", "refresh-1"]);
+    }
+}
+
+#[tokio::test]
 async fn a_login_that_could_not_be_written_is_written_once_the_refused_record_is_deleted() {
     for house in House::both(|| provider().attended()) {
         let manager = house.start(key(1));

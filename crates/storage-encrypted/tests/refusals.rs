@@ -182,6 +182,21 @@ fn a_record_under_a_key_that_is_not_given_is_refused() {
     );
 }
 
+/// Its id comes from whoever wrote the record, and errors go into logs.
+#[test]
+fn an_id_that_no_key_can_have_is_not_shown() {
+    let sealing = sealed();
+    let start = 5 + 1 + 8 + 8 + 1;
+    for strange in [b"\n", b" ", b"\x1b", b"\0", b"\xff"] {
+        let mut payload = sealing.at_rest("alice").payload().to_vec();
+        payload[start..=start].copy_from_slice(strange);
+
+        let error = refused(&Sealing::new(), &record(&payload));
+
+        assert!(error.to_string().contains("was altered since it was encrypted, so"), "{error}");
+    }
+}
+
 #[test]
 fn other_bytes_under_the_same_id_do_not_open_a_record() {
     let named = |byte| EncryptionKey::from_bytes([byte; 32]).with_id("2026").unwrap();

@@ -176,7 +176,18 @@ impl Disk {
         let synced = self
             .step(Step::SyncFolder)
             .and_then(|()| if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) });
-        synced.map_err(|error| cannot("sync the folder", folder, &error))
+        match synced {
+            // Some file systems have no such thing; then the name is as durable as they make it.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) =>
+            {
+                Ok(())
+            }
+            synced => synced.map_err(|error| cannot("sync the folder", folder, &error)),
+        }
     }
 
     #[cfg(not(all(test, unix)))]

@@ -76,6 +76,8 @@ mod entries;
 #[cfg(test)]
 #[cfg(unix)]
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_time;
 mod identifier;
 mod lease;

@@ -53,7 +53,11 @@ async fn a_folder_that_cannot_be_written_is_read_and_says_so_on_a_write() {
 
         let mut command = Command::new(std::env::current_exe().unwrap());
         if is_root {
-            command.uid(NOBODY).gid(NOBODY);
+            // Where this program is, nobody else may be let in.
+            let copy = desk.scratch.path().join("program");
+            std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+            command = Command::new(copy);
+            command.uid(NOBODY).gid(NOBODY).current_dir(desk.scratch.path());
         }
         let ended = run(&mut command, "reads_and_cannot_write", layout, &desk.folder());
 

@@ -43,6 +43,17 @@ impl Life {
     pub fn count(&self, matches: impl Fn(&Happening) -> bool) -> usize {
         self.happenings.iter().filter(|(_, what)| matches(what)).count()
     }
+
+    /// When it was killed or stopped, as far as that was soon after the beginning of an exchange.
+    pub fn hits(&self) -> impl Iterator<Item = u64> {
+        let stops = self.stops.iter().map(|stop| stop.from);
+        stops.chain(self.killed_at).filter(|at| {
+            let mut happenings = self.happenings.iter();
+            happenings.any(|(begun, what)| {
+                *what == Happening::ExchangeStarted && (*begun..=*begun + SOON).contains(at)
+            })
+        })
+    }
 }
 
 impl Chronicle {
@@ -130,17 +141,17 @@ pub struct Totals {
     pub others: BTreeMap<String, usize>,
     /// The errors that callers got, and how many processes got each.
     pub errors: BTreeMap<String, usize>,
-    /// When a process had no good token, without the time in which it was stopped: milliseconds.
-    pub gaps: Vec<u64>,
+    /// When a process had no good token, and for how many milliseconds it would have run meanwhile.
+    pub gaps: Vec<(Span, u64)>,
     /// When the machine kept a process waiting that was not stopped: milliseconds.
     pub stalls: Vec<u64>,
 }
 
 impl Totals {
-    /// Sums up. Times in which the machine itself kept somebody waiting are no gaps of a process, if
-    /// `forgives`: that is for machines that have more to do than they can.
+    /// Sums up. What a process missed while it was stopped is no gap; nor is what it missed while
+    /// the machine, which had more to do than it could, kept it or somebody else waiting.
     #[must_use]
-    pub fn of(lives: &[Life], forgives: bool) -> Self {
+    pub fn of(lives: &[Life]) -> Self {
         let mut totals = Self::default();
         let stalls: Vec<Span> = lives.iter().flat_map(own_stalls).collect();
         totals.stalls = stalls.iter().map(|stall| stall.length()).collect();
@@ -159,12 +170,9 @@ impl Totals {
             for error in &life.errors {
                 *totals.errors.entry(error.clone()).or_default() += 1;
             }
-            let mut excused = life.stops.clone();
-            if forgives {
-                excused.extend(&stalls);
-            }
-            let gaps = life.gaps.iter().map(|gap| gap.without(&excused));
-            totals.gaps.extend(gaps.filter(|gap| *gap > 0));
+            let excused = [life.stops.as_slice(), &stalls].concat();
+            let gaps = life.gaps.iter().map(|gap| (*gap, gap.without(&excused)));
+            totals.gaps.extend(gaps.filter(|(_, length)| *length > 0));
         }
         totals
     }
@@ -191,12 +199,15 @@ impl Totals {
     /// The longest gap, in milliseconds.
     #[must_use]
     pub fn longest_gap(&self) -> u64 {
-        self.gaps.iter().copied().max().unwrap_or(0)
+        self.gaps.iter().map(|(_, length)| *length).max().unwrap_or(0)
     }
 }
 
 /// When a process did not run although nobody had stopped it.
 fn own_stalls(life: &Life) -> Vec<Span> {
-    let was_stopped = |stall: &Span| life.stops.iter().any(|s| s.from < stall.to && stall.from < s.to);
+    let was_stopped =
+        |stall: &Span| life.stops.iter().any(|s| s.from < stall.to && stall.from < s.to);
     life.stalls.iter().filter(|stall| !was_stopped(stall)).copied().collect()
 }
+
+const SOON: u64 = 1_000; // milliseconds: an exchange, its write, and the end of its lease

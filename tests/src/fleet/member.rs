@@ -223,5 +223,5 @@ impl Observer for Reporter {
 }
 
 const BEAT: Duration = Duration::from_millis(20);
-const LATE: u64 = 150; // milliseconds; so long a process that could run is never kept waiting
+const LATE: u64 = 80; // milliseconds; a process that could run is kept waiting
 const BEATS_PER_COUNT: u32 = 10; // what is killed loses a fifth of a second of its counts

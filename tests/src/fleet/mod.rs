@@ -10,18 +10,22 @@ mod crew;
 mod member;
 mod monkey;
 mod orders;
+mod outcome;
 mod process;
 mod report;
+mod scenario;
 mod witness;
 
-pub use accounts::{Accounts, Reuse};
+pub use accounts::{Accounts, Loss, Reuse};
 pub use chronicle::{Chronicle, Life, Totals};
 pub use crew::Crew;
 pub use member::serve;
 pub use monkey::{Chaos, Monkey};
 pub use orders::{Orders, Timing};
+pub use outcome::Outcome;
 pub use process::Process;
 pub use report::{Counts, Happening, Report, Span, unix_millis};
+pub use scenario::{Plan, Scenario, wait};
 pub use witness::{Sighting, Witness};
 
 use std::env;

@@ -1,5 +1,6 @@
 //! The chaos: who is killed and stopped, and when.
 
+use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -20,19 +21,41 @@ pub struct Chaos {
     pub stop_for: (Duration, Duration),
     /// How long after the beginning of an exchange somebody is hit, at most.
     pub within: Duration,
+    /// How long the exchanges of the others are spared afterwards.
+    pub spare: Duration,
+}
+
+impl Chaos {
+    /// A kill every second, the eighth of them aimed; every six seconds somebody is stopped for
+    /// longer than the short lease.
+    pub const USUAL: Self = Self {
+        kill_every: Duration::from_secs(1),
+        aimed_kill: 8,
+        stop_every: Duration::from_secs(6),
+        stop_for: (Duration::from_millis(2_500), Duration::from_millis(3_500)),
+        within: Duration::from_millis(150),
+        spare: Duration::from_secs(3),
+    };
 }
 
 /// Kills and stops members.
 #[derive(Debug)]
 pub struct Monkey {
     chaos: Chaos,
+    seed: u64,
     rng: Rng,
-    /// What it has done.
-    pub kills: u32,
+    kills: u32,
     /// How many of the kills hit somebody who was making an exchange, as far as it knew.
-    pub aimed_kills: u32,
-    /// How many were stopped.
-    pub stops: u32,
+    aimed_kills: u32,
+    stops: u32,
+}
+
+/// What it has done.
+impl fmt::Display for Monkey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, kills, aimed_kills, stops, .. } = self;
+        write!(f, "{kills} kills ({aimed_kills} aimed at an exchange), {stops} stops; seed {seed}")
+    }
 }
 
 /// What comes next, and when.
@@ -54,7 +77,7 @@ impl Monkey {
     /// One whose decisions follow from the seed.
     #[must_use]
     pub fn new(chaos: Chaos, seed: u64) -> Self {
-        Self { chaos, rng: Rng::with_seed(seed), kills: 0, aimed_kills: 0, stops: 0 }
+        Self { chaos, seed, rng: Rng::with_seed(seed), kills: 0, aimed_kills: 0, stops: 0 }
     }
 
     /// Rages for so long. Afterwards nobody is stopped.
@@ -65,6 +88,7 @@ impl Monkey {
             (SystemClock.now().after(self.chaos.stop_every), Act::Aim(Hit::Stop)),
         ];
         let mut aims: Vec<Hit> = Vec::new();
+        let mut spared_until = SystemClock.now();
         loop {
             let now = SystemClock.now();
             let due: Vec<Act> = take_due(&mut plan, &now);
@@ -75,11 +99,11 @@ impl Monkey {
                 break;
             }
             let Some(life) = crew.next_exchange(TICK) else { continue };
-            // Both may be after the same exchange; one of them gets it.
-            if !aims.is_empty() {
-                let hit = aims.remove(0);
+            let now = SystemClock.now();
+            if !aims.is_empty() && now.until(&spared_until).is_zero() {
                 let after = self.upto(self.chaos.within);
-                plan.push((SystemClock.now().after(after), Act::Strike(hit, life)));
+                plan.push((now.after(after), Act::Strike(aims.remove(0), life)));
+                spared_until = now.after(self.chaos.spare);
             }
         }
         for slot in 0..crew.size() {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokenkeeper::{Error, RefreshPolicy, StorageKey, TokenManager, TokenStorage};
+use tokenkeeper::{Error, ErrorKind, RefreshPolicy, StorageKey, TokenManager, TokenStorage};
 use tokenkeeper_providers::{BundledTransport, ClientAuth, PasswordProvider, TransportOptions};
+use tokenkeeper_storage_file::FileStorage;
+use tokenkeeper_storage_redis::RedisStorage;
 
 /// The orders of one member, as JSON in its first argument. What is secret in them is so only to
 /// the servers of these tests.
@@ -20,6 +22,8 @@ pub struct Orders {
     pub resource_url: Option<String>,
     /// Client id and secret.
     pub client: (String, String),
+    /// Whether the client sends its secret in the body instead of the header.
+    pub posts_secret: bool,
     /// User and password: a login that needs nobody, and brings refresh tokens that rotate.
     pub user: (String, String),
     /// How long anything may take.
@@ -73,6 +77,7 @@ impl Orders {
             token_url: token_url.to_owned(),
             resource_url: None,
             client: pair("client", "secret"),
+            posts_secret: false,
             user: pair("alice", "wonderland"),
             timing: Timing::USUAL,
             callers: 4,
@@ -101,8 +106,13 @@ impl Orders {
     ///
     /// Those of the provider, the transport and the storage.
     pub fn manager(&self) -> Result<tokenkeeper::TokenManagerBuilder, Error> {
+        let (client_id, secret) = (&self.client.0, self.client.1.as_str());
+        let auth = match self.posts_secret {
+            true => ClientAuth::post(secret),
+            false => ClientAuth::basic(secret),
+        };
         let provider = PasswordProvider::builder("fleet", &self.token_url)
-            .client(&self.client.0, ClientAuth::basic(self.client.1.as_str()))
+            .client(client_id, auth)
             .user(&self.user.0, self.user.1.as_str())
             .transport(self.transport()?)
             .build()?;
@@ -115,7 +125,11 @@ impl Orders {
     ///
     /// Those of the backend; and if the address is of no known kind.
     pub fn storage(&self) -> Result<Box<dyn TokenStorage>, Error> {
-        Ok(Box::new(tokenkeeper::MemoryStorage::new()))
+        match self.storage.split_once(':') {
+            Some(("file", folder)) => Ok(Box::new(FileStorage::directory(folder)?)),
+            Some(("redis", _)) => Ok(Box::new(RedisStorage::new(&self.storage)?)),
+            _ => Err(Error::new(ErrorKind::Config, "storage: is neither file: nor redis:")),
+        }
     }
 
     /// The key that all members share.

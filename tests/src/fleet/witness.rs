@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokenkeeper::{Clock, Order, StorageKey, SystemClock, TokenStorage};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -46,6 +47,13 @@ impl Sighting {
     #[must_use]
     pub fn holds(&self, secret: &str) -> bool {
         self.payload.contains(secret)
+    }
+
+    /// The refresh token in it, if there is one.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<String> {
+        let payload: Value = serde_json::from_str(&self.payload).ok()?;
+        find_text(&payload, "refresh_token").map(str::to_owned)
     }
 }
 
@@ -125,6 +133,12 @@ async fn look(storage: &dyn TokenStorage, key: &StorageKey, seen: &Mutex<Seen>) 
         Ok(None) => {}
         Err(_) => seen.failures += 1,
     }
+}
+
+fn find_text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    let members = value.as_object()?;
+    let here = members.get(name).and_then(Value::as_str);
+    here.or_else(|| members.values().find_map(|member| find_text(member, name)))
 }
 
 /// When each of these secrets was stored first.

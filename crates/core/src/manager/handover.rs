@@ -14,7 +14,7 @@ use super::thresholds::Thresholds;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::Order;
-use crate::record_format::{Contents, Unreadable, tombstone};
+use crate::record_format::{Contents, tombstone};
 use crate::shared_storage::Version;
 use crate::token_set::TokenSet;
 
@@ -56,8 +56,7 @@ impl Core {
             self.land_exchange().await;
             let stored = self.read().await?;
             if let Some(record) = &stored.record {
-                let contents = Contents::of_record(record)
-                    .map_err(|why| self.unreadable(why == Unreadable::Newer))?;
+                let contents = Contents::of_record(record).map_err(|why| self.unreadable(why))?;
                 self.take_over(record);
                 if self.is_login(record.order(), contents.tokens.as_ref()) {
                     return Ok(None);

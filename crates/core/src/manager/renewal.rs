@@ -14,7 +14,7 @@ use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::TokenRecord;
-use crate::record_format::{Contents, StoredVerdict, Unreadable};
+use crate::record_format::{Contents, StoredVerdict};
 use crate::shared_storage::Lease;
 
 /// One flight that may end in an exchange.
@@ -177,13 +177,13 @@ impl Renewal {
         let contents = match Contents::of_record(&record) {
             Ok(contents) => contents,
             Err(unreadable) => {
-                let newer = unreadable == Unreadable::Newer;
-                let error = self.core.unreadable(newer);
-                let logs_in = self.flight.errand() == Errand::Login && !newer;
+                let must_stay = unreadable.must_stay();
+                let error = self.core.unreadable(unreadable);
+                let logs_in = self.flight.errand() == Errand::Login && !must_stay;
                 if !self.core.provider.unattended() && !logs_in {
                     return Err(self.core.fail_flight(&self.flight, error));
                 }
-                if newer {
+                if must_stay {
                     basis.expected = Expected::Unknown; // the write will look, and refuse
                 }
                 basis.distrusts_memory = true;

@@ -231,10 +231,10 @@ impl Core {
         let (ours, theirs) = (write.record.order(), there.order());
         let contents = match Contents::of_record(&there) {
             Ok(contents) => contents,
-            Err(Unreadable::Newer) => return Err(self.unreadable_quietly(true)),
-            Err(Unreadable::Nonsense) => {
+            Err(why) if why.must_stay() => return Err(self.unreadable_quietly(why)),
+            Err(nonsense) => {
                 if write.rank != Rank::Overrules && !self.provider.unattended() {
-                    return Err(self.unreadable_quietly(false)); // it may be mended by hand
+                    return Err(self.unreadable_quietly(nonsense)); // it may be mended by hand
                 }
                 // Nobody's tokens, whatever its order says.
                 write.record = write.record.with_order(ours.max(theirs.next_generation()));
@@ -266,14 +266,23 @@ impl Core {
     }
 
     /// The error for a record that cannot be used and must stay.
-    pub(super) fn unreadable(&self, newer: bool) -> Error {
-        self.tell(self.unreadable_quietly(newer))
+    pub(super) fn unreadable(&self, why: Unreadable) -> Error {
+        self.tell(self.unreadable_quietly(why))
     }
 
-    fn unreadable_quietly(&self, newer: bool) -> Failed {
-        let why = if newer { "was written by a newer version" } else { "cannot be read" };
-        let what = format!("the stored record {} {why}, so it is left as it is", self.key);
+    fn unreadable_quietly(&self, why: Unreadable) -> Failed {
+        let (text, advice) = match why {
+            Unreadable::Nonsense => ("cannot be read", None),
+            Unreadable::Newer => ("was written by a newer version", None),
+            Unreadable::Sealed => {
+                let advice = "wrap the storage as the process does that wrote the record";
+                ("is encrypted, and this process does not decrypt", Some(advice))
+            }
+        };
+        let what = format!("the stored record {} {text}, so it is left as it is", self.key);
         let error = self.error(ErrorKind::RecordUnreadable, what);
+        let error = advice.map_or(error.clone(), |advice| error.with_advice(advice));
+        let newer = why == Unreadable::Newer;
         Failed { error, events: vec![EventKind::RecordUnreadable { newer }] }
     }
 

@@ -48,7 +48,7 @@ async fn a_lease_that_nobody_waits_for_any_more_is_not_kept() {
         let gated = Arc::new(gated);
         let storage = storage(&layout, &gated);
         let key = key();
-        let want = LeaseRequest::new(LONG, LONG, Arc::new(SystemClock));
+        let want = LeaseRequest::new(LONG, PATIENCE, Arc::new(SystemClock));
 
         {
             let mut dropped = pin!(storage.lease(&key, &want));
@@ -69,7 +69,7 @@ async fn a_lease_that_is_dropped_is_free_long_before_its_end() {
     let folder = TempDir::new().unwrap();
     for layout in layouts(folder.path()) {
         let storage = storage(&layout, &Arc::default());
-        let want = LeaseRequest::new(LONG, LONG / 2, Arc::new(SystemClock));
+        let want = LeaseRequest::new(LONG, PATIENCE, Arc::new(SystemClock));
 
         drop(storage.lease(&key(), &want).await.unwrap());
 
@@ -80,4 +80,5 @@ async fn a_lease_that_is_dropped_is_free_long_before_its_end() {
 }
 
 const LONG: Duration = Duration::from_secs(600); // nobody waits for its end
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOKS: usize = 20_000; // many times what a write takes that does not wait
