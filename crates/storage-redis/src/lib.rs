@@ -58,9 +58,9 @@
 //! # What Redis needs
 //!
 //! Version 7.0 or Valkey 7.2, and `maxmemory-policy noeviction`. A user of its access control list
-//! needs the commands `GET`, `SET`, `STRLEN`, `DEL`, `PEXPIRE`, `EVAL` and `PING`, `WAIT` with
-//! `wait_replicas`, and `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`; on keys
-//! `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
+//! needs the commands `GET`, `SET`, `DEL`, `PEXPIRE`, `EVAL` and `PING`, `WAIT` with `wait_replicas`,
+//! `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`, and `SELECT` with a database in
+//! the URL; on keys `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
 //!
 //! Records hold secrets as they are. Use TLS where the network is not yours, and wrap the storage in
 //! `tokenkeeper-storage-encrypted` where Redis is not.
