@@ -175,3 +175,28 @@ async fn a_write_whose_answer_is_lost_still_has_to_be_confirmed_by_replicas() {
     let error = outcome.unwrap_err().to_string();
     assert!(error.contains("only 0 of 1 replicas"), "{error}");
 }
+
+/// The connection that waits for replicas must not hold up those who only read.
+#[tokio::test]
+async fn reads_and_leases_do_not_wait_for_the_replicas_of_writes() {
+    let server = RedisServer::start();
+    let storage = RedisStorage::builder(&server.url())
+        .wait_replicas(1)
+        .replica_timeout(Duration::from_secs(20))
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    storage.ping().await.unwrap();
+
+    let record = record(b"one");
+    let key = key();
+    let writing = storage.set(&key, &record);
+    tokio::pin!(writing);
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut writing => panic!("there is no replica"),
+            found = storage.get(&key) => if found.unwrap().is_some() { break },
+        }
+    }
+}

@@ -95,9 +95,10 @@ impl RedisStorageBuilder {
     /// whether it survives a failover is not known, and the manager says that its tokens are not
     /// persisted, and writes again.
     ///
-    /// It costs no round trip of its own; but the connection waits for the replicas, and so does
-    /// everything else that is sent over it. Leases are not waited for: a fleet that cannot renew
-    /// while a replica restarts would be worse off than one whose lease a failover forgets.
+    /// It costs no round trip of its own, but a second connection: one that waits for replicas
+    /// answers nothing else meanwhile, so writes have theirs, and stand in line there while
+    /// replicas are away. Leases are not waited for: a fleet that cannot renew while a replica
+    /// restarts would be worse off than one whose lease a failover forgets.
     ///
     /// # Default
     ///
@@ -170,10 +171,14 @@ impl RedisStorageBuilder {
         }
         let nodes = self.urls.iter().map(|url| self.node(url)).collect::<Result<Vec<_>, _>>()?;
         let listeners = if self.announces { Some(self.listeners(&nodes)?) } else { None };
-        let link = Link::new(self.target(nodes)?, self.timeout);
+        let link = Arc::new(Link::new(self.target(nodes.clone())?, self.timeout));
         let replicas = Replicas { wanted: self.replicas, within: self.replica_timeout };
         let confirmed_by = (self.replicas > 0).then_some(replicas);
-        Ok(RedisStorage::over(link, &self.prefix, confirmed_by, listeners))
+        let writes = match confirmed_by {
+            Some(_) => Arc::new(Link::new(self.target(nodes)?, self.timeout)),
+            None => Arc::clone(&link),
+        };
+        Ok(RedisStorage::over(link, writes, &self.prefix, confirmed_by, listeners))
     }
 
     fn target(&self, nodes: Vec<ConnectionInfo>) -> Result<Target, Error> {

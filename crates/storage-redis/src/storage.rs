@@ -30,6 +30,8 @@ use crate::stored_value::{StoredValue, end_of};
 #[derive(Clone, Debug)]
 pub struct RedisStorage {
     link: Arc<Link>,
+    /// The same unless writes wait for replicas, which holds up all that comes after them.
+    writes: Arc<Link>,
     prefix: Arc<str>,
     confirmed_by: Option<Replicas>,
     /// There if writes are announced.
@@ -77,12 +79,13 @@ impl RedisStorage {
     }
 
     pub(crate) fn over(
-        link: Link,
+        link: Arc<Link>,
+        writes: Arc<Link>,
         prefix: &str,
         confirmed_by: Option<Replicas>,
         listeners: Option<Arc<Listeners>>,
     ) -> Self {
-        Self { link: Arc::new(link), prefix: prefix.into(), confirmed_by, listeners }
+        Self { link, writes, prefix: prefix.into(), confirmed_by, listeners }
     }
 
     fn names(&self, key: &StorageKey) -> Names {
@@ -124,7 +127,7 @@ impl RedisStorage {
     ) -> Result<CasOutcome, Failure> {
         let channel = self.channel(names);
         let mut tried: Vec<Version> = Vec::new();
-        let answer = self.link.call_until(deadline, || {
+        let answer = self.writes.call_until(deadline, || {
             let value = StoredValue::new(record).map_err(Failure::Unsent)?;
             let mut cas = scripts::run(scripts::COMPARE_AND_SET, &names.record);
             match expected {
@@ -167,7 +170,7 @@ impl RedisStorage {
         let mut there = self.find(names, deadline).await?;
         while let Some((version, _)) = there {
             let mut attempts = 0;
-            let answer = self.link.call_until(deadline, || {
+            let answer = self.writes.call_until(deadline, || {
                 attempts += 1;
                 let mut delete = scripts::run(scripts::COMPARE_AND_DELETE, &names.record);
                 delete.arg(version.as_bytes()).arg(&channel);
