@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use tokenkeeper::{Error, ErrorKind, Secret};
 
 #[cfg(feature = "cluster")]
@@ -223,19 +223,20 @@ impl RedisStorageBuilder {
 
     fn node(&self, url: &Secret) -> Result<ConnectionInfo, Error> {
         let url = url.expose_secret();
-        let is_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
-        if is_tls && !cfg!(feature = "tls-rustls") {
+        let asks_for_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
+        if asks_for_tls && !cfg!(feature = "tls-rustls") {
             return Err(wrong(NO_TLS));
-        }
-        if url.ends_with("#insecure") {
-            return Err(wrong(INSECURE));
-        }
-        #[cfg(feature = "tls-rustls")]
-        if is_tls {
-            crate::tls::choose_cryptography();
         }
         // What the parser complains of may quote the URL.
         let info = url.into_connection_info().map_err(|_| wrong(BAD_URL))?;
+        // As it was parsed: the parser forgives capitals and a line feed at the end.
+        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
+            if *insecure {
+                return Err(wrong(INSECURE));
+            }
+            #[cfg(feature = "tls-rustls")]
+            crate::tls::choose_cryptography();
+        }
         let mut settings = info.redis_settings().clone();
         settings = settings.set_lib_name("tokenkeeper", env!("CARGO_PKG_VERSION"));
         if let Some(username) = &self.username {
