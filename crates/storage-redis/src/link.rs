@@ -86,8 +86,9 @@ impl Link {
     }
 
     /// When calls that begin now have to be over.
+    #[expect(clippy::disallowed_methods, reason = "it is asked for its end, and never waited for")]
     pub(crate) fn deadline(&self) -> Instant {
-        sleep(self.limit).deadline() // not past the end of time, whatever the limit
+        sleep(self.limit).deadline() // unlike a sum, not past the end of time, whatever the limit
     }
 
     /// Sends what `ask` makes, and once more what it makes then if the connection turns out to be
