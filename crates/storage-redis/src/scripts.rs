@@ -28,13 +28,14 @@ pub(crate) const COMPARE_AND_SET: &str = concat!(
 
 /// Removes what is there if its version is the expected one, else answers with what is there.
 ///
-/// `ARGV`: that version, the channel or nothing.
+/// Where nothing is there it deletes all the same, so that a replica refuses: it may be behind.
+///
+/// `ARGV`: that version or nothing, the channel or nothing.
 pub(crate) const COMPARE_AND_DELETE: &str = concat!(
     "local found = redis.call('GET', KEYS[1])\n",
-    "if not found then return 1 end\n",
-    "if string.sub(found, 1, 47) ~= ARGV[1] then return found end\n",
+    "if found and string.sub(found, 1, 47) ~= ARGV[1] then return found end\n",
     "redis.call('DEL', KEYS[1])\n",
-    "if ARGV[2] ~= '' then redis.pcall('PUBLISH', ARGV[2], '') end\n",
+    "if found and ARGV[2] ~= '' then redis.pcall('PUBLISH', ARGV[2], '') end\n",
     "return 1",
 );
 

@@ -65,6 +65,9 @@ impl RedisStorage {
     /// Asks the server for a sign of life: for a readiness probe, or for a program that would
     /// rather not start without its storage.
     ///
+    /// If it is the first call, the connection lives on the runtime that it is made on. When that
+    /// runtime ends, the next call connects anew; while it stands still, calls wait in vain.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Storage`](tokenkeeper::ErrorKind::Storage) if it gives none.
@@ -168,12 +171,13 @@ impl RedisStorage {
         let deadline = self.link.deadline();
         let channel = self.channel(names);
         let mut there = self.find(names, deadline).await?;
-        while let Some((version, _)) = there {
+        loop {
+            let expected = there.as_ref().map_or(&[][..], |(version, _)| version.as_bytes());
             let mut attempts = 0;
             let answer = self.writes.call_until(deadline, || {
                 attempts += 1;
                 let mut delete = scripts::run(scripts::COMPARE_AND_DELETE, &names.record);
-                delete.arg(version.as_bytes()).arg(&channel);
+                delete.arg(expected).arg(&channel);
                 Ok(self.write(names, delete))
             });
             match answer.await? {
@@ -183,7 +187,6 @@ impl RedisStorage {
                 other => there = found(other)?,
             }
         }
-        Ok(())
     }
 }
 
