@@ -143,6 +143,8 @@ fn a_url_that_is_none_is_refused_at_once_and_not_shown() {
         "redis://localhost:99999/planted",
         "redis://:planted@localhost/words",
         "rediss://:planted@localhost#insecure",
+        "rediss://:planted@localhost#insecure\n",
+        "REDISS://:planted@localhost/#insecure",
     ];
     for url in urls {
         let error = RedisStorage::new(url).unwrap_err();

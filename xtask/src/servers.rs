@@ -39,6 +39,8 @@ enum Ready {
     Get(&'static str),
     /// It answers PING with PONG, as Redis does.
     Pong,
+    /// It says that it has all that its primary has, as a replica of Redis does.
+    Replicates,
 }
 
 impl Server {
@@ -87,6 +89,14 @@ impl Ready {
                 let mut answer = [0; 7];
                 stream.read_exact(&mut answer)?;
                 ensure!(&answer == b"+PONG\r\n", "PING gives {}", answer.escape_ascii());
+            }
+            Self::Replicates => {
+                let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+                stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+                stream.write_all(b"INFO replication\r\nQUIT\r\n")?;
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer)?;
+                ensure!(answer.contains("master_link_status:up"), "it has no primary yet");
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use tokenkeeper::{Error, ErrorKind, Secret};
 
 #[cfg(feature = "cluster")]
@@ -95,9 +95,10 @@ impl RedisStorageBuilder {
     /// whether it survives a failover is not known, and the manager says that its tokens are not
     /// persisted, and writes again.
     ///
-    /// It costs no round trip of its own; but the connection waits for the replicas, and so does
-    /// everything else that is sent over it. Leases are not waited for: a fleet that cannot renew
-    /// while a replica restarts would be worse off than one whose lease a failover forgets.
+    /// It costs no round trip of its own, but a second connection: one that waits for replicas
+    /// answers nothing else meanwhile, so writes have theirs, and stand in line there while
+    /// replicas are away. Leases are not waited for: a fleet that cannot renew while a replica
+    /// restarts would be worse off than one whose lease a failover forgets.
     ///
     /// # Default
     ///
@@ -170,10 +171,14 @@ impl RedisStorageBuilder {
         }
         let nodes = self.urls.iter().map(|url| self.node(url)).collect::<Result<Vec<_>, _>>()?;
         let listeners = if self.announces { Some(self.listeners(&nodes)?) } else { None };
-        let link = Link::new(self.target(nodes)?, self.timeout);
+        let link = Arc::new(Link::new(self.target(nodes.clone())?, self.timeout));
         let replicas = Replicas { wanted: self.replicas, within: self.replica_timeout };
         let confirmed_by = (self.replicas > 0).then_some(replicas);
-        Ok(RedisStorage::over(link, &self.prefix, confirmed_by, listeners))
+        let writes = match confirmed_by {
+            Some(_) => Arc::new(Link::new(self.target(nodes)?, self.timeout)),
+            None => Arc::clone(&link),
+        };
+        Ok(RedisStorage::over(link, writes, &self.prefix, confirmed_by, listeners))
     }
 
     fn target(&self, nodes: Vec<ConnectionInfo>) -> Result<Target, Error> {
@@ -218,19 +223,20 @@ impl RedisStorageBuilder {
 
     fn node(&self, url: &Secret) -> Result<ConnectionInfo, Error> {
         let url = url.expose_secret();
-        let is_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
-        if is_tls && !cfg!(feature = "tls-rustls") {
+        let asks_for_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
+        if asks_for_tls && !cfg!(feature = "tls-rustls") {
             return Err(wrong(NO_TLS));
-        }
-        if url.ends_with("#insecure") {
-            return Err(wrong(INSECURE));
-        }
-        #[cfg(feature = "tls-rustls")]
-        if is_tls {
-            crate::tls::choose_cryptography();
         }
         // What the parser complains of may quote the URL.
         let info = url.into_connection_info().map_err(|_| wrong(BAD_URL))?;
+        // As it was parsed: the parser forgives capitals and a line feed at the end.
+        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
+            if *insecure {
+                return Err(wrong(INSECURE));
+            }
+            #[cfg(feature = "tls-rustls")]
+            crate::tls::choose_cryptography();
+        }
         let mut settings = info.redis_settings().clone();
         settings = settings.set_lib_name("tokenkeeper", env!("CARGO_PKG_VERSION"));
         if let Some(username) = &self.username {

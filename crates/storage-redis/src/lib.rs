@@ -31,7 +31,7 @@
 //! |---|---|---|
 //! | is down, at the start or later | fails at once | the next call connects |
 //! | closed a connection that nobody used | succeeds, on a new connection | |
-//! | stands still, or is too slow | fails after the timeout; a write may have happened | the next call connects anew, and nothing queues up |
+//! | stands still, or is too slow | fails after the timeout; a write may have happened, or happen later if nothing else was written | the next call connects anew, and nothing queues up |
 //! | restarted empty | finds nothing; versions and leases of before are not taken for new ones | the manager writes back what it holds; two processes may hold a lease |
 //! | is full (`maxmemory`, `noeviction`) | writes and leases fail with OOM; what is there stays | works again when there is room |
 //! | evicts keys (any other `maxmemory-policy`) | finds nothing | a refresh token is lost with its record: do not do this |
@@ -58,9 +58,9 @@
 //! # What Redis needs
 //!
 //! Version 7.0 or Valkey 7.2, and `maxmemory-policy noeviction`. A user of its access control list
-//! needs the commands `GET`, `SET`, `STRLEN`, `DEL`, `PEXPIRE`, `EVAL` and `PING`, `WAIT` with
-//! `wait_replicas`, and `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`; on keys
-//! `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
+//! needs the commands `GET`, `SET`, `DEL`, `PEXPIRE`, `EVAL` and `PING`, `WAIT` with `wait_replicas`,
+//! `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`, and `SELECT` with a database in
+//! the URL; on keys `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
 //!
 //! Records hold secrets as they are. Use TLS where the network is not yours, and wrap the storage in
 //! `tokenkeeper-storage-encrypted` where Redis is not.

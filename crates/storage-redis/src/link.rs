@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::failure::Failure;
 
@@ -85,41 +85,32 @@ impl Link {
         }
     }
 
+    /// When calls that begin now have to be over.
+    #[expect(clippy::disallowed_methods, reason = "it is asked for its end, and never waited for")]
+    pub(crate) fn deadline(&self) -> Instant {
+        sleep(self.limit).deadline() // unlike a sum, not past the end of time, whatever the limit
+    }
+
     /// Sends what `ask` makes, and once more what it makes then if the connection turns out to be
     /// broken: nobody can tell whether the first command arrived, so it has to be one that may.
     pub(crate) async fn call(
         &self,
+        ask: impl FnMut() -> Result<Ask, Failure> + Send,
+    ) -> Result<Value, Failure> {
+        self.call_until(self.deadline(), ask).await
+    }
+
+    /// The same as a part of something that takes several calls.
+    pub(crate) async fn call_until(
+        &self,
+        deadline: Instant,
         mut ask: impl FnMut() -> Result<Ask, Failure> + Send,
     ) -> Result<Value, Failure> {
         let mut number = None;
-        match timeout(self.limit, self.call_or_repeat(&mut ask, &mut number)).await {
+        match timeout_at(deadline, self.call_or_repeat(&mut ask, &mut number)).await {
             Ok(answer) => answer,
             Err(_) => {
                 // A connection that hangs may hang for ever, and what waits on it goes with it.
-                self.discard(number);
-                Err(Failure::Late(self.limit))
-            }
-        }
-    }
-
-    /// Sends one command that must not be repeated, on a connection that has just been proved.
-    pub(crate) async fn call_once(&self, ask: Ask) -> Result<Value, Failure> {
-        let mut number = None;
-        let work = async {
-            let ping = || Ok(Ask::new(redis::cmd("PING")));
-            self.call_or_repeat(&mut { ping }, &mut number).await?;
-            let mut open = self.connection().await?;
-            number = Some(open.number);
-            open.connection.send(&ask).await
-        };
-        let answer = timeout(self.limit, work).await;
-        match answer {
-            Ok(Err(Failure::Refused(error))) if is_broken(&error) => {
-                self.discard(number);
-                Err(Failure::Refused(error))
-            }
-            Ok(answer) => answer,
-            Err(_) => {
                 self.discard(number);
                 Err(Failure::Late(self.limit))
             }
@@ -238,7 +229,7 @@ impl Replicas {
     /// The answer, unless it is that of a write that too few replicas have confirmed.
     fn confirm(self, answer: Value, count: Value) -> Result<Value, Failure> {
         let answer = answer.extract_error()?;
-        let wrote = matches!(answer, Value::Int(1));
+        let wrote = matches!(answer, Value::Int(_)); // now, or when it came for the first time
         match count.extract_error()? {
             Value::Int(count) if wrote => {
                 let confirmed = usize::try_from(count).unwrap_or(0);

@@ -119,10 +119,12 @@ impl Listeners {
         nodes.collect::<Vec<_>>().join(", ")
     }
 
-    /// To be called by a listener that goes.
-    fn leave(self: &Arc<Self>, channel: &str) {
+    /// To be called by a listener that goes, with its receiver: two that go at the same moment must
+    /// not both count the other.
+    fn leave(self: &Arc<Self>, channel: &str, heard: watch::Receiver<Option<Order>>) {
         let mut channels = self.channels.lock();
-        if channels.get(channel).is_some_and(|heard| heard.receiver_count() > 1) {
+        drop(heard);
+        if channels.get(channel).is_some_and(|heard| heard.receiver_count() > 0) {
             return;
         }
         channels.remove(channel);
@@ -249,7 +251,9 @@ impl fmt::Debug for RedisNotices {
 
 impl Drop for RedisNotices {
     fn drop(&mut self) {
-        self.listeners.leave(&self.channel);
+        let (_, nothing) = watch::channel(None);
+        let heard = std::mem::replace(&mut self.heard, nothing);
+        self.listeners.leave(&self.channel, heard);
     }
 }
 
@@ -278,6 +282,26 @@ mod tests {
         assert_eq!(order_of(&message_of(order)), Some(order));
         for nonsense in ["", "1", "1 ", "x y", "1 2 3"] {
             assert_eq!(order_of(nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn listeners_that_leave_at_the_same_moment_leave_no_channel_behind() {
+        let listeners = Listeners::new(Vec::new(), Duration::from_secs(1));
+
+        for _ in 0..2_000 {
+            let start = std::sync::Barrier::new(8);
+            let all = [0; 8].map(|_| listeners.listen("channel".to_owned()));
+            std::thread::scope(|scope| {
+                let start = &start;
+                for notices in all {
+                    scope.spawn(move || {
+                        start.wait();
+                        drop(notices);
+                    });
+                }
+            });
+            assert!(listeners.channels.lock().is_empty());
         }
     }
 }

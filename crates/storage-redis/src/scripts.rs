@@ -1,19 +1,24 @@
 //! What runs inside Redis, because it has to look and write in one step.
 //!
 //! The bodies are sent with every call (`EVAL`): they are shorter than most records, and a digest
-//! (`EVALSHA`) would cost a second round trip after every restart and failover. `SET` and `DEL` do
-//! not care what they destroy, so each script first makes Redis complain of a value that is no
-//! string. Publishing comes last and may fail (`pcall`): the record is written by then.
+//! (`EVALSHA`) would cost a second round trip after every restart and failover. Each looks before it
+//! writes, so Redis complains of a value that is no string, and a command that comes late or twice
+//! finds another version and destroys nothing. Publishing comes last and may fail (`pcall`): the record is written by then.
 
 use redis::Cmd;
 
 /// Writes if the version that is there is the expected one, else answers with what is there.
 ///
+/// A command may come twice, and this knows what it has written already: it answers 1 for this
+/// attempt and 2 for the earlier one, so that who waits for replicas waits for that, too.
+///
 /// `ARGV`: `1` if a version is expected, that version, the new value, its end or nothing, the
-/// channel or nothing, the message.
+/// channel or nothing, the message, the version of the earlier attempt or nothing.
 pub(crate) const COMPARE_AND_SET: &str = concat!(
     "local found = redis.call('GET', KEYS[1])\n",
     "local version = found and string.sub(found, 1, 47)\n",
+    "if version == string.sub(ARGV[3], 1, 47) then return 1 end\n",
+    "if ARGV[7] ~= '' and version == ARGV[7] then return 2 end\n",
     "if version ~= (ARGV[1] == '1' and ARGV[2]) then return found end\n",
     "if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3])\n",
     "else redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4]) end\n",
@@ -21,21 +26,16 @@ pub(crate) const COMPARE_AND_SET: &str = concat!(
     "return 1",
 );
 
-/// Writes whatever is there. `ARGV`: the new value, its end or nothing, the channel or nothing, the
-/// message.
-pub(crate) const SET: &str = concat!(
-    "redis.call('STRLEN', KEYS[1])\n",
-    "if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])\n",
-    "else redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2]) end\n",
-    "if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], ARGV[4]) end\n",
-    "return 1",
-);
-
-/// Removes what is there. `ARGV`: the channel or nothing.
-pub(crate) const DELETE: &str = concat!(
-    "redis.call('STRLEN', KEYS[1])\n",
+/// Removes what is there if its version is the expected one, else answers with what is there.
+///
+/// Where nothing is there it deletes all the same, so that a replica refuses: it may be behind.
+///
+/// `ARGV`: that version or nothing, the channel or nothing.
+pub(crate) const COMPARE_AND_DELETE: &str = concat!(
+    "local found = redis.call('GET', KEYS[1])\n",
+    "if found and string.sub(found, 1, 47) ~= ARGV[1] then return found end\n",
     "redis.call('DEL', KEYS[1])\n",
-    "if ARGV[1] ~= '' then redis.pcall('PUBLISH', ARGV[1], '') end\n",
+    "if found and ARGV[2] ~= '' then redis.pcall('PUBLISH', ARGV[2], '') end\n",
     "return 1",
 );
 

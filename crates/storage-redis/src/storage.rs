@@ -8,6 +8,7 @@ use tokenkeeper::{
     CasOutcome, ChangeNotices, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey,
     TokenRecord, TokenStorage, Version,
 };
+use tokio::time::Instant;
 
 #[cfg(feature = "cluster")]
 use tokenkeeper::Secret;
@@ -29,6 +30,8 @@ use crate::stored_value::{StoredValue, end_of};
 #[derive(Clone, Debug)]
 pub struct RedisStorage {
     link: Arc<Link>,
+    /// The same unless writes wait for replicas, which holds up all that comes after them.
+    writes: Arc<Link>,
     prefix: Arc<str>,
     confirmed_by: Option<Replicas>,
     /// There if writes are announced.
@@ -62,6 +65,9 @@ impl RedisStorage {
     /// Asks the server for a sign of life: for a readiness probe, or for a program that would
     /// rather not start without its storage.
     ///
+    /// If it is the first call, the connection lives on the runtime that it is made on. When that
+    /// runtime ends, the next call connects anew; while it stands still, calls wait in vain.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Storage`](tokenkeeper::ErrorKind::Storage) if it gives none.
@@ -76,12 +82,13 @@ impl RedisStorage {
     }
 
     pub(crate) fn over(
-        link: Link,
+        link: Arc<Link>,
+        writes: Arc<Link>,
         prefix: &str,
         confirmed_by: Option<Replicas>,
         listeners: Option<Arc<Listeners>>,
     ) -> Self {
-        Self { link: Arc::new(link), prefix: prefix.into(), confirmed_by, listeners }
+        Self { link, writes, prefix: prefix.into(), confirmed_by, listeners }
     }
 
     fn names(&self, key: &StorageKey) -> Names {
@@ -101,13 +108,17 @@ impl RedisStorage {
         failure.into_error(doing, &names.record, &self.link.server())
     }
 
-    async fn find(&self, names: &Names) -> Result<Option<(Version, TokenRecord)>, Failure> {
+    async fn find(
+        &self,
+        names: &Names,
+        deadline: Instant,
+    ) -> Result<Option<(Version, TokenRecord)>, Failure> {
         let get = || {
             let mut get = redis::cmd("GET");
             get.arg(&names.record);
             Ok(Ask::new(get))
         };
-        found(self.link.call(get).await?)
+        found(self.link.call_until(deadline, get).await?)
     }
 
     async fn try_compare_and_set(
@@ -115,10 +126,11 @@ impl RedisStorage {
         names: &Names,
         expected: Option<&Version>,
         record: &TokenRecord,
+        deadline: Instant,
     ) -> Result<CasOutcome, Failure> {
         let channel = self.channel(names);
         let mut tried: Vec<Version> = Vec::new();
-        let answer = self.link.call(|| {
+        let answer = self.writes.call_until(deadline, || {
             let value = StoredValue::new(record).map_err(Failure::Unsent)?;
             let mut cas = scripts::run(scripts::COMPARE_AND_SET, &names.record);
             match expected {
@@ -127,18 +139,54 @@ impl RedisStorage {
             };
             cas.arg(value.bytes()).arg(end_of(record));
             cas.arg(&channel).arg(message_of(record.order()));
+            cas.arg(tried.last().map_or(&[][..], Version::as_bytes));
             tried.push(value.into_version());
             Ok(self.write(names, cas))
         });
-        let answer = answer.await?;
-        if answer == Value::Int(1) {
-            return tried.pop().map(CasOutcome::Stored).ok_or(Failure::Nonsense);
-        }
-        Ok(match found(answer)? {
+        let written = match answer.await? {
+            Value::Int(1) => tried.pop(),
             // The connection broke over the first attempt, which had arrived all the same.
-            Some((version, _)) if tried.contains(&version) => CasOutcome::Stored(version),
-            there => CasOutcome::Conflict(there),
-        })
+            Value::Int(2) => tried.into_iter().rev().nth(1),
+            there => return Ok(CasOutcome::Conflict(found(there)?)),
+        };
+        written.map(CasOutcome::Stored).ok_or(Failure::Nonsense)
+    }
+
+    /// Looks, and replaces what it saw. A command that is still on its way when its caller has
+    /// given up finds something else when it arrives, and undoes nothing that came after it.
+    async fn try_set(&self, names: &Names, record: &TokenRecord) -> Result<(), Failure> {
+        let deadline = self.link.deadline();
+        let mut there = self.find(names, deadline).await?;
+        loop {
+            let expected = there.as_ref().map(|(version, _)| version);
+            match self.try_compare_and_set(names, expected, record, deadline).await? {
+                CasOutcome::Stored(_) => return Ok(()),
+                CasOutcome::Conflict(other) => there = other,
+            }
+        }
+    }
+
+    /// Looks, and removes what it saw, for the reason that `try_set` has.
+    async fn try_delete(&self, names: &Names) -> Result<(), Failure> {
+        let deadline = self.link.deadline();
+        let channel = self.channel(names);
+        let mut there = self.find(names, deadline).await?;
+        loop {
+            let expected = there.as_ref().map_or(&[][..], |(version, _)| version.as_bytes());
+            let mut attempts = 0;
+            let answer = self.writes.call_until(deadline, || {
+                attempts += 1;
+                let mut delete = scripts::run(scripts::COMPARE_AND_DELETE, &names.record);
+                delete.arg(expected).arg(&channel);
+                Ok(self.write(names, delete))
+            });
+            match answer.await? {
+                Value::Int(_) => return Ok(()),
+                // What was there is gone, by the first attempt perhaps: this may be a new login.
+                Value::BulkString(_) if attempts > 1 => return Ok(()),
+                other => there = found(other)?,
+            }
+        }
     }
 }
 
@@ -151,11 +199,6 @@ fn found(answer: Value) -> Result<Option<(Version, TokenRecord)>, Failure> {
     }
 }
 
-/// That a script which answers with 1 has run.
-fn done(answer: Value) -> Result<(), Failure> {
-    if answer == Value::Int(1) { Ok(()) } else { Err(Failure::Nonsense) }
-}
-
 #[async_trait]
 impl TokenStorage for RedisStorage {
     async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, Error> {
@@ -164,24 +207,13 @@ impl TokenStorage for RedisStorage {
 
     async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
         let names = self.names(key);
-        let channel = self.channel(&names);
-        let set = || {
-            let value = StoredValue::new(record).map_err(Failure::Unsent)?;
-            let mut set = scripts::run(scripts::SET, &names.record);
-            set.arg(value.bytes()).arg(end_of(record));
-            set.arg(&channel).arg(message_of(record.order()));
-            Ok(self.write(&names, set))
-        };
-        let answer = self.link.call(set).await.and_then(done);
+        let answer = self.try_set(&names, record).await;
         answer.map_err(|failure| self.failed("cannot write", &names, failure))
     }
 
     async fn delete(&self, key: &StorageKey) -> Result<(), Error> {
         let names = self.names(key);
-        let mut delete = scripts::run(scripts::DELETE, &names.record);
-        delete.arg(self.channel(&names));
-        // Not to be repeated: what is there by then may be somebody's new login.
-        let answer = self.link.call_once(self.write(&names, delete)).await.and_then(done);
+        let answer = self.try_delete(&names).await;
         answer.map_err(|failure| self.failed("cannot remove", &names, failure))
     }
 
@@ -194,7 +226,8 @@ impl TokenStorage for RedisStorage {
 impl SharedTokenStorage for RedisStorage {
     async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
         let names = self.names(key);
-        self.find(&names).await.map_err(|failure| self.failed("cannot load", &names, failure))
+        let found = self.find(&names, self.link.deadline()).await;
+        found.map_err(|failure| self.failed("cannot load", &names, failure))
     }
 
     async fn compare_and_set(
@@ -204,7 +237,8 @@ impl SharedTokenStorage for RedisStorage {
         record: &TokenRecord,
     ) -> Result<CasOutcome, Error> {
         let names = self.names(key);
-        let outcome = self.try_compare_and_set(&names, expected, record).await;
+        let outcome =
+            self.try_compare_and_set(&names, expected, record, self.link.deadline()).await;
         outcome.map_err(|failure| self.failed("cannot write", &names, failure))
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn random_name() -> Result<String, Error> {
 }
 
 const MARK: &str = "tokenkeeper 1 "; // 1 is the version of this layout
-const HEAD_LENGTH: usize = MARK.len() + 32 + 1; // the script says 47
+const HEAD_LENGTH: usize = MARK.len() + 32 + 1; // the scripts say 47
 const CLOCK_MARGIN: u128 = 60_000; // Redis ends records by its own clock, which may be ahead of ours
 const LATEST_END: u128 = 1 << 53; // in 285 000 years; more makes Redis count past its own range
 
@@ -111,10 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn the_script_cuts_the_version_where_this_module_does() {
+    fn the_scripts_cut_the_version_where_this_module_does() {
         let cut = format!(", 1, {HEAD_LENGTH})");
 
-        assert_eq!(scripts::COMPARE_AND_SET.matches(&cut).count(), 1);
+        for script in [scripts::COMPARE_AND_SET, scripts::COMPARE_AND_DELETE] {
+            assert_eq!(script.matches(&cut).count(), script.matches("string.sub(").count());
+        }
     }
 
     #[test]

@@ -24,11 +24,13 @@ pub(crate) struct RedisServers {
 impl RedisServers {
     pub(crate) fn start(workspace: &Workspace) -> Result<Self> {
         let program = program()?;
-        let alone = start(workspace, &program, "redis-alone", &[])?;
-        let primary = start(workspace, &program, "redis-primary", &[])?;
+        let alone = start(workspace, &program, "redis-alone", &[], Ready::Pong)?;
+        // It would wait five seconds for more replicas.
+        let options = ["--repl-diskless-sync-delay", "0"];
+        let primary = start(workspace, &program, "redis-primary", &options, Ready::Pong)?;
         let port = primary.port.to_string();
         let options = ["--replicaof", "127.0.0.1", &port];
-        let replica = start(workspace, &program, "redis-replica", &options)?;
+        let replica = start(workspace, &program, "redis-replica", &options, Ready::Replicates)?;
         Ok(Self { program, alone, primary, replica })
     }
 
@@ -57,13 +59,19 @@ pub(crate) fn program() -> Result<PathBuf> {
     find().context("there is still no redis-server")
 }
 
-fn start(workspace: &Workspace, program: &Path, name: &str, options: &[&str]) -> Result<Server> {
+fn start(
+    workspace: &Workspace,
+    program: &Path,
+    name: &str,
+    options: &[&str],
+    ready: Ready,
+) -> Result<Server> {
     let folder = run_folder(workspace, name)?;
     let port = free_port()?;
     let mut redis = Command::new(program);
     redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
     redis.args(["--save", "", "--appendonly", "no"]).args(options);
-    Server::start(&redis, folder, port, Ready::Pong)
+    Server::start(&redis, folder, port, ready)
 }
 
 const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
