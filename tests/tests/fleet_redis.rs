@@ -40,12 +40,14 @@ fn a_redis_that_comes_back_empty_costs_no_login_and_no_call() {
     let plan = Plan { token_lifetime: seconds(20), ..Plan::new(PROGRAM, &url) };
     let scenario = Scenario::start("Redis lost twice", &plan);
 
+    scenario.wait_for_records(1);
+
     // Between two renewals nobody notices, and the next one writes the record anew.
     scenario.wait_until_all_hold_the_newest();
     redis.kill();
     wait(seconds(3));
     redis.restart();
-    scenario.wait_for_another_record();
+    scenario.wait_for_records(2);
     let unnoticed = scenario.storage_failures();
 
     // Renewals are due from the 13th to the 15th second. The first ones fail, and are repeated.
@@ -54,7 +56,7 @@ fn a_redis_that_comes_back_empty_costs_no_login_and_no_call() {
     scenario.wait_until_the_newest_is(Duration::from_millis(14_300));
     let noticed = scenario.storage_failures();
     redis.restart();
-    scenario.wait_for_another_record();
+    scenario.wait_for_records(3);
     scenario.wait_until_all_hold_the_newest();
     let done = format!(
         "Redis killed for 3 s ({unnoticed} failures) and until renewals failed ({noticed})"

@@ -64,7 +64,8 @@ impl Scenario {
         self.end(lasting, monkey.to_string())
     }
 
-    /// Waits until every member holds what is stored.
+    /// Waits until every member holds what is stored. For tokens that live for much longer than it
+    /// takes to see a record.
     ///
     /// # Panics
     ///
@@ -81,14 +82,19 @@ impl Scenario {
             .wait("all to hold the newest", |crew| crew.chronicle().lives().iter().all(has_it));
     }
 
-    /// Waits for a record that is not stored yet.
+    /// How many records were seen so far.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.witness.so_far().len()
+    }
+
+    /// Waits until so many records were seen.
     ///
     /// # Panics
     ///
     /// If that takes longer than a minute.
-    pub fn wait_for_another_record(&self) {
-        let before = self.witness.so_far().len();
-        self.crew.wait("another record", |_| self.witness.so_far().len() > before);
+    pub fn wait_for_records(&self, count: usize) {
+        self.crew.wait("a record", |_| self.records() >= count);
     }
 
     /// Waits until the record that was stored last is so old.
@@ -173,5 +179,6 @@ pub fn wait(duration: Duration) {
     }
 }
 
-/// So much later, in milliseconds, the witness may see what a member knew before.
-const LATEST_SIGHT: u64 = 500;
+/// So much later, in milliseconds, the witness may see what a member knew before: a Redis that was
+/// away is not found again at once.
+const LATEST_SIGHT: u64 = 5_000;
