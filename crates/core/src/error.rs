@@ -295,7 +295,11 @@ impl Error {
         self.write_answer(f)?;
         write!(f, "; {}", self.0.advice.as_deref().unwrap_or(self.0.kind.advice()))?;
         if let Recovery::Retry { after: Some(after) } = self.recovery() {
-            write!(f, ", not before {} s from now", after.as_millis().div_ceil(1_000))?;
+            let seconds = after.as_millis().div_ceil(1_000);
+            match self.0.advice {
+                None => write!(f, ", not before {seconds} s from now")?,
+                Some(_) => write!(f, " (next attempt in {seconds} s)")?, // it is not what is to wait
+            }
         }
         Ok(())
     }
@@ -392,7 +396,7 @@ mod tests {
             .with_advice("unlock it")
             .with_retry_after(Duration::from_secs(2));
 
-        assert_eq!(error.to_string(), "the keyring is locked; unlock it, not before 2 s from now");
+        assert_eq!(error.to_string(), "the keyring is locked; unlock it (next attempt in 2 s)");
     }
 
     #[test]

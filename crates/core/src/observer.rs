@@ -157,7 +157,7 @@ impl fmt::Display for EventKind {
             Self::AnswerLost { .. } => f.write_str(
                 "the answer to a refresh was lost; the stored refresh token will be tried again",
             ),
-            Self::Adopted => f.write_str("a newer token was found in the storage"),
+            Self::Adopted => f.write_str("tokens were taken over from the storage"),
             Self::Overtaken => f.write_str("a login or logout overtook an exchange"),
             Self::RefreshTokenDropped => f.write_str("the refresh token was refused and dropped"),
             Self::RecordUnreadable { newer: true } => {
@@ -167,7 +167,7 @@ impl fmt::Display for EventKind {
                 f.write_str("the stored record cannot be read")
             }
             Self::StorageFailed { call, error } => {
-                write!(f, "the storage failed to {call}: ")?;
+                write!(f, "the storage call `{call}` failed: ")?;
                 error.write_unnamed(f)
             }
             Self::WriteRecovered => f.write_str("a write that had failed succeeded"),

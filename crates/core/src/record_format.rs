@@ -101,8 +101,10 @@ impl Contents {
 impl StoredVerdict {
     /// What a process reports that was told by the storage, not by the service.
     pub(crate) fn to_error(&self) -> Error {
-        let what = "the service refused these credentials a short while ago, in another process";
-        let mut error = Error::new(ErrorKind::CredentialsRejected, what);
+        let what = "another process was refused less than a minute ago, so nothing was sent";
+        let advice = "if the credentials were corrected since, call credentials_changed(), or wait \
+                      a minute";
+        let mut error = Error::new(ErrorKind::CredentialsRejected, what).with_advice(advice);
         if let Some(status) = self.status {
             error = error.with_status(status);
         }

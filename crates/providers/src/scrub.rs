@@ -228,4 +228,4 @@ const DEEPEST: usize = 3; // a JSON string of a percent-encoded Basic header
 const LONGEST_TEXT: usize = 1_000; // five times what is shown of a description
 const MOST_WORK: usize = 1 << 20;
 const WITHHELD: &str = "[withheld]";
-const WITHHELD_DESCRIPTION: &str = "[withheld: it repeated a secret]";
+const WITHHELD_DESCRIPTION: &str = "[withheld: it may hold a secret]";

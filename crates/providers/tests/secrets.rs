@@ -86,7 +86,7 @@ fn a_description_that_repeats_a_secret_in_any_spelling_is_withheld() {
 
                 let oauth = error.oauth().unwrap();
                 assert_eq!(oauth.code(), "invalid_request");
-                let withheld = Some("[withheld: it repeated a secret]");
+                let withheld = Some("[withheld: it may hold a secret]");
                 assert_eq!(oauth.description(), withheld, "{text}");
                 assert!(!printed(&error).contains(&spelling), "{text}");
             }

@@ -22,7 +22,7 @@
 //! storage.set(&key, &record).await?;
 //! assert_eq!(storage.get(&key).await?.unwrap().payload(), b"tokens");
 //! assert_ne!(inner.get(&key).await?.unwrap().payload(), b"tokens");
-//! # Ok::<(), tokenkeeper::Error>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 //! # Ok::<(), tokenkeeper::Error>(())
 //! ```
 //!

@@ -44,8 +44,11 @@
 //!
 //! A file that is truncated, altered, somebody else's, a symbolic link, or open to others is an
 //! error that names it and says what to do, for reads and writes alike: nothing is written over,
-//! because it may be mended, and because a path may be mistyped. A file of a newer version of
-//! tokenkeeper is never written over either. `delete` in a directory removes the file whatever is in
+//! because it may be mended, and because a path may be mistyped. Its kind is
+//! [`RecordUnreadable`](tokenkeeper::ErrorKind::RecordUnreadable): somebody has to act, and a manager
+//! that has nothing else to serve looks again after 5 s, then ever later, up to 10 min, and at once
+//! after [`credentials_changed`](tokenkeeper::TokenManager::credentials_changed). A file of a newer
+//! version of tokenkeeper is never written over either. `delete` in a directory removes the file whatever is in
 //! it, if it is ours; a single file that cannot be read it leaves alone, because that may hold other
 //! logins.
 //!

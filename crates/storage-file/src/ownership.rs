@@ -39,10 +39,10 @@ impl Account {
         let shown = path.display();
         if metadata.is_symlink() {
             let what = format!("{shown} is a symbolic link, which may lead anywhere");
-            return Err(refused(what, "give the path that it leads to, or remove it"));
+            return Err(unreadable(what, "give the path that it leads to, or remove it"));
         }
         if !metadata.is_file() {
-            return Err(refused(format!("{shown} is not a file"), ANOTHER_PATH));
+            return Err(unreadable(format!("{shown} is not a file"), ANOTHER_PATH));
         }
         self.check_file_mode(path, metadata)
     }
@@ -73,14 +73,14 @@ impl Account {
         if owner != uid {
             let advice =
                 format!("run `chown {uid} {shown}` if you trust its contents, or {ANOTHER_PATH}");
-            return Err(refused(
+            return Err(unreadable(
                 format!("{shown} belongs to user {owner}, and this process runs as user {uid}"),
                 advice,
             ));
         }
         let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(refused(
+            return Err(unreadable(
                 format!("{shown} can be opened by other users (mode {mode:04o})"),
                 format!("run `chmod 600 {shown}`, and log in anew if somebody may have read it"),
             ));
@@ -162,6 +162,11 @@ pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
 /// The error of what we will not do until somebody has acted.
 pub(crate) fn refused(what: String, advice: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Storage, what).with_advice(advice)
+}
+
+/// The error of a file that is there, and that we neither read nor write over.
+pub(crate) fn unreadable(what: String, advice: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::RecordUnreadable, what).with_advice(advice)
 }
 
 pub(crate) const ANOTHER_PATH: &str = "name another path";

@@ -18,7 +18,7 @@ use crate::entries::{Entries, Unreadable};
 use crate::identifier::Identifier;
 use crate::lease::FileLease;
 use crate::lock::Lock;
-use crate::ownership::{Account, UPDATE, refused};
+use crate::ownership::{Account, UPDATE, refused, unreadable};
 use crate::place::{Layout, Place};
 
 /// Keeps records in files, which processes of one host share.
@@ -304,7 +304,7 @@ fn entries<'a>(
             (format!("was written by a newer version of tokenkeeper, in format {format}"), UPDATE)
         }
     };
-    Err(refused(format!("{} {why}", place.records.path.display()), advice))
+    Err(unreadable(format!("{} {why}", place.records.path.display()), advice))
 }
 
 /// Writes the records of a file, with this one among them.

@@ -152,7 +152,7 @@ async fn check_refused(storage: &FileStorage, file: &Path, damaged: &[u8], why: 
 
     for error in errors {
         let shown = error.to_string();
-        assert_eq!(error.kind(), ErrorKind::Storage, "{shown}");
+        assert_eq!(error.kind(), ErrorKind::RecordUnreadable, "{shown}");
         assert!(shown.contains(file.to_str().unwrap()) && shown.contains(why), "{shown}");
         assert!(!shown.contains("ask again"), "two pieces of advice: {shown}");
     }

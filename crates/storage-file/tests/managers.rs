@@ -49,7 +49,7 @@ async fn a_damaged_file_stops_what_may_have_a_refresh_token_in_it() {
 
         let error = manager(&desk, &provider).token().await.unwrap_err();
 
-        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert_eq!(error.kind(), ErrorKind::RecordUnreadable);
         assert!(error.to_string().contains(desk.file().to_str().unwrap()), "{error}");
         assert_eq!(std::fs::read(desk.file()).unwrap(), b"damaged");
         assert_eq!(provider.calls(), 1);

@@ -230,11 +230,11 @@ impl RedisStorageBuilder {
         // What the parser complains of may quote the URL.
         let info = url.into_connection_info().map_err(|_| wrong(BAD_URL))?;
         // As it was parsed: the parser forgives capitals and a line feed at the end.
-        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
-            if *insecure {
-                return Err(wrong(INSECURE));
-            }
-            #[cfg(feature = "tls-rustls")]
+        if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
+            return Err(wrong(INSECURE));
+        }
+        #[cfg(feature = "tls-rustls")]
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             crate::tls::choose_cryptography();
         }
         let mut settings = info.redis_settings().clone();

@@ -30,13 +30,13 @@ impl Failure {
             Self::Unsent(error) => return error,
             Self::Late(limit) => {
                 format!(
-                    "no answer from Redis at {server} within {limit:?}; a write may have happened"
+                    "no answer from Redis at {server} within {limit:?}, so a write may have happened"
                 )
             }
             Self::Refused(error) => format!("Redis at {server} {}", complaint(&error)),
             Self::Nonsense => {
                 format!(
-                    "Redis at {server} gave an answer that is none; is it really Redis 7 or Valkey?"
+                    "Redis at {server} gave an answer that is none; check that it is Redis 7 or Valkey"
                 )
             }
             Self::Unconfirmed { wanted, confirmed, within } => format!(
@@ -44,7 +44,12 @@ impl Failure {
                  within {within:?}, so a failover may lose it; check the replication"
             ),
         };
-        Error::new(ErrorKind::Storage, format!("{doing} {name}: {why}"))
+        // What comes behind the last semicolon is what to do.
+        match why.rsplit_once("; ") {
+            Some((why, advice)) => Error::new(ErrorKind::Storage, format!("{doing} {name}: {why}"))
+                .with_advice(advice.to_owned()),
+            None => Error::new(ErrorKind::Storage, format!("{doing} {name}: {why}")),
+        }
     }
 }
 
@@ -76,10 +81,11 @@ fn complaint(error: &RedisError) -> String {
 
 fn io_complaint(error: &RedisError) -> String {
     if error.is_connection_refusal() {
-        return "cannot be reached; is it running, and are host and port right?".to_owned();
+        return "cannot be reached; see that it is running, and that host and port are right"
+            .to_owned();
     }
     // Texts of the operating system, of the resolver and of TLS, none of which knows what was sent.
-    format!("cannot be reached, or the connection broke: {error}")
+    format!("cannot be reached, or the connection broke: {error}").replace("; ", ", ")
 }
 
 fn server_complaint(kind: ServerErrorKind) -> Option<&'static str> {
@@ -123,7 +129,9 @@ fn extension_complaint(error: &RedisError) -> String {
         }
         Some("NOREPLICAS") => "refuses writes because it has too few good replicas (NOREPLICAS)",
         Some("BUSY") => "is busy with a script of somebody else (BUSY)",
-        Some("UNBLOCKED") => "was made a replica meanwhile (UNBLOCKED); a write may have happened",
+        Some("UNBLOCKED") => {
+            "was made a replica meanwhile (UNBLOCKED), so a write may have happened"
+        }
         _ => return other_complaint(error),
     };
     text.to_owned()
@@ -137,7 +145,7 @@ fn other_complaint(error: &RedisError) -> String {
     }
     match error.code() {
         Some(code) if code.len() <= 20 && code.bytes().all(|b| b.is_ascii_uppercase()) => {
-            format!("answered with the error {code}; its log or MONITOR shows more")
+            format!("answered with the error {code}; see its log")
         }
         _ => format!("could not be used ({})", error.category()),
     }
@@ -169,8 +177,7 @@ mod tests {
         assert_eq!(
             text(error.into()),
             "cannot load tokenkeeper:{a}: Redis at 127.0.0.1:6379 is out of memory (OOM), so \
-             nothing was written; raise its maxmemory or make room; check the storage, then ask \
-             again"
+             nothing was written; raise its maxmemory or make room"
         );
     }
 

@@ -23,6 +23,9 @@
 //!
 //! # When Redis is in trouble
 //!
+//! The status of a manager says that Redis is away only once it is needed; for a probe there is
+//! [`RedisStorage::ping`]. A manager whose call failed asks again after its pause, 60 s at most.
+//!
 //! Every call ends within [`timeout`](RedisStorageBuilder::timeout). Its error names the key, the
 //! server without its password, and what to do. The manager serves the tokens that it has all the
 //! while, and does not spend a refresh token that it cannot store.

@@ -257,7 +257,9 @@ impl TokenManager {
     /// Says that the credentials were corrected, so that the next call tries them.
     ///
     /// For providers that read their credentials anew at every call. One that was built with a
-    /// fixed secret has to be built again, and so has its manager.
+    /// fixed secret has to be built again, and so has its manager. A new manager on a shared storage
+    /// still finds that other processes were refused, and asks nobody for up to a minute; this call
+    /// skips that.
     pub fn credentials_changed(&self) {
         self.core.change(|state| {
             state.pacing.forget_verdict();
