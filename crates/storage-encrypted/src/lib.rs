@@ -23,7 +23,7 @@
 //! assert_eq!(storage.get(&key).await?.unwrap().payload(), b"tokens");
 //! assert_ne!(inner.get(&key).await?.unwrap().payload(), b"tokens");
 //! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
-//! # Ok::<(), tokenkeeper::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What it protects, and what it does not
