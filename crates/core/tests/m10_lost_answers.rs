@@ -6,8 +6,8 @@
 mod fleet;
 
 use fleet::{Fleet, OVER, seconds, secret};
-use tokenkeeper::{AccessToken, Clock, ErrorKind, EventKind, TokenSet};
-use tokenkeeper_testkit::{ScriptedProvider, Step};
+use tokenkeeper::{AccessToken, Clock, Error, ErrorKind, EventKind, TokenSet};
+use tokenkeeper_testkit::{Gate, ScriptedProvider, Step};
 
 fn answers_lost(fleet: &Fleet) -> usize {
     fleet.diary.count(|kind| matches!(kind, EventKind::AnswerLost { .. }))
@@ -90,11 +90,11 @@ async fn a_refresh_that_ran_out_of_time_after_sending_counts_as_a_lost_answer() 
     assert_eq!(answers_lost(&fleet), 1);
 }
 
-#[test]
-fn a_process_that_was_stopped_over_its_patience_takes_the_answer_that_came_meanwhile() {
-    let (provider, gate) = (ScriptedProvider::new("svc"), tokenkeeper_testkit::Gate::closed());
+/// What a process gets that is stopped for so long after it has asked, while its answer arrives.
+fn stopped_for(time: u64, provider: &ScriptedProvider) -> (Result<String, Error>, usize) {
+    let gate = Gate::closed();
     let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let fleet = rt.block_on(Fleet::warm(1, &provider));
+    let fleet = rt.block_on(Fleet::warm(1, provider));
     let stopped = fleet.process();
     fleet.clock.advance(OVER);
     provider.on_refresh(Step::issue().held_before_answering(&gate));
@@ -107,20 +107,39 @@ fn a_process_that_was_stopped_over_its_patience_takes_the_answer_that_came_meanw
         gate.release();
     });
     stopped.run(async {
-        while fleet.clock.sleepers() < 3 {
+        while fleet.clock.sleepers() < 4 {
             tokio::task::yield_now().await;
         }
     });
 
-    fleet.clock.advance(seconds(15));
-    let token = stopped.run(caller).unwrap().unwrap();
+    fleet.clock.advance(seconds(time));
+    let result = stopped.run(caller).unwrap();
+    (result.map(|token| secret(&token).to_owned()), answers_lost(&fleet))
+}
 
-    assert_eq!((secret(&token), answers_lost(&fleet)), ("access-2", 0));
+#[test]
+fn a_process_that_was_stopped_over_its_patience_takes_the_answer_that_came_meanwhile() {
+    let provider = ScriptedProvider::new("svc");
+
+    let (result, answers_lost) = stopped_for(15, &provider);
+
+    assert_eq!((result.unwrap().as_str(), answers_lost), ("access-2", 0));
+}
+
+/// It may have been stopped before it sent its request, and must not send it now.
+#[test]
+fn a_process_that_was_stopped_over_its_lease_does_not_go_on_with_its_request() {
+    let provider = ScriptedProvider::new("svc");
+
+    let (result, answers_lost) = stopped_for(30, &provider);
+
+    assert!(result.unwrap_err().answer_lost());
+    assert_eq!(answers_lost, 1);
 }
 
 #[tokio::test]
 async fn a_refresh_that_was_never_sent_is_not_a_lost_answer() {
-    let (provider, gate) = (ScriptedProvider::new("svc"), tokenkeeper_testkit::Gate::closed());
+    let (provider, gate) = (ScriptedProvider::new("svc"), Gate::closed());
     let fleet = Fleet::warm(1, &provider).await;
     provider.on_refresh(Step::issue().held_before_sending(&gate));
     fleet.clock.advance(OVER);

@@ -124,20 +124,22 @@ impl Accounts {
 
     /// Compares by number, where the server only counts: `{"<grant> <status>": n}`.
     #[must_use]
-    pub fn of_counts(counts: &Value, sightings: &[Sighting]) -> Self {
+    pub fn of_counts(counts: &Value, sightings: &[Sighting], lives: &[Life]) -> Self {
         let count =
             |what: &str| counts[what].as_u64().map_or(0, |n| usize::try_from(n).unwrap_or(0));
         let stored: HashSet<String> =
             sightings.iter().filter_map(Sighting::refresh_token).collect();
         let (logins, refreshes) = (count("password 200"), count("refresh_token 200"));
         let lost = (logins + refreshes).saturating_sub(stored.len());
-        let refused = count("refresh_token 400");
+        let sent_late = lives.iter().map(Life::refusals_after_stops).sum::<usize>();
+        let refused = count("refresh_token 400").saturating_sub(sent_late);
+        let reuses = [(Reuse::SentLate, sent_late), (Reuse::NotTold, refused)];
         Self {
             logins,
             refreshes,
             rotations_stored: stored.len().saturating_sub(1),
             lost: (lost > 0).then_some((Loss::NotTold, lost)).into_iter().collect(),
-            reuses: (refused > 0).then_some((Reuse::NotTold, refused)).into_iter().collect(),
+            reuses: reuses.into_iter().filter(|(_, count)| *count > 0).collect(),
             ..Self::default()
         }
     }
@@ -199,17 +201,8 @@ fn why_again(entry: &Entry, successor_stored_at: Option<u64>, who: Option<&Life>
     if successor_stored_at.is_none_or(|at| at >= entry.received_at) {
         return Reuse::SuccessorNotStored;
     }
-    // The exchange had begun, then the process was stopped, and the request came when it went on.
-    let was_stopped = who.is_some_and(|life| {
-        life.stops.iter().any(|stop| {
-            let begun = |(at, what): &(u64, Happening)| {
-                *what == Happening::ExchangeStarted && *at <= stop.from + TICK
-            };
-            let is_next = stop.to <= entry.received_at + TICK && entry.received_at < stop.to + SOON;
-            is_next && life.happenings.iter().any(begun)
-        })
-    });
-    if was_stopped { Reuse::SentLate } else { Reuse::Unexplained }
+    let was_stopped = |life: &Life| life.sends_after_a_stop(entry.received_at);
+    if who.is_some_and(was_stopped) { Reuse::SentLate } else { Reuse::Unexplained }
 }
 
 fn why_lost(entry: &Entry, who: Option<&Life>) -> Loss {
@@ -262,5 +255,4 @@ impl fmt::Display for Reuse {
 }
 
 const TICK: u64 = 20; // the coarse clocks are up to 10 ms behind
-const SOON: u64 = 1_000; // after it went on, the request is sent at once
 const LATEST_WRITE: u64 = 5_000; // delay of the answer, and the write, on a slow machine

@@ -44,6 +44,28 @@ impl Life {
         self.happenings.iter().filter(|(_, what)| matches(what)).count()
     }
 
+    /// Whether a request that came then is one whose exchange had begun before the process was
+    /// stopped, and which was sent when it went on.
+    #[must_use]
+    pub fn sends_after_a_stop(&self, received_at: u64) -> bool {
+        self.stops.iter().any(|stop| {
+            let is_next =
+                stop.to <= received_at + TICK && received_at < stop.to.saturating_add(SOON);
+            let last = self.happenings.iter().rfind(|(at, _)| *at <= stop.from + TICK);
+            is_next && last.is_some_and(|(_, what)| *what == Happening::ExchangeStarted)
+        })
+    }
+
+    /// How often an exchange that went on after a stop was refused.
+    #[must_use]
+    pub fn refusals_after_stops(&self) -> usize {
+        let failed = self.happenings.iter().filter(|(at, what)| {
+            let refused = matches!(what, Happening::ExchangeFailed(how) if how.contains("refused"));
+            refused && self.sends_after_a_stop(*at)
+        });
+        failed.count()
+    }
+
     /// When it was killed or stopped, as far as that was soon after the beginning of an exchange.
     pub fn hits(&self) -> impl Iterator<Item = u64> {
         let stops = self.stops.iter().map(|stop| stop.from);
@@ -221,3 +243,4 @@ fn own_stalls(life: &Life) -> Vec<Span> {
 const SOON: u64 = 1_000; // milliseconds: an exchange, its write, and the end of its lease
 const LONG_STALL: u64 = 200;
 const RECOVERY: u64 = 1_000;
+const TICK: u64 = 20; // the coarse clocks are up to 10 ms behind

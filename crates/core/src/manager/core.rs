@@ -174,9 +174,23 @@ impl Core {
         late: impl FnOnce() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Failed> {
+        self.call_until(name, limit, Duration::MAX, late, work).await
+    }
+
+    /// As [`call_quietly`](Self::call_quietly), for work that must not go on once `end` is over, not
+    /// by a single step: a request that a stopped process has not sent yet is not sent after that.
+    pub(super) async fn call_until<T>(
+        &self,
+        name: &'static str,
+        limit: Duration,
+        end: Duration,
+        late: impl FnOnce() -> Error,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failed> {
         let mut work = pin!(catching(work));
         let result = tokio::select! {
             biased;
+            () = self.clock.sleep(end), if end > limit && end < Duration::MAX => Ok(Err(late())),
             result = &mut work => result,
             () = self.clock.sleep(limit) => match last_turns(work).await {
                 Some(result) => result,

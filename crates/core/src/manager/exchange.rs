@@ -161,18 +161,23 @@ impl<'a> Exchange<'a> {
         let result = match spends {
             Some(current) => {
                 let work = core.provider.refresh_token(current, &cx);
-                core.call("refresh_token", limit, late, work).await
+                let end = lease.map_or(Duration::MAX, Lease::remaining);
+                let result = core.call_until("refresh_token", limit, end, late, work).await;
+                result.map_err(|failed| core.tell(failed))
             }
             None => core.call("fetch_token", limit, late, core.provider.fetch_token(&cx)).await,
         };
         let result = result.and_then(|tokens| self.check(tokens));
         let took = core.clock.now().since(&started);
+        let has_ended = || lease.is_some_and(|lease| lease.remaining().is_zero());
         match &result {
             Ok(tokens) => {
                 let expires_at = tokens.expires_at();
                 core.emit(EventKind::ExchangeSucceeded { exchange, took, expires_at });
             }
-            Err(_) if gate.refused() => return Err(Stopped::LeaseTooShort),
+            Err(_) if gate.refused() || has_ended() && cx.sent().is_none() => {
+                return Err(Stopped::LeaseTooShort);
+            }
             Err(error) => {
                 let error = error.clone();
                 if error.answer_lost() && spends.is_some() {
