@@ -35,7 +35,7 @@ fn chaos_only_an_answer_that_was_lost_lets_a_refresh_token_be_spent_twice() {
     };
     let scenario = Scenario::start("chaos, one folder", &plan);
 
-    let outcome = scenario.chaos(Chaos::USUAL, seed(), lasting(50));
+    let outcome = scenario.chaos(Chaos::USUAL, seed(), lasting(60));
 
     outcome.assert_chaos();
 }

@@ -26,7 +26,7 @@ fn chaos_only_an_answer_that_was_lost_lets_a_refresh_token_be_spent_twice() {
     let plan = Plan { timing: Timing::SHORT, answer_delay: delay, ..Plan::new(PROGRAM, &url) };
     let scenario = Scenario::start("chaos, one Redis", &plan);
 
-    let outcome = scenario.chaos(Chaos::USUAL, seed(), lasting(50));
+    let outcome = scenario.chaos(Chaos::USUAL, seed(), lasting(60));
 
     outcome.assert_chaos();
 }

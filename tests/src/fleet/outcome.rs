@@ -86,7 +86,6 @@ impl Outcome {
     pub fn assert_chaos(&self) {
         self.assert_sound();
         let (accounts, lost) = (&self.accounts, self.accounts.lost());
-        self.expect("nothing was lost, so nothing was shown", lost > 0);
         // A refresh token that came twice and was not to blame for is one more reason.
         let blameless = accounts.reuses.get(&Reuse::SentLate).copied().unwrap_or(0);
         self.expect("a login without a reason", accounts.logins <= 1 + lost + blameless);
