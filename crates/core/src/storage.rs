@@ -38,7 +38,8 @@ pub trait TokenStorage: Debug + Send + Sync + 'static {
     ///
     /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it could not be read. Bytes that are
     /// no record are not an error here: hand them to [`TokenRecord::from_bytes`], and the manager
-    /// decides what becomes of them.
+    /// decides what becomes of them. [`ErrorKind::RecordUnreadable`](crate::ErrorKind::RecordUnreadable)
+    /// if somebody has to mend what is there before it may be read or written over.
     async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, Error>;
 
     /// Puts the record under the key, in the place of what is there.

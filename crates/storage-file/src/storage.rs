@@ -70,7 +70,8 @@ impl FileStorage {
     ///
     /// [`ErrorKind::Config`] if the path is empty or ends in no name. [`ErrorKind::Storage`] if its
     /// folder cannot be made, belongs to another user than this or root, or can be written by
-    /// everybody; or if there is a file that is somebody else's, open to others, or a link.
+    /// everybody. [`ErrorKind::RecordUnreadable`] if there is a file that is somebody else's, open to
+    /// others, or a link.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = absolute(path.as_ref())?;
         let names_a_folder = file.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
