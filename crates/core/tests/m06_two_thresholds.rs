@@ -98,7 +98,7 @@ async fn callers_wait_at_most_five_seconds_and_then_take_the_old_token_while_it_
 
     let caller = started(manager.token()).await;
     gate.arrived(1).await;
-    sleeping(&clock, 2).await; // the limit of the request, and the five seconds
+    sleeping(&clock, 3).await; // the end of the lease, the limit of the request, the five seconds
     assert_eq!(clock.next_wake(), Some(seconds(5)));
     clock.advance(seconds(5));
 

@@ -14,7 +14,7 @@ use tokenkeeper::{
 use tokenkeeper_testkit::{
     FaultyStorage, Gate, PlainStorage, ScriptedProvider, Step, StorageFault, StorageOperation,
 };
-use waiting::{sleeping, started};
+use waiting::{driver_settled, sleeping, started};
 
 #[tokio::test]
 async fn what_an_exchange_brings_after_clear_is_dropped_and_revoked() {
@@ -249,10 +249,10 @@ where
     clock.advance(seconds(1));
     gate.arrived(1).await; // the retried write is under way
     let clear = started(manager.clear()).await;
-    the_driver_has_done_what_it_can().await;
+    driver_settled().await;
     gate.release();
     clear.end().await.unwrap();
-    the_driver_has_done_what_it_can().await;
+    driver_settled().await;
 
     assert!(stored(storage, manager.key()).await.unwrap().is_tombstone());
     assert!(manager.peek().is_none());
@@ -275,11 +275,6 @@ async fn a_write_that_waits_to_be_retried_is_forgotten_by_clear() {
 
     assert!(stored(&storage, manager.key()).await.unwrap().is_tombstone());
     assert!(manager.status().unpersisted().is_none());
-}
-
-/// Its one thread takes the tasks in turn, and this one comes last.
-async fn the_driver_has_done_what_it_can() {
-    Setup::new(&ScriptedProvider::new("other")).manager.token().await.unwrap();
 }
 
 async fn advance_to_the_retry(manager: &TokenManager, clock: &ManualClock) {

@@ -13,7 +13,7 @@ use tokenkeeper::{
     Clock, LeaseRequest, Order, SharedTokenStorage, TokenManager, TokenSet, TokenStorage,
 };
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
-use waiting::{sleeping, started};
+use waiting::{driver_settled, sleeping, started};
 
 use StorageOperation::{CompareAndSet, Lease, Load};
 
@@ -132,7 +132,7 @@ async fn install_if_absent_never_revokes_the_tokens_that_it_yields_to() {
     let login = run(&rig.manager, async |m| m.login().await.map(|_| ()));
     written.arrived(1).await;
     read.release();
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    driver_settled().await;
     written.release();
     let absent = absent.join().unwrap();
     let login = login.join().unwrap();
@@ -235,7 +235,7 @@ async fn a_late_exchange_does_not_drop_the_lease_that_another_still_needs() {
     assert!(!lease_is_free(&rig).await, "kept for the failed write");
     gate.release();
     let _ = first.join().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    driver_settled().await;
     assert!(rig.manager.status().unpersisted().is_some());
     assert!(!lease_is_free(&rig).await, "the lease was dropped by the exchange that lost");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod fleet;
+mod waiting;
 
 use fleet::{Fleet, OVER, Process, seconds, secret};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tokenkeeper::{Error, EventKind, RefreshPolicy, TokenManager};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
 use tokio::task::JoinHandle;
+use waiting::{driver_settled, settled};
 
 fn start(manager: &TokenManager) -> JoinHandle<Result<String, Error>> {
     let manager = manager.clone();
@@ -24,14 +26,12 @@ async fn asked(fleet: &Fleet, times: usize) {
 
 /// Waits until a caller has its answer, and moves the clock on meanwhile, as time does.
 async fn while_time_passes<T>(fleet: &Fleet, most: u64, caller: JoinHandle<T>) -> T {
-    for _ in 0..most {
-        for _ in 0..1_000 {
-            if caller.is_finished() {
-                return caller.await.unwrap();
-            }
-            tokio::task::yield_now().await;
+    for _ in 0..=most {
+        driver_settled().await;
+        settled().await;
+        if caller.is_finished() {
+            return caller.await.unwrap();
         }
-        std::thread::sleep(Duration::from_millis(1)); // the driver is another thread
         fleet.clock.advance(seconds(1));
     }
     panic!("no answer within {most} s");

@@ -7,7 +7,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use tokenkeeper::ManualClock;
+use tokenkeeper::{ManualClock, TokenManager};
+use tokenkeeper_testkit::ScriptedProvider;
 
 /// A future that was polled once: it has done what it does before its first wait.
 pub struct Started<'a, T> {
@@ -49,4 +50,13 @@ pub async fn settled() {
     }
 }
 
+/// The same for managers whose driver is the thread of the process: it takes its tasks in turn, and
+/// an errand that was given to it last comes last.
+pub async fn driver_settled() {
+    for _ in 0..ERRANDS {
+        TokenManager::new(ScriptedProvider::new("other")).token().await.unwrap();
+    }
+}
+
 const TURNS: usize = 500; // far more than an exchange and its write take
+const ERRANDS: usize = 50; // each is several turns of the driver
