@@ -159,8 +159,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tokenkeeper-providers", &[CORE]),
     ("tokenkeeper-mangadex", &[CORE, "tokenkeeper-providers"]),
     ("tokenkeeper-storage-*", &[CORE]),
-    ("tokenkeeper-reqwest", &[CORE]),
-    ("tokenkeeper-tower", &[CORE]),
+    ("tokenkeeper-http", &[CORE]),
+    ("tokenkeeper-reqwest", &[CORE, "tokenkeeper-http", "tokenkeeper-providers"]),
+    ("tokenkeeper-tower", &[CORE, "tokenkeeper-http"]),
     (TESTKIT, &[CORE]),
 ];
 

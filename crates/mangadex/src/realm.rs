@@ -1,7 +1,7 @@
 //! Where tokens come from: a realm of a Keycloak server.
 
-use tokenkeeper::{Error, ErrorKind};
-use url::{Host, Url};
+use tokenkeeper::{Error, ErrorKind, is_loopback_host};
+use url::Url;
 
 use crate::SERVICE_NAME;
 
@@ -95,12 +95,7 @@ fn checked_base(text: &str) -> Result<String, Error> {
         return Err(wrong("base URL: must not have blanks or control characters"));
     }
     let url = Url::parse(text).map_err(|_| wrong("base URL: is not an absolute URL"))?;
-    let is_local = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    };
+    let is_local = url.host_str().is_some_and(is_loopback_host);
     if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
         return Err(wrong("base URL: must be https, because passwords are sent to it"));
     }

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use tokenkeeper::{Error, ErrorKind, Secret};
-use url::{Host, Url};
+use tokenkeeper::{Error, ErrorKind, Secret, is_loopback_host};
+use url::Url;
 
 /// A token or revocation endpoint. `Debug` leaves out the query.
 #[derive(Clone)]
@@ -89,14 +89,8 @@ fn query_secrets(url: &Url) -> Vec<Secret> {
         .collect()
 }
 
-/// Whether the host is this machine: 127.0.0.0/8, ::1 or `localhost` (RFC 8252 §7.3).
 pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
+    url.host_str().is_some_and(is_loopback_host)
 }
 
 /// An error that names the field and never its value.

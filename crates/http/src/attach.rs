@@ -1,0 +1,165 @@
+//! Decides about one request, and puts the token onto it.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+use tokenkeeper::{Error, ErrorKind, TokenManager};
+
+use crate::attached::Attached;
+use crate::origin::Origin;
+use crate::route::{CheckedRoute, Route};
+use crate::target::Target;
+
+/// Which requests get which token. Clones share everything.
+///
+/// # Examples
+///
+/// Two services behind one client:
+///
+/// ```
+/// use http::{HeaderMap, Method, Uri};
+/// use tokenkeeper::TokenManager;
+/// use tokenkeeper_http::{Attach, Route, Target, TokenChoice};
+///
+/// # async fn run(billing: TokenManager, stock: TokenManager) -> Result<(), tokenkeeper::Error> {
+/// let attach = Attach::new([
+///     Route::new(billing).origin("https://billing.example.com"),
+///     Route::new(stock).origin("https://stock.example.com").exclude_path("/health"),
+/// ])?;
+///
+/// let (uri, mut headers) = (Uri::from_static("https://stock.example.com/items"), HeaderMap::new());
+/// let target = Target::of(&Method::GET, &uri)?;
+/// let attached = attach.attach(&target, &mut headers, TokenChoice::OfRoute).await?;
+/// assert!(attached.is_some() && headers.contains_key("authorization"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Attach {
+    routes: Arc<[(Origin, Arc<CheckedRoute>)]>,
+}
+
+/// What one request says about its token. Integrations look for it among the request's extensions.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum TokenChoice {
+    /// The token of the route's manager.
+    #[default]
+    OfRoute,
+    /// No token: the request goes out as it is.
+    Without,
+    /// A token of this manager, if the request goes to an origin of a route: that of a user, say.
+    Of(TokenManager),
+}
+
+impl Attach {
+    /// Requests to the origins of these routes get a token, and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] without any route or origin; if an origin is not one, is not https
+    /// ([loopback](tokenkeeper::is_loopback_host) hosts may be http), or is on two routes; if an
+    /// excluded path cannot be read.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Result<Self, Error> {
+        let mut by_origin: Vec<(Origin, Arc<CheckedRoute>)> = Vec::new();
+        for route in routes {
+            let (origins, route) = route.check()?;
+            for origin in origins {
+                if by_origin.iter().any(|(other, _)| *other == origin) {
+                    let what = format!("origin: {origin} is named twice");
+                    return Err(Error::new(ErrorKind::Config, what));
+                }
+                by_origin.push((origin, Arc::clone(&route)));
+            }
+        }
+        if by_origin.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "routes: there must be at least one"));
+        }
+        Ok(Self { routes: by_origin.into() })
+    }
+
+    /// Puts a token onto the request, if it is one that gets a token.
+    ///
+    /// `None` if it is not, and goes out as it is: it goes elsewhere, to an excluded path, brings
+    /// the header along, or wants none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TokenManager::token`]; and [`ErrorKind::Config`] if the route wants to be told
+    /// whose token it is and was not, [`ErrorKind::Unsupported`] if the token is of a type that the
+    /// route's presenter does not present. The request must not be sent then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has changed nothing; an exchange goes on for others.
+    pub async fn attach(
+        &self,
+        target: &Target<'_>,
+        headers: &mut HeaderMap,
+        choice: TokenChoice,
+    ) -> Result<Option<Attached>, Error> {
+        let Some((route, manager)) = self.choose(target, headers, choice)? else { return Ok(None) };
+        let token = manager.token().await?;
+        let attached = Attached::new(route, manager, token);
+        attached.present(target, headers)?;
+        Ok(Some(attached))
+    }
+
+    /// [`attach`](Self::attach) for threads without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn attach_blocking(
+        &self,
+        target: &Target<'_>,
+        headers: &mut HeaderMap,
+        choice: TokenChoice,
+    ) -> Result<Option<Attached>, Error> {
+        let Some((route, manager)) = self.choose(target, headers, choice)? else { return Ok(None) };
+        let token = manager.blocking().token()?;
+        let attached = Attached::new(route, manager, token);
+        attached.present(target, headers)?;
+        Ok(Some(attached))
+    }
+
+    /// Whether requests to this origin get a token, whatever their path.
+    #[must_use]
+    pub fn knows(&self, target: &Target<'_>) -> bool {
+        self.route_of(target).is_some()
+    }
+
+    /// The headers that tokens are put into, for integrations that cannot take one of them off a
+    /// request again: HTTP clients do that with `Authorization` when they follow a redirect, and
+    /// with no other.
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.routes.iter().map(|(_, route)| route.presenter.header())
+    }
+
+    fn choose(
+        &self,
+        target: &Target<'_>,
+        headers: &HeaderMap,
+        choice: TokenChoice,
+    ) -> Result<Option<(Arc<CheckedRoute>, TokenManager)>, Error> {
+        let Some(route) = self.route_of(target) else { return Ok(None) };
+        if route.excludes(target) || headers.contains_key(route.presenter.header()) {
+            return Ok(None);
+        }
+        let manager = match choice {
+            TokenChoice::Without => return Ok(None),
+            TokenChoice::Of(manager) => Some(manager),
+            TokenChoice::OfRoute => route.manager.clone(),
+        };
+        let Some(manager) = manager else {
+            let what = format!("a request to {} does not say whose token it gets", target.host());
+            return Err(Error::new(ErrorKind::Config, what)
+                .with_advice("give it TokenChoice::Of, or TokenChoice::Without if it needs none"));
+        };
+        Ok(Some((Arc::clone(route), manager)))
+    }
+
+    fn route_of(&self, target: &Target<'_>) -> Option<&Arc<CheckedRoute>> {
+        self.routes.iter().find(|(origin, _)| origin.is_of(target)).map(|(_, route)| route)
+    }
+}

@@ -1,0 +1,69 @@
+//! Which HTTP requests get a token, and what a 401 means: the rules that every client integration
+//! of tokenkeeper shares.
+//!
+//! `tokenkeeper-reqwest` and `tokenkeeper-tower` are made of this crate; you need it yourself to
+//! write the same for another client. It sends nothing and names no client: an [`Attach`] looks at
+//! method and URL, puts a header into a `HeaderMap`, and reads the answer's status and headers.
+//!
+//! # The rules
+//!
+//! - A token goes to the origins that its [`Route`] names (scheme, host and port, compared whole),
+//!   and nowhere else: not to another port, not to a look-alike, not to where a redirect leads,
+//!   unless that is on the list too. Origins are https; `http` is for loopback hosts and
+//!   [`danger_allow_http`](Route::danger_allow_http).
+//! - A request that brings the header along is left alone, and so is one whose path is excluded or
+//!   that says [`TokenChoice::Without`].
+//! - Without a token, the request fails. It never goes out bare.
+//! - A request is sent again once, after a 401, with the token that replaces the rejected one, and
+//!   only if it can be sent again as it was. After `insufficient_scope` (RFC 6750 §3.1) or a 401
+//!   with `Retry-After` it is not; nor when there is nothing to replace the token with. Then the
+//!   caller gets the 401 that was there first.
+//!
+//! # Examples
+//!
+//! How an integration uses it, whatever client `send` is:
+//!
+//! ```
+//! use http::{Method, Request, Response};
+//! use tokenkeeper::{Error, TokenManager};
+//! use tokenkeeper_http::{Attach, Reaction, Route, Target, TokenChoice};
+//!
+//! async fn send_with_token(
+//!     attach: &Attach,
+//!     mut request: Request<&'static str>,
+//!     send: impl AsyncFn(Request<&'static str>) -> Result<Response<String>, Error>,
+//! ) -> Result<Response<String>, Error> {
+//!     let (method, uri) = (request.method().clone(), request.uri().clone());
+//!     let target = Target::of(&method, &uri)?;
+//!     let copy = request.clone();
+//!     let attached = attach.attach(&target, request.headers_mut(), TokenChoice::OfRoute).await?;
+//!     let answer = send(request).await?;
+//!     let Some(attached) = attached else { return Ok(answer) };
+//!     let reaction = attached.reaction(&target, answer.status(), answer.headers());
+//!     let Some(again) = attached.renew(reaction).await else { return Ok(answer) };
+//!     let mut request = copy;
+//!     again.present(&target, request.headers_mut())?;
+//!     send(request).await
+//! }
+//! ```
+
+mod attach;
+mod attached;
+mod bearer;
+mod challenge;
+mod custom_header;
+mod origin;
+mod presenter;
+mod route;
+mod spare_headers;
+mod target;
+
+pub use attach::{Attach, TokenChoice};
+pub use attached::Attached;
+pub use bearer::Bearer;
+pub use custom_header::CustomHeader;
+pub use origin::Origin;
+pub use presenter::{Presenter, Reaction};
+pub use route::Route;
+pub use spare_headers::{HeaderCopy, SpareHeaders};
+pub use target::Target;

@@ -1,0 +1,85 @@
+//! How a token goes onto a request, and what its service means by a refusal.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, StatusCode};
+use tokenkeeper::{AccessToken, Error};
+
+use crate::target::Target;
+
+/// How a token goes onto a request. [`Bearer`](crate::Bearer) is what nearly everybody wants, and
+/// [`CustomHeader`](crate::CustomHeader) what some services ask for.
+///
+/// # Contract
+///
+/// - It is called for every request, from any thread, and must not block.
+/// - What it sets is in headers, because only those can be left out again on another host.
+/// - A wrapper forwards every method.
+pub trait Presenter: Debug + Send + Sync + 'static {
+    /// The header that holds the token. A request that has it already is left alone.
+    fn header(&self) -> &HeaderName;
+
+    /// Puts the token onto a request. It is called anew for every attempt.
+    ///
+    /// # Errors
+    ///
+    /// If the token is of a type that cannot be presented like this (RFC 6749 §7.1). The request is
+    /// not sent then.
+    fn present(
+        &self,
+        token: &AccessToken,
+        target: &Target<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error>;
+
+    /// What to do about an answer between 400 and 499 to a request that the token was on.
+    fn on_challenge(
+        &self,
+        target: &Target<'_>,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Reaction;
+}
+
+/// What to do about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reaction {
+    /// The token was rejected: get another one, and send the request again with that.
+    ReplaceToken,
+    /// The token is good, but was presented wrongly: present it again, and send the request again.
+    Represent,
+    /// The caller gets the answer as it is.
+    GiveUp,
+}
+
+macro_rules! forward_presenter {
+    ($($pointer:ident),*) => {$(
+        impl<T: Presenter + ?Sized> Presenter for $pointer<T> {
+            fn header(&self) -> &HeaderName {
+                (**self).header()
+            }
+
+            fn present(
+                &self,
+                token: &AccessToken,
+                target: &Target<'_>,
+                headers: &mut HeaderMap,
+            ) -> Result<(), Error> {
+                (**self).present(token, target, headers)
+            }
+
+            fn on_challenge(
+                &self,
+                target: &Target<'_>,
+                status: StatusCode,
+                headers: &HeaderMap,
+            ) -> Reaction {
+                (**self).on_challenge(target, status, headers)
+            }
+        }
+    )*};
+}
+
+forward_presenter!(Arc, Box);
