@@ -1,0 +1,152 @@
+//! How tokens look on requests.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod setup;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use setup::{API, get, manager, sent_to};
+use tokenkeeper::{AccessToken, Error, ErrorKind, ManualClock};
+use tokenkeeper_http::{
+    Attach, Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice,
+};
+use tokenkeeper_testkit::ScriptedProvider;
+
+fn presented(presenter: &dyn Presenter, token: &AccessToken) -> Result<HeaderMap, Error> {
+    let uri = Uri::from_static(API);
+    let mut headers = HeaderMap::new();
+    presenter.present(token, &Target::of(&Method::GET, &uri)?, &mut headers)?;
+    Ok(headers)
+}
+
+#[test]
+fn a_custom_header_has_the_name_and_prefix_that_were_given() {
+    let token = AccessToken::new("abc", "Bearer").unwrap();
+    for (name, prefix, expected) in [
+        ("X-Api-Key", "", "abc"),
+        ("authorization", "Token", "Token abc"),
+        ("x-token", "a,b", "a,b abc"),
+    ] {
+        let headers = presented(&CustomHeader::new(name, prefix).unwrap(), &token).unwrap();
+        let value = headers.get(name).unwrap();
+        assert_eq!((headers.len(), value.to_str().unwrap()), (1, expected));
+        assert!(value.is_sensitive());
+    }
+}
+
+#[test]
+fn a_name_or_prefix_that_fits_into_no_header_is_refused() {
+    for (name, prefix) in [("", ""), ("a b", ""), ("x", "a\nb"), ("x", " a"), ("x", "a ")] {
+        let error = CustomHeader::new(name, prefix).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{name:?} {prefix:?}");
+    }
+}
+
+#[test]
+fn a_header_that_is_kept_is_never_that_of_another_token() {
+    let presenter = CustomHeader::new("x-token", "").unwrap();
+    for turn in 0..1_000 {
+        let secret = format!("secret-{}", turn % 7);
+        let token = AccessToken::new(secret.clone(), "Bearer").unwrap();
+        let headers = presented(&presenter, &token).unwrap();
+        assert_eq!(headers.get("x-token").unwrap().to_str().unwrap(), secret);
+    }
+}
+
+/// RFC 6749 §7.1: not without understanding its type; RFC 9449 §7.1: not as a bearer token.
+#[test]
+fn a_token_of_another_type_is_not_passed_off_as_a_bearer_token() {
+    let other = AccessToken::new("hunter2", "DPoP").unwrap();
+    let custom = CustomHeader::new("x-token", "").unwrap();
+    for presenter in [&Bearer::new() as &dyn Presenter, &custom] {
+        let error = presented(presenter, &other).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("DPoP"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+    let odd = AccessToken::new("abc", "api_key").unwrap();
+    assert!(presented(&Bearer::new(), &odd).is_err());
+    assert!(presented(&custom, &odd).is_ok(), "whoever names the header says that it fits");
+}
+
+#[tokio::test]
+async fn a_request_is_left_alone_if_it_has_the_header_that_the_route_uses() {
+    let provider = ScriptedProvider::new("svc");
+    let route = Route::new(manager(&provider, &ManualClock::new()))
+        .origin(API)
+        .presenter(CustomHeader::new("x-api-key", "").unwrap());
+    let attach = Attach::new([route]).unwrap();
+    let (method, uri) = get(API);
+    let target = Target::of(&method, &uri).unwrap();
+
+    let mut own =
+        HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), "own".parse().unwrap())]);
+    assert!(attach.attach(&target, &mut own, TokenChoice::OfRoute).await.unwrap().is_none());
+    let mut other =
+        HeaderMap::from_iter([(http::header::AUTHORIZATION, "Basic x".parse().unwrap())]);
+    assert!(attach.attach(&target, &mut other, TokenChoice::OfRoute).await.unwrap().is_some());
+
+    assert_eq!(own["x-api-key"], "own");
+    assert_eq!(
+        (&other["x-api-key"], &other["authorization"]),
+        (&"access-1".parse().unwrap(), &"Basic x".parse().unwrap())
+    );
+    assert_eq!(attach.headers().collect::<Vec<_>>(), ["x-api-key"]);
+}
+
+#[tokio::test]
+async fn nothing_that_is_shown_holds_a_token() {
+    let provider = ScriptedProvider::new("svc");
+    let route = Route::new(manager(&provider, &ManualClock::new()))
+        .origin(API)
+        .exclude_glob("/public/*")
+        .presenter(CustomHeader::new("x-api-key", "Key").unwrap());
+    let route_shown = format!("{route:?}");
+    let attach = Attach::new([route]).unwrap();
+    let headers = sent_to(&attach, API).await.unwrap();
+    let attached = setup::attached(&attach).await;
+
+    assert_eq!(headers["x-api-key"], "Key access-1");
+    let shown = format!("{route_shown} {attach:?} {attached:?} {headers:?}");
+    assert!(!shown.contains("access-1"), "{shown}");
+}
+
+/// A pointer to a presenter is one, with everything that it does.
+#[test]
+fn pointers_forward_every_method() {
+    #[derive(Debug)]
+    struct Probe(HeaderName);
+    #[deny(clippy::missing_trait_methods)]
+    impl Presenter for Probe {
+        fn header(&self) -> &HeaderName {
+            &self.0
+        }
+        fn present(
+            &self,
+            _: &AccessToken,
+            _: &Target<'_>,
+            to: &mut HeaderMap,
+        ) -> Result<(), Error> {
+            to.insert(self.0.clone(), "probe".parse().unwrap());
+            Ok(())
+        }
+        fn on_challenge(&self, _: &Target<'_>, _: StatusCode, _: &HeaderMap) -> Reaction {
+            Reaction::Represent
+        }
+    }
+    let probe = || Probe(HeaderName::from_static("x-probe"));
+    let token = AccessToken::new("abc", "Bearer").unwrap();
+    let uri = Uri::from_static(API);
+    let target = Target::of(&Method::GET, &uri).unwrap();
+    let pointers: [&dyn Presenter; 3] =
+        [&Arc::new(probe()), &Box::new(probe()), &(Arc::new(probe()) as Arc<dyn Presenter>)];
+
+    for pointer in pointers {
+        assert_eq!(pointer.header(), "x-probe");
+        assert_eq!(presented(pointer, &token).unwrap()["x-probe"], "probe");
+        let reaction = pointer.on_challenge(&target, StatusCode::BAD_REQUEST, &HeaderMap::new());
+        assert_eq!(reaction, Reaction::Represent);
+    }
+}
