@@ -100,6 +100,8 @@ fn every_blocking_method_works_inside_a_runtime() {
             clock.advance(seconds(6));
             tokens.force_refresh().unwrap();
             tokens.install(login_elsewhere()).unwrap();
+            assert!(tokens.tokens().unwrap().is_some());
+            assert!(!tokens.install_if_absent(login_elsewhere()).unwrap());
             tokens.login().unwrap();
             tokens.revoke().unwrap();
             tokens.clear().unwrap();

@@ -262,3 +262,10 @@ fn threads_without_a_runtime_get_the_same() {
     assert!(again.renew_blocking(tokenkeeper_http::Reaction::ReplaceToken).is_none());
     assert_eq!(provider.calls(), 2);
 }
+
+#[test]
+fn a_target_without_a_host_is_refused() {
+    let error = Target::new(&Method::GET, "https", "", None, "/").unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::Config);
+}

@@ -379,3 +379,10 @@ fn the_log_of_answers_tells_which_refresh_token_followed_from_which() {
     server.reset_counters();
     assert!(server.token_answers().is_empty());
 }
+
+#[test]
+fn threads_may_share_a_server() {
+    fn shareable<T: Send + Sync>(_: &T) {}
+
+    shareable(&FakeAuthServer::start());
+}

@@ -96,6 +96,15 @@ impl BlockingTokenManager {
         block_on(self.manager.install_if_absent(tokens))
     }
 
+    /// See [`TokenManager::tokens`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn tokens(&self) -> Result<Option<TokenSet>, Error> {
+        block_on(self.manager.tokens())
+    }
+
     /// See [`TokenManager::login`].
     ///
     /// # Errors

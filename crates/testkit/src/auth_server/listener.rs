@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokenkeeper::{Clock, SystemClock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
@@ -33,7 +34,8 @@ use super::token_answer::TokenAnswer;
 pub(super) struct Listener {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    stopped: mpsc::Receiver<()>,
+    /// The lock is for `Sync` alone: threads that share a server need it.
+    stopped: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Listener {
@@ -49,7 +51,7 @@ impl Listener {
             drop(runtime);
             drop(has_stopped);
         })?;
-        Ok(Self { address, stop: Some(stop), stopped })
+        Ok(Self { address, stop: Some(stop), stopped: Mutex::new(stopped) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -61,7 +63,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         drop(self.stop.take());
         // Ends with an error when the thread drops its end: that is the sign.
-        let _ = self.stopped.recv_timeout(LONGEST_SHUTDOWN);
+        let _ = self.stopped.get_mut().recv_timeout(LONGEST_SHUTDOWN);
     }
 }
 
