@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// How many requests were served, and how many exchanges that took.
-pub fn tour() -> Result<(usize, usize), Box<dyn Error>> {
+pub(crate) fn tour() -> Result<(usize, usize), Box<dyn Error>> {
     let server = FakeAuthServer::start();
     let manager = TokenManager::new(
         ClientCredentialsProvider::builder("inventory", &server.token_url())
