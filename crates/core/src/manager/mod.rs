@@ -106,7 +106,10 @@ impl TokenManager {
     /// credentials.
     pub async fn token(&self) -> Result<Arc<AccessToken>, Error> {
         match self.core.fresh() {
-            Some(token) => Ok(token),
+            Some(token) => {
+                self.core.telemetry.served_fresh();
+                Ok(token)
+            }
             None => self.core.obtain(Duration::ZERO).await,
         }
     }
