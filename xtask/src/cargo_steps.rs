@@ -15,12 +15,21 @@ pub(crate) fn clippy(workspace: &Workspace) -> Result<()> {
     run(cargo.args(["--all-features", "--", "-D", "warnings"]))
 }
 
-/// What is compiled only where a feature is off, the other steps never see.
+/// What is compiled only where a feature is off, the other steps never see. The features of core
+/// stand in for each other with nothing, each in a file of its own, so they are tried one by one.
 pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
     cargo.args(["--package", "tokenkeeper-storage-redis"]);
-    run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))
+    cargo.args(["--package", "tokenkeeper"]);
+    run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))?;
+    for feature in ["metrics", "tracing"] {
+        let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
+        cargo.args(["--package", "tokenkeeper", "--features", feature]);
+        run(cargo.args(["--", "-D", "warnings"]))?;
+    }
+    let hot_path = ["test", "--locked", "--package", "tokenkeeper", "--test", "hot_path"];
+    run(&mut workspace.cargo(&hot_path)) // the step `tests` has it with all features
 }
 
 /// Features that need a server are features of `tokenkeeper-tests` alone, so that package is tested

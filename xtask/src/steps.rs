@@ -23,7 +23,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "spelling", about: "words are spelled right", check: tools::spelling },
     Step { name: "arrows", about: "crates depend only on what they may", check: arrows::check },
     Step { name: "clippy", about: "no lint, all targets, all features", check: cargo_steps::clippy },
-    Step { name: "features", about: "no lint without the default features either", check: cargo_steps::features },
+    Step { name: "features", about: "no lint with features off either, nothing on the hot path", check: cargo_steps::features },
     Step { name: "tests", about: "unit and integration tests that need no server", check: cargo_steps::tests },
     Step { name: "doctests", about: "examples in the documentation run", check: cargo_steps::doctests },
     Step { name: "docs", about: "documentation builds without a warning", check: cargo_steps::docs },

@@ -261,6 +261,40 @@ impl Error {
     }
 }
 
+macro_rules! names {
+    ($($kind:ident => $name:literal,)*) => {
+        impl ErrorKind {
+            /// All kinds, for whoever counts them one by one.
+            #[cfg(feature = "metrics")]
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The name of the kind in metrics and traces. Names are stable.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    Config => "config",
+    Transport => "transport",
+    Unavailable => "unavailable",
+    InvalidResponse => "invalid_response",
+    RefreshRejected => "refresh_rejected",
+    CredentialsRejected => "credentials_rejected",
+    LoginRequired => "login_required",
+    RequestRejected => "request_rejected",
+    Storage => "storage",
+    RecordUnreadable => "record_unreadable",
+    Unsupported => "unsupported",
+    Superseded => "superseded",
+    Internal => "internal",
+}
+
 impl ErrorKind {
     /// What the reader of the message should do next.
     const fn advice(self) -> &'static str {

@@ -55,6 +55,13 @@ impl ProviderIdentity {
         &self.service_name
     }
 
+    /// The value of a field.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|(known, _)| **known == *name);
+        field.map(|(_, value)| &**value)
+    }
+
     /// 64 hexadecimal digits: SHA-256 over the version `v1`, the service name and the fields, each
     /// with its length in front.
     #[must_use]

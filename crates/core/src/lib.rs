@@ -52,7 +52,7 @@
 //! | to log out | [`revoke`](TokenManager::revoke), or [`clear`](TokenManager::clear) without the service |
 //! | a token that is fresh although nobody asks, and to hear of other processes | [`spawn_refresher`](TokenManager::spawn_refresher) |
 //! | to end the process | [`flush`](TokenManager::flush) |
-//! | to know how things are | [`status`](TokenManager::status), [`subscribe`](TokenManager::subscribe), an [`Observer`] |
+//! | to know how things are | [`status`](TokenManager::status), [`subscribe`](TokenManager::subscribe), an [`Observer`], [`telemetry`] |
 //! | to do without async | [`blocking`](TokenManager::blocking) |
 //!
 //! # When a token is renewed
@@ -90,6 +90,13 @@
 //! refresh token with it. [`TokenManagerBuilder::driver`] names another runtime.
 //! Call [`flush`](TokenManager::flush) before the process ends, and do not carry a manager across
 //! `fork`: threads stay behind.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `tracing` | no | spans around exchanges, leases and storage calls, and an event for whatever an [`Observer`] is told: see [`telemetry`] |
+//! | `metrics` | no | counters, gauges and histograms for the recorder of the `metrics` crate: see [`telemetry`] |
 
 mod access_token;
 mod clock;
@@ -111,6 +118,7 @@ mod secret;
 mod shared_storage;
 mod status;
 mod storage;
+pub mod telemetry;
 mod token_set;
 
 pub use access_token::AccessToken;

@@ -62,12 +62,20 @@ pub enum ExchangeKind {
     Refresh,
 }
 
-impl fmt::Display for ExchangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ExchangeKind {
+    /// `fetch` or `refresh`, as in metrics and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Fetch => "fetch",
             Self::Refresh => "refresh",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ExchangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -104,6 +104,14 @@ pub enum EventKind {
         /// What went wrong.
         error: Error,
     },
+    /// The lease that lets one process of a fleet make the exchange was waited for.
+    LeaseWaited {
+        /// How long; next to nothing where no other process wanted it.
+        took: Duration,
+        /// Whether this process has it now. If not, another process brought the token meanwhile, a
+        /// login or logout came in between, or the storage failed.
+        taken: bool,
+    },
     /// A newer token was found in the storage.
     Adopted,
     /// `clear` or `install` overtook an exchange, and its tokens were dropped.
@@ -142,6 +150,44 @@ pub enum EventKind {
     },
 }
 
+macro_rules! names {
+    ($($kind:ident => $name:literal,)*) => {
+        impl EventKind {
+            /// The names of all kinds, for whoever counts them one by one.
+            #[cfg(feature = "metrics")]
+            pub(crate) const NAMES: &[&str] = &[$($name),*];
+
+            /// The name of the kind in metrics, and in traces behind `tokenkeeper.`. Names are
+            /// stable.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind { .. } => $name,)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    ExchangeStarted => "exchange_started",
+    ExchangeSucceeded => "exchange_succeeded",
+    ExchangeFailed => "exchange_failed",
+    AnswerLost => "answer_lost",
+    LeaseWaited => "lease_waited",
+    Adopted => "adopted",
+    Overtaken => "overtaken",
+    RefreshTokenDropped => "refresh_token_dropped",
+    RecordUnreadable => "record_unreadable",
+    StorageFailed => "storage_failed",
+    WriteRecovered => "write_recovered",
+    Rejected => "rejected",
+    RejectedTokenReissued => "rejected_token_reissued",
+    Installed => "installed",
+    Cleared => "cleared",
+    Panicked => "panicked",
+}
+
 /// One line, without the service.
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,6 +203,12 @@ impl fmt::Display for EventKind {
             Self::AnswerLost { .. } => f.write_str(
                 "the answer to a refresh was lost; the stored refresh token will be tried again",
             ),
+            Self::LeaseWaited { took, taken: true } => {
+                write!(f, "the lease was taken after {} ms", took.as_millis())
+            }
+            Self::LeaseWaited { took, taken: false } => {
+                write!(f, "the wait for the lease ended without it after {} ms", took.as_millis())
+            }
             Self::Adopted => f.write_str("tokens were taken over from the storage"),
             Self::Overtaken => f.write_str("a login or logout overtook an exchange"),
             Self::RefreshTokenDropped => f.write_str("the refresh token was refused and dropped"),

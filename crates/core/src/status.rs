@@ -16,6 +16,8 @@ pub struct Status {
     pub(crate) service_name: Arc<str>,
     pub(crate) token: TokenState,
     pub(crate) expires_at: Option<SystemTime>,
+    pub(crate) expires_in: Option<Duration>,
+    pub(crate) token_age: Option<Duration>,
     pub(crate) has_refresh_token: bool,
     pub(crate) needs_login: bool,
     pub(crate) exchanging: bool,
@@ -59,6 +61,21 @@ impl Status {
         self.expires_at
     }
 
+    /// How much of the access token's life was left when the status was asked for, by the clock
+    /// that says the less; zero once it is over. `None` as for [`expires_at`](Self::expires_at).
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.expires_in
+    }
+
+    /// How long ago the access token was asked for, when the status was: the time since the last
+    /// success, of this process or of the one whose token it took over, by the wall clock. `None`
+    /// without a token.
+    #[must_use]
+    pub fn token_age(&self) -> Option<Duration> {
+        self.token_age
+    }
+
     /// Whether there is a refresh token.
     #[must_use]
     pub fn has_refresh_token(&self) -> bool {
@@ -97,7 +114,7 @@ impl Status {
     }
 }
 
-/// One line for a health endpoint.
+/// One line for a health endpoint, as in `billing: token fresh, 88 s old, good for 812 s`.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = match self.token {
@@ -108,6 +125,12 @@ impl fmt::Display for Status {
             TokenState::Expired => "token expired",
         };
         write!(f, "{}: {token}", self.service_name)?;
+        if let Some(age) = self.token_age {
+            write!(f, ", {} s old", age.as_secs())?;
+        }
+        if let (TokenState::Fresh | TokenState::Due, Some(left)) = (self.token, self.expires_in) {
+            write!(f, ", good for {} s", left.as_secs())?;
+        }
         if self.needs_login {
             f.write_str(", login needed")?;
         }

@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[cfg(feature = "metrics")]
+mod recorder;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,6 +79,26 @@ fn token_is_ready_at_the_first_poll_and_allocates_nothing() {
 
     assert_eq!(ready, REPETITIONS);
     assert_eq!(allocations.count_total, 0);
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn a_recorder_that_counts_fresh_tokens_makes_nothing_allocate() {
+    let recorder = recorder::Recorded::default();
+    let warm = metrics::with_local_recorder(&recorder, || Warm::new(SystemClock));
+    assert!(warm.token_at_first_poll().is_some());
+    let labels = [("tokenkeeper_service", "svc"), ("result", "fresh")];
+    let counted = || recorder.count("tokenkeeper_token_requests_total", &labels);
+    let before = counted();
+
+    let allocations = measure(|| {
+        for _ in 0..REPETITIONS {
+            assert!(warm.token_at_first_poll().is_some());
+        }
+    });
+
+    assert_eq!(allocations.count_total, 0);
+    assert_eq!(counted() - before, REPETITIONS as u64);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::observer::Observer;
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
 use crate::storage::TokenStorage;
+use crate::telemetry::Telemetry;
 
 /// Builds a [`TokenManager`]; see [`TokenManager::builder`].
 #[derive(Debug)]
@@ -108,16 +109,18 @@ impl TokenManagerBuilder {
     pub(super) fn build_valid(self) -> TokenManager {
         let identity = self.provider.identity();
         let service_name = identity.service_name().into();
-        let key = self.key.unwrap_or_else(|| identity.storage_key());
+        let key = Arc::new(self.key.unwrap_or_else(|| identity.storage_key()));
+        let telemetry = Telemetry::new(&*self.provider, &service_name, &key);
         TokenManager::from_core(Core {
             provider: self.provider,
             storage: self.storage,
             clock: self.clock,
             policy: self.policy,
             service_name,
-            key: Arc::new(key),
+            key,
             driver: self.driver,
             observers: self.observers,
+            telemetry,
             published: ArcSwapOption::empty(),
             state: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),

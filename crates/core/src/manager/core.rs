@@ -13,7 +13,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::flight::{Flight, FlightGuard, Outcome};
+use super::flight::{Errand, Flight, FlightGuard, Outcome};
 use super::kept_lease::KeptLease;
 use super::state::{Abilities, State};
 use crate::access_token::AccessToken;
@@ -25,6 +25,7 @@ use crate::observer::{Event, EventKind, Observer};
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
 use crate::storage::TokenStorage;
+use crate::telemetry::Telemetry;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(super) key: Arc<StorageKey>,
     pub(super) driver: Driver,
     pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) telemetry: Telemetry,
     pub(super) published: ArcSwapOption<Published>,
     pub(super) state: Mutex<State>,
     /// Held over every write, so that two of them never cross.
@@ -92,7 +94,9 @@ impl Core {
             Some(Arc::new(Published { token, fresh_until }))
         });
         self.published.store(published);
+        self.telemetry.note(|| state.reading());
         drop(state);
+        self.telemetry.show();
         drop(errors); // those that were forgotten: what they were made of may call back
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         result
@@ -133,6 +137,7 @@ impl Core {
     }
 
     pub(super) fn emit(&self, kind: EventKind) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.telemetry.event(&kind)));
         if self.observers.is_empty() {
             return;
         }
@@ -187,22 +192,27 @@ impl Core {
         late: impl FnOnce() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Failed> {
-        let mut work = pin!(catching(work));
-        let result = tokio::select! {
-            biased;
-            () = self.clock.sleep(end), if end > limit && end < Duration::MAX => Ok(Err(late())),
-            result = &mut work => result,
-            () = self.clock.sleep(limit) => match last_turns(work).await {
-                Some(result) => result,
-                None => Ok(Err(late())),
-            },
+        let call = self.telemetry.call(name);
+        let in_time = async {
+            let mut work = pin!(catching(work));
+            tokio::select! {
+                biased;
+                () = self.clock.sleep(end), if end > limit && end < Duration::MAX => Ok(Err(late())),
+                result = &mut work => result,
+                () = self.clock.sleep(limit) => match last_turns(work).await {
+                    Some(result) => result,
+                    None => Ok(Err(late())),
+                },
+            }
         };
-        match result {
+        let result = match call.run(in_time).await {
             Ok(result) => {
                 result.map_err(|error| Failed::from(error.at_service(&self.service_name)))
             }
             Err(_panic) => Err(self.panicked(name)),
-        }
+        };
+        call.ended(result.as_ref().err().map(|failed| &failed.error));
+        result
     }
 
     /// Sends a flight on its way. The state lock must not be held: a driver that was shut down
@@ -217,6 +227,7 @@ impl Core {
             Err(error) => return guard.land(Err(self.fail(error))),
         };
         let (core, slow) = (Arc::clone(self), Arc::clone(flight));
+        let errand = self.telemetry.flight(flight.errand() == Errand::Handover, errand);
         let task = async move {
             let mut errand = pin!(catching(errand));
             let outcome = tokio::select! {
@@ -243,6 +254,7 @@ impl Core {
         let handle = self.driver.handle()?;
         self.state.lock().tasks += 1;
         let counted = TaskGuard(Arc::clone(self));
+        let task = Telemetry::task(task);
         handle.spawn(async move {
             let _counted = counted;
             let _ = catching(task).await;

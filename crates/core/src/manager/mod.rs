@@ -106,7 +106,10 @@ impl TokenManager {
     /// credentials.
     pub async fn token(&self) -> Result<Arc<AccessToken>, Error> {
         match self.core.fresh() {
-            Some(token) => Ok(token),
+            Some(token) => {
+                self.core.telemetry.served_fresh();
+                Ok(token)
+            }
             None => self.core.obtain(Duration::ZERO).await,
         }
     }
@@ -330,11 +333,17 @@ impl Core {
             Some(held) if now.has_reached(&held.times.advisory) => TokenState::Due,
             Some(_) => TokenState::Fresh,
         };
-        let tokens = state.held.as_ref().map(|held| &held.tokens);
+        let held = state.held.as_ref();
+        let tokens = held.map(|held| &held.tokens);
+        let expires_at = tokens.and_then(|tokens| tokens.expires_at());
+        let asked_for = tokens.filter(|tokens| tokens.access_token().is_some());
+        let asked_for = asked_for.map(|tokens| tokens.requested_at());
         Status {
             service_name: Arc::clone(&self.service_name),
             token,
-            expires_at: tokens.and_then(|tokens| tokens.expires_at()),
+            expires_at,
+            expires_in: expires_at.and(held).map(|held| now.until(&held.times.expiry)),
+            token_age: asked_for.map(|at| now.wall().duration_since(at).unwrap_or_default()),
             has_refresh_token: tokens.is_some_and(|tokens| tokens.refresh_token().is_some()),
             needs_login: state.needs_login(now, can),
             exchanging: state.flight.is_some(),

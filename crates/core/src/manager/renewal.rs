@@ -31,6 +31,13 @@ pub(super) struct Basis {
     pub(super) verdict: Option<StoredVerdict>,
 }
 
+/// How the wait for the lease ended.
+enum Waited {
+    Done(Result<Option<Lease>, Error>),
+    /// Another process brought a token, or a login or logout overtook the flight.
+    ForNothing(Option<Arc<AccessToken>>),
+}
+
 /// Where a look into the storage leads.
 pub(super) enum Look {
     Adopt(Arc<AccessToken>),
@@ -78,14 +85,20 @@ impl Renewal {
             }
         }
         for _ in 0..MOST_STARTS {
-            let mut lease = tokio::select! {
+            let started = self.core.clock.now();
+            let waited = tokio::select! {
                 biased;
-                kept = self.core.kept_lease.next() => Some(kept),
-                lease = self.core.lease() => match lease {
-                    Ok(lease) => lease,
-                    Err(error) => self.go_on_without_storage(error).map(|()| None)?,
-                },
-                token = self.news() => return Ok(token),
+                kept = self.core.kept_lease.next() => Waited::Done(Ok(Some(kept))),
+                lease = self.core.lease() => Waited::Done(lease),
+                token = self.news() => Waited::ForNothing(token),
+            };
+            let took = self.core.clock.now().since(&started);
+            let taken = matches!(waited, Waited::Done(Ok(Some(_))));
+            self.core.emit(EventKind::LeaseWaited { took, taken });
+            let mut lease = match waited {
+                Waited::Done(Ok(lease)) => lease,
+                Waited::Done(Err(error)) => self.go_on_without_storage(error).map(|()| None)?,
+                Waited::ForNothing(token) => return Ok(token),
             };
             match self.run_leased(&mut lease).await {
                 Ok(outcome) => {

@@ -11,11 +11,23 @@ use crate::access_token::AccessToken;
 use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::telemetry::Request;
 
 impl Core {
     /// A token with `at_least` left, however long that takes.
     pub(super) async fn obtain(
         self: &Arc<Self>,
+        at_least: Duration,
+    ) -> Result<Arc<AccessToken>, Error> {
+        let mut request = self.telemetry.request(&*self.clock, || self.fresh().is_some());
+        let result = self.obtain_for(&mut request, at_least).await;
+        request.answered(result.is_ok());
+        result
+    }
+
+    async fn obtain_for(
+        self: &Arc<Self>,
+        request: &mut Request<'_>,
         at_least: Duration,
     ) -> Result<Arc<AccessToken>, Error> {
         for _ in 0..MOST_ROUNDS {
@@ -26,12 +38,12 @@ impl Core {
                 Decision::Renew => continue,
             };
             let outcome = if has_fallback {
-                match flight.done_or_slow().await {
+                match request.wait(flight.done_or_slow()).await {
                     Some(outcome) => outcome,
                     None => continue,
                 }
             } else {
-                flight.done().await
+                request.wait(flight.done()).await
             };
             match outcome {
                 // Its whole life passed while this process, or its machine, stood still.

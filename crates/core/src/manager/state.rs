@@ -11,12 +11,13 @@ use super::rejections::Rejections;
 use super::stored::Rank;
 use super::thresholds::Thresholds;
 use crate::access_token::AccessToken;
-use crate::clock::Now;
+use crate::clock::{Now, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::policy::RefreshPolicy;
 use crate::record::{Order, TokenRecord};
 use crate::record_format::Contents;
 use crate::secret::Secret;
+use crate::telemetry::Reading;
 use crate::token_set::TokenSet;
 
 #[derive(Debug, Default)]
@@ -204,6 +205,29 @@ impl State {
         let [failure, look] = self.pacing.errors();
         let write = self.unpersisted.as_ref().map(|unpersisted| &unpersisted.error);
         [failure, look, write].map(|error| error.cloned())
+    }
+
+    /// What the gauges show.
+    pub(super) fn reading(&self) -> Reading {
+        let seconds = |millis: u64| Duration::from_millis(millis).as_secs_f64();
+        let tokens = self.held.as_ref().map(|held| &held.tokens);
+        let tokens = tokens.filter(|tokens| tokens.access_token().is_some());
+        let expires_at = |tokens: &Arc<TokenSet>| {
+            tokens.expires_at().map_or(f64::INFINITY, |end| seconds(unix_millis(end)))
+        };
+        let paused_until = match self.pacing.wants_person() {
+            Some(_) => f64::INFINITY,
+            None => {
+                let ends = self.pacing.until().into_iter().flatten();
+                ends.map(|end| seconds(end.wall_millis())).fold(0.0, f64::max)
+            }
+        };
+        Reading {
+            issued_at: tokens.map_or(0.0, |tokens| seconds(unix_millis(tokens.requested_at()))),
+            expires_at: tokens.map_or(0.0, expires_at),
+            paused_until,
+            is_unpersisted: self.unpersisted.is_some(),
+        }
     }
 
     /// Whether a login or logout is on its way into the storage.

@@ -12,9 +12,12 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokenkeeper::{
-    AccessToken, Error, ErrorKind, Event, EventKind, FetchContext, OAuthError, Observer,
-    ProviderIdentity, Scopes, Secret, TokenProvider, TokenSet, async_trait,
+    AccessToken, Clock, Error, ErrorKind, Event, EventKind, FetchContext, ManualClock,
+    MemoryStorage, OAuthError, Observer, ProviderIdentity, RefreshPolicy, Scopes, Secret,
+    TokenManager, TokenManagerBuilder, TokenProvider, TokenRecord, TokenSet, TokenStorage,
+    async_trait,
 };
+use tokenkeeper_testkit::{FaultyStorage, StorageFault, StorageOperation};
 
 /// Collects everything that was shown, and fails if a secret is in it.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +103,9 @@ pub enum Mood {
 
 impl Provider {
     pub fn new() -> Self {
-        let identity = ProviderIdentity::new("svc").with("subject", "alice");
+        let identity = ProviderIdentity::new("svc")
+            .with("subject", "alice")
+            .with("token_url", "https://[::1]:8443/token?key=planted");
         let password = Secret::from("planted-password");
         Self { identity, password, mood: Arc::new(Mutex::new(Mood::Good)), issued: Arc::default() }
     }
@@ -146,6 +151,77 @@ impl TokenProvider for Provider {
         Ok(())
     }
 }
+
+/// A manager with planted secrets, and what it takes to let everything go wrong for it.
+pub struct Life {
+    pub manager: TokenManager,
+    pub storage: FaultyStorage<MemoryStorage>,
+    provider: Provider,
+    clock: ManualClock,
+}
+
+impl Life {
+    pub fn new(more: impl FnOnce(TokenManagerBuilder) -> TokenManagerBuilder) -> Self {
+        let (provider, clock) = (Provider::new(), ManualClock::new());
+        let storage = FaultyStorage::new(MemoryStorage::new());
+        let builder = TokenManager::builder(provider.clone())
+            .storage(storage.clone())
+            .clock(clock.clone())
+            .policy(RefreshPolicy::new().without_jitter());
+        Self { manager: more(builder).build().unwrap(), storage, provider, clock }
+    }
+
+    /// Goes through all of it, and calls `look` after each turn, with the error that it brought.
+    pub async fn live(&self, look: impl Fn(Option<&Error>) + Send + Sync) {
+        let Self { manager, storage, provider, clock } = self;
+        let first = manager.token().await.unwrap();
+        look(None);
+        let moods = [
+            Mood::Refuses(ErrorKind::Unavailable),
+            Mood::LosesAnswer,
+            Mood::Refuses(ErrorKind::InvalidResponse),
+            Mood::Panics,
+            Mood::Refuses(ErrorKind::CredentialsRejected),
+            Mood::Refuses(ErrorKind::RequestRejected),
+            Mood::Refuses(ErrorKind::RefreshRejected),
+        ];
+        for mood in moods {
+            clock.advance(OVER);
+            *provider.mood.lock() = mood;
+            look(Some(&manager.token().await.unwrap_err()));
+        }
+        *provider.mood.lock() = Mood::Good;
+        clock.advance(OVER);
+        storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+        let second = manager.token().await.unwrap();
+        look(None);
+        storage.heal();
+        manager.flush().await.unwrap();
+        manager.invalidate(&second);
+        look(None);
+        clock.advance(SPACING);
+        manager.replace_rejected(&first).await.unwrap();
+        manager.install(tokens("installed", clock.now().wall())).await.unwrap();
+        look(None);
+        look(Some(
+            &manager
+                .install(TokenSet::from_refresh_token("x"))
+                .await
+                .map_or_else(|error| error, |()| Error::new(ErrorKind::Config, "installed")),
+        ));
+        look(Some(&manager.token_valid_for(Duration::from_secs(9_999)).await.unwrap_err()));
+        storage.inner().set(manager.key(), &TokenRecord::from_bytes(b"planted")).await.unwrap();
+        clock.advance(OVER);
+        manager.token().await.unwrap();
+        manager.revoke().await.unwrap();
+        manager.flush().await.unwrap();
+        look(None);
+    }
+}
+
+/// A token of 900 s is over, and so is every pause.
+const OVER: Duration = Duration::from_secs(1_000);
+const SPACING: Duration = Duration::from_secs(5);
 
 /// A cause as libraries have them: `Display` is careful, the derived `Debug` shows everything.
 #[derive(Debug)]
