@@ -8,14 +8,11 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use tokenkeeper::{Error, ErrorKind};
-use url::Url;
-use zeroize::Zeroizing;
+use http::{Request, Response};
+use tokenkeeper::Error;
 
-use crate::answer::LONGEST_ANSWER;
-use crate::endpoint_url::{config_error, is_loopback};
+use crate::endpoint_url::config_error;
+use crate::reqwest_exchange;
 use crate::transport::HttpTransport;
 use crate::transport_options::TransportOptions;
 
@@ -35,7 +32,7 @@ impl BundledTransport {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if a timeout is zero, or if proxy URL, certificates or user agent
+    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if a timeout is zero, or if proxy URL, certificates or user agent
     /// cannot be used. The message names the option and never its value.
     pub fn new(options: TransportOptions) -> Result<Self, Error> {
         if options.request_timeout.is_zero() {
@@ -80,43 +77,12 @@ impl BundledTransport {
         })?;
         Ok(Self { client, options })
     }
-
-    async fn answer(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
-        let host = request.uri().authority().map_or("", |authority| authority.as_str()).to_owned();
-        // From here on the body is overwritten when the last part of the client lets go of it.
-        let request =
-            request.map(|body| reqwest::Body::from(Bytes::from_owner(Zeroizing::new(body))));
-        let request = reqwest::Request::try_from(request)
-            .map_err(|_| config_error("URL", "is not one that can be asked"))?;
-        if !self.may_be_asked(request.url()) {
-            let what = "plain http is refused, because secrets are sent; it is for loopback hosts \
-                        and danger_allow_http()";
-            return Err(config_error("URL", what));
-        }
-        let mut answer =
-            self.client.execute(request).await.map_err(|cause| failed(&host, cause))?;
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(part) = answer.chunk().await.map_err(|cause| cut_off(&host, cause))? {
-            if body.len() + part.len() > LONGEST_ANSWER {
-                return Err(too_long(&host, answer.status()));
-            }
-            append(&mut body, &part);
-        }
-        let mut response = Response::new(std::mem::take(&mut *body));
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        Ok(response)
-    }
-
-    fn may_be_asked(&self, url: &Url) -> bool {
-        url.scheme() == "https" || self.options.allow_http || is_loopback(url)
-    }
 }
 
 #[async_trait]
 impl HttpTransport for BundledTransport {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
-        self.answer(request).await
+        reqwest_exchange::exchange(&self.client, request, None, self.options.allow_http).await
     }
 }
 
@@ -124,53 +90,4 @@ impl fmt::Debug for BundledTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BundledTransport").field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-/// Grows without leaving copies of the answer in freed memory.
-fn append(body: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
-    let needed = body.len() + part.len();
-    if needed > body.capacity() {
-        let mut grown = Zeroizing::new(Vec::with_capacity(needed.max(body.capacity() * 2)));
-        grown.extend_from_slice(body);
-        *body = grown;
-    }
-    body.extend_from_slice(part);
-}
-
-/// A connection that could not be made is the one failure after which nothing was sent for sure.
-fn failed(host: &str, cause: reqwest::Error) -> Error {
-    if cause.is_connect() {
-        let what = format!("could not connect to {host} ({})", innermost(&cause));
-        return Error::new(ErrorKind::Transport, what).with_source(cause.without_url());
-    }
-    if cause.is_builder() {
-        let what = "the request cannot be sent as it is";
-        return Error::new(ErrorKind::Config, what).with_source(cause.without_url());
-    }
-    let what = if cause.is_timeout() {
-        format!("{host} did not answer in time")
-    } else {
-        format!("the connection to {host} broke before the answer was there")
-    };
-    Error::new(ErrorKind::Transport, what).with_answer_lost().with_source(cause.without_url())
-}
-
-/// Why in the end: connection refused, name not known, certificate of a stranger.
-fn innermost(cause: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = cause;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    // The outermost one has the URL in it, with its query.
-    if cause.is::<reqwest::Error>() { "no reason is known".to_owned() } else { cause.to_string() }
-}
-
-fn cut_off(host: &str, cause: reqwest::Error) -> Error {
-    let what = format!("the answer of {host} was cut off");
-    Error::new(ErrorKind::Transport, what).with_answer_lost().with_source(cause.without_url())
-}
-
-fn too_long(host: &str, status: StatusCode) -> Error {
-    let what = format!("the answer of {host} is longer than 1 MiB");
-    Error::new(ErrorKind::InvalidResponse, what).with_answer_lost().with_status(status)
 }

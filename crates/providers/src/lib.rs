@@ -60,6 +60,9 @@ mod oauth2_client;
 mod password;
 mod refresh_token;
 mod refusal;
+#[cfg(feature = "__exchange")]
+#[doc(hidden)]
+pub mod reqwest_exchange;
 mod retry_after;
 mod scrub;
 mod settings;
