@@ -129,6 +129,17 @@ impl Attach {
         self.route_of(target).is_some()
     }
 
+    /// Whether requests to both targets belong to one route: whether a
+    /// [`TokenChoice::Of`] that was meant for one of them holds for the other, to which it was
+    /// redirected.
+    #[must_use]
+    pub fn on_one_route(&self, one: &Target<'_>, other: &Target<'_>) -> bool {
+        match (self.route_of(one), self.route_of(other)) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// The headers that tokens are put into, for integrations that cannot take one of them off a
     /// request again: HTTP clients do that with `Authorization` when they follow a redirect, and
     /// with no other.

@@ -49,6 +49,12 @@ pub struct HeaderCopy {
 }
 
 impl HeaderCopy {
+    /// The headers, while the copy is still needed.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The headers, for the replay.
     #[must_use]
     pub fn into_headers(mut self) -> HeaderMap {
