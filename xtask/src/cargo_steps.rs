@@ -23,9 +23,16 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     cargo.args(["--package", "tokenkeeper-storage-redis"]);
     cargo.args(["--package", "tokenkeeper"]);
     run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))?;
-    for feature in ["metrics", "tracing"] {
+    // By themselves, because what one package's tests need would be on for the others too.
+    for (package, feature) in [
+        ("tokenkeeper", "metrics"),
+        ("tokenkeeper", "tracing"),
+        ("tokenkeeper-reqwest", ""),
+        ("tokenkeeper-reqwest", "middleware"),
+        ("tokenkeeper-reqwest", "transport"),
+    ] {
         let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
-        cargo.args(["--package", "tokenkeeper", "--features", feature]);
+        cargo.args(["--package", package, "--features", feature]);
         run(cargo.args(["--", "-D", "warnings"]))?;
     }
     let hot_path = ["test", "--locked", "--package", "tokenkeeper", "--test", "hot_path"];

@@ -1,0 +1,90 @@
+//! Why a request with a token has no answer.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+/// Why there is no answer: there was no token, or the request failed.
+///
+/// The URL in errors of `reqwest` has lost its query and fragment, where secrets often are.
+///
+/// # Examples
+///
+/// ```
+/// use tokenkeeper_reqwest::SendError;
+///
+/// fn status_for_clients(error: &SendError) -> u16 {
+///     match error {
+///         SendError::Token(error) if error.retry_after().is_some() => 503,
+///         SendError::Token(_) => 500, // wake somebody up
+///         _ => 502,
+///     }
+/// }
+/// # let _ = status_for_clients;
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There was no token, so nothing was sent; or the token went astray with a redirect.
+    Token(tokenkeeper::Error),
+    /// The request failed in the HTTP client.
+    Http(reqwest::Error),
+}
+
+impl SendError {
+    /// Whether it is about the token and not about the request.
+    #[must_use]
+    pub fn is_token_error(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
+
+    /// What is wrong with the token, if that is it.
+    #[must_use]
+    pub fn token_error(&self) -> Option<&tokenkeeper::Error> {
+        match self {
+            Self::Token(error) => Some(error),
+            Self::Http(_) => None,
+        }
+    }
+
+    /// How long to wait before there can be a token. Absent if that is not known, or if it is the
+    /// request that failed.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.token_error()?.retry_after()
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(error) => error.fmt(f),
+            Self::Http(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for SendError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Token(error) => error.source(),
+            Self::Http(error) => error.source(),
+        }
+    }
+}
+
+impl From<tokenkeeper::Error> for SendError {
+    fn from(error: tokenkeeper::Error) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<reqwest::Error> for SendError {
+    fn from(mut error: reqwest::Error) -> Self {
+        if let Some(url) = error.url_mut() {
+            url.set_query(None);
+            url.set_fragment(None);
+        }
+        Self::Http(error)
+    }
+}

@@ -1,0 +1,121 @@
+//! The one algorithm: attach, send, understand the answer, replay once, follow redirects.
+
+use std::mem;
+
+use http::Method;
+use reqwest::{Request, Response, Url};
+use tokenkeeper::{Error, ErrorKind};
+use tokenkeeper_http::{Reaction, Target, TokenChoice};
+
+use crate::kept_request::{KeptRequest, Source};
+use crate::redirect;
+use crate::tokens::{Redirects, Tokens};
+
+/// Whatever sends a request: a client, or the rest of a chain of middleware.
+pub(crate) trait Sender: Send {
+    type Error: Send;
+
+    fn execute(
+        &mut self,
+        request: Request,
+    ) -> impl Future<Output = Result<Response, Self::Error>> + Send;
+}
+
+/// Why there is no answer.
+pub(crate) enum Failure<E> {
+    Token(Error),
+    Sender(E),
+}
+
+impl Tokens {
+    /// Sends the request, and those that redirects ask for.
+    pub(crate) async fn send<S: Sender>(
+        &self,
+        sender: &mut S,
+        mut request: Request,
+        mut choice: TokenChoice,
+    ) -> Result<Response, Failure<S::Error>> {
+        let mut redirects_left = match self.redirects {
+            Redirects::Here(limit) => limit,
+            Redirects::ByClient => 0,
+        };
+        loop {
+            let mut kept = KeptRequest::of(&mut request, &self.spares);
+            let response = self.send_one(sender, request, &mut kept, choice.clone()).await?;
+            if redirects_left == 0 || kept.time_is_up() {
+                return Ok(response);
+            }
+            let Some(next) = redirect::follow(&self.attach, &kept, &response, &choice) else {
+                return Ok(response);
+            };
+            (request, choice) = next;
+            redirects_left -= 1;
+        }
+    }
+
+    /// One request, and its replay.
+    async fn send_one<S: Sender>(
+        &self,
+        sender: &mut S,
+        mut request: Request,
+        kept: &mut KeptRequest,
+        choice: TokenChoice,
+    ) -> Result<Response, Failure<S::Error>> {
+        let mut headers = mem::take(request.headers_mut());
+        let attached = match target_of(request.method(), request.url()) {
+            Ok(target) => self.attach.attach(&target, &mut headers, choice).await,
+            Err(_) => Ok(None), // the client says what is wrong with such a URL
+        };
+        let attached = attached.map_err(Failure::Token)?;
+        *request.headers_mut() = headers;
+        let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
+
+        let Some(attached) = attached else { return Ok(response) };
+        let source = self.checked_source(kept, &response).map_err(Failure::Token)?;
+        if !response.status().is_client_error() || source == Source::OtherOrigin {
+            return Ok(response);
+        }
+        let Some(url) = kept.url() else { return Ok(response) };
+        let method = kept.method().clone();
+        let Ok(target) = target_of(&method, &url) else { return Ok(response) };
+        let reaction = attached.reaction(&target, response.status(), response.headers());
+        // The request may have been carried out, and only what it was redirected to refused.
+        let is_sure = source == Source::Asked || method.is_safe();
+        if reaction == Reaction::GiveUp || !is_sure || !kept.can_be_repeated() {
+            attached.give_up(reaction);
+            return Ok(response);
+        }
+        let Some(again) = attached.renew(reaction).await else { return Ok(response) };
+        let mut headers = kept.headers().clone();
+        again.present(&target, &mut headers).map_err(Failure::Token)?;
+        let Some(request) = kept.again(headers) else { return Ok(response) };
+        // What has arrived of the answer is read by hyper, and the connection used again; one that
+        // is still sending is closed.
+        drop(response);
+        let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
+        self.checked_source(kept, &response).map_err(Failure::Token)?;
+        Ok(response)
+    }
+
+    /// Where the answer to a request with a token came from. An error if the client had followed a
+    /// redirect, and was not to.
+    fn checked_source(&self, kept: &KeptRequest, response: &Response) -> Result<Source, Error> {
+        let source = kept.source_of(response);
+        if source == Source::Asked || self.redirects == Redirects::ByClient {
+            return Ok(source);
+        }
+        let host = kept.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let what = format!(
+            "the HTTP client followed a redirect of {host} by itself, and may have taken the token \
+             elsewhere"
+        );
+        Err(Error::new(ErrorKind::RequestRejected, what)
+            .with_advice("make the client with tokenkeeper_reqwest::without_redirects")
+            .with_answer_lost())
+    }
+}
+
+pub(crate) fn target_of<'a>(method: &'a Method, url: &'a Url) -> Result<Target<'a>, Error> {
+    let host = url.host_str().unwrap_or_default();
+    Target::new(method, url.scheme(), host, url.port(), url.path())
+}

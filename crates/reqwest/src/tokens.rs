@@ -1,0 +1,116 @@
+//! What a client is given: which requests get which token, and who follows redirects.
+
+use http::header::AUTHORIZATION;
+use reqwest::ClientBuilder;
+use reqwest::redirect::Policy;
+use tokenkeeper::{Error, ErrorKind};
+use tokenkeeper_http::Attach;
+
+use crate::kept_request::Spares;
+
+/// Fresh tokens for the requests of a `reqwest` client. Clones share everything.
+///
+/// It is for a client that follows no redirects itself, as [`without_redirects`] makes it. Redirects
+/// are followed here instead, so that every hop is judged anew: it gets the token of its own origin,
+/// or none. An answer to a request with a token that came from another URL than the one asked
+/// becomes an error, because then the client follows redirects after all.
+///
+/// # Examples
+///
+/// ```
+/// use tokenkeeper::TokenManager;
+/// use tokenkeeper_reqwest::{Attach, Route, Tokens, without_redirects};
+///
+/// # fn set_up(billing: TokenManager) -> Result<(), Box<dyn std::error::Error>> {
+/// let client = without_redirects(reqwest::Client::builder().user_agent("shop/1.0")).build()?;
+/// let tokens = Tokens::new(Attach::new([Route::new(billing).origin("https://billing.example.com")])?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub(crate) attach: Attach,
+    pub(crate) redirects: Redirects,
+    pub(crate) spares: Spares,
+}
+
+/// Who follows redirects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redirects {
+    /// This crate, so many. The client follows none.
+    Here(usize),
+    /// The client.
+    ByClient,
+}
+
+impl Tokens {
+    /// Tokens as `attach` says, and up to 10 redirects.
+    #[must_use]
+    pub fn new(attach: Attach) -> Self {
+        Self { attach, redirects: Redirects::Here(MOST_REDIRECTS), spares: Spares::default() }
+    }
+
+    /// How many redirects are followed for one request, of all requests that pass here, with or
+    /// without a token. After so many the caller gets the 3xx; with 0, every one.
+    ///
+    /// 301 and 302 turn a POST into a GET, 303 everything but a HEAD; 307 and 308 change nothing.
+    /// On the way to another origin `Authorization`, `Cookie`, `Proxy-Authorization`, `Host` and
+    /// the headers that tokens go into are left behind. Each hop gets a token by the rules for its
+    /// own target; a [`TokenChoice::Of`](crate::TokenChoice::Of) holds for the route that the request
+    /// began on, and hops to another route get the token of that. Once a hop has led to an origin
+    /// that is not on the list, no further hop gets a token: strangers shall not choose what is
+    /// asked in our name. A body that is a stream is gone, so the caller gets the 307 or 308; and so
+    /// it is with a `Location` that cannot be followed.
+    ///
+    /// # Default
+    ///
+    /// 10, as in `reqwest`.
+    #[must_use]
+    pub fn with_redirects(mut self, limit: usize) -> Self {
+        self.redirects = Redirects::Here(limit);
+        self
+    }
+
+    /// Lets the client follow redirects, for clients that somebody else has made.
+    ///
+    /// `reqwest` (0.13.5) takes `Authorization` off a request that is redirected to another scheme,
+    /// host or port, and **puts it back** if that host redirects to itself. So whoever can make an
+    /// API redirect to a host of theirs gets the token.
+    ///
+    /// A 401 from another origin says nothing about the token. After a redirect within the origin
+    /// only requests with a safe method (RFC 9110 §9.2.1) are sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if a route puts its tokens into another header, of which `reqwest`
+    /// would take no care at all.
+    pub fn danger_client_follows_redirects(mut self) -> Result<Self, Error> {
+        if let Some(other) = self.attach.headers().find(|header| **header != AUTHORIZATION) {
+            let what = format!(
+                "redirects: a client that follows them itself would take the token in `{other}` to \
+                 any host"
+            );
+            return Err(Error::new(ErrorKind::Config, what)
+                .with_advice("use a client made with tokenkeeper_reqwest::without_redirects"));
+        }
+        self.redirects = Redirects::ByClient;
+        Ok(self)
+    }
+
+    /// Which requests get which token.
+    #[must_use]
+    pub fn attach(&self) -> &Attach {
+        &self.attach
+    }
+}
+
+/// Makes the client that [`Tokens`] are for: it follows no redirects, because they do, and tells no
+/// host by which URL its request came about.
+///
+/// Options that are set on the builder later win, so call it last. Default headers of a client go
+/// to every host, also to those that a redirect leads to: put secrets on requests instead.
+pub fn without_redirects(builder: ClientBuilder) -> ClientBuilder {
+    builder.redirect(Policy::none()).referer(false)
+}
+
+const MOST_REDIRECTS: usize = 10; // as reqwest
