@@ -134,7 +134,7 @@ pub enum EventKind {
     WriteRecovered,
     /// A resource server rejected the current token.
     Rejected {
-        /// Whether it was rejected within a minute of being published.
+        /// Whether it was rejected within five minutes of being published.
         young: bool,
     },
     /// The service issued a token that had been rejected before.

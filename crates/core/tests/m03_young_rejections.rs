@@ -60,32 +60,51 @@ async fn an_api_that_always_says_401_costs_few_exchanges_in_an_hour_of_calls_eve
     assert!((8..20).contains(&provider.calls()), "{}", provider.calls());
 }
 
+/// Whoever sends a request again with the replacement, and leaves it at that, tells nobody that this
+/// was rejected too.
 #[tokio::test]
-async fn a_token_that_served_for_a_minute_is_replaced_at_once_and_ends_the_pauses() {
+async fn an_api_that_always_says_401_costs_few_exchanges_an_hour_however_often_it_is_called() {
+    for spacing in [1, 2, 5, 7, 15, 30, 59, 60, 61, 90, 120, 150, 181, 240, 299, 300, 301, 450, 600]
+    {
+        let provider = ScriptedProvider::new("svc");
+        let Setup { manager, clock, .. } = Setup::new(&provider);
+
+        for _ in 0..3_600 / spacing {
+            let token = manager.token().await.unwrap();
+            manager.replace_rejected(&token).await.unwrap();
+            clock.advance(seconds(spacing));
+        }
+
+        assert!(provider.calls() < 20, "every {spacing} s: {} exchanges", provider.calls());
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_served_for_five_minutes_is_replaced_at_once_and_ends_the_pauses() {
     let provider = ScriptedProvider::new("svc");
     let Setup { manager, clock, .. } = Setup::new(&provider);
     let mut newest = manager.token().await.unwrap();
-    for pause in [5, 10, 20, 40, 80] {
+    for pause in [5, 10, 20, 40, 80, 160, 320] {
         manager.invalidate(&newest);
         newest = manager.token().await.unwrap();
-        if pause < 80 {
+        if pause < 320 {
             clock.advance(seconds(pause));
         }
     }
 
-    clock.advance(seconds(60) - Duration::from_millis(1));
+    clock.advance(seconds(300) - Duration::from_millis(1));
     assert_eq!(manager.token().await.unwrap().authorization(), newest.authorization());
     clock.advance(Duration::from_millis(1));
     let next = manager.replace_rejected(&newest).await.unwrap().unwrap();
     assert!(!Arc::ptr_eq(&next, &newest), "20 s before the end of the pause");
 
     assert!(manager.invalidate(&next), "the first young one of a new row");
-    assert_eq!(provider.calls(), 7);
+    assert_eq!(provider.calls(), 9);
 }
 
 #[tokio::test]
-async fn a_token_rejected_a_millisecond_before_its_minute_is_young() {
-    for (age, paused) in [(59_999, true), (60_000, false)] {
+async fn a_token_rejected_a_millisecond_before_its_five_minutes_are_over_is_young() {
+    for (age, paused) in [(299_999, true), (300_000, false)] {
         let provider = ScriptedProvider::new("svc");
         let Setup { manager, clock, .. } = Setup::new(&provider);
         let first = manager.token().await.unwrap();

@@ -1,7 +1,7 @@
 //! Which secrets resource servers rejected, and how often that may cause an exchange.
 //!
 //! An API that answers 401 to everything must not become a storm of logins: a token that is
-//! rejected in its first minute earns one exchange at once, the next after 5 s, then ever later.
+//! rejected in its first five minutes earns one exchange at once, the next after 5 s, then ever later.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -76,7 +76,9 @@ fn digest(token: &AccessToken) -> [u8; 32] {
     Sha256::digest(token.secret().expose_secret().as_bytes()).into()
 }
 
-const YOUNG: Duration = Duration::from_secs(60);
+/// Whoever calls such an API less often than this costs it twelve exchanges an hour, and whoever calls
+/// it more often meets the pauses. With a minute, a call a minute would cost sixty.
+const YOUNG: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 const MOST_REMEMBERED: usize = 64; // late 401s are seconds old, not sixty-four tokens
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_served_for_a_minute_is_replaced_at_once() {
+    fn a_token_that_served_for_five_minutes_is_replaced_at_once() {
         let mut rejections = Rejections::default();
         rejections.replaced(START, true);
         assert!(rejections.pause(START).is_some());
