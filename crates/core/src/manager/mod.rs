@@ -21,6 +21,7 @@ mod renewal;
 mod serve;
 mod state;
 mod stored;
+mod surroundings;
 mod thresholds;
 
 use std::fmt;
