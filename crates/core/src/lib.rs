@@ -51,6 +51,7 @@
 //! | to hand in a login | [`install`](TokenManager::install); [`install_if_absent`](TokenManager::install_if_absent) for a refresh token that is given at every start |
 //! | to log out | [`revoke`](TokenManager::revoke), or [`clear`](TokenManager::clear) without the service |
 //! | a token that is fresh although nobody asks, and to hear of other processes | [`spawn_refresher`](TokenManager::spawn_refresher) |
+//! | tokens of many users or tenants | a [`TokenManagerMap`], one manager for each |
 //! | to end the process | [`flush`](TokenManager::flush) |
 //! | to know how things are | [`status`](TokenManager::status), [`subscribe`](TokenManager::subscribe), an [`Observer`], [`telemetry`] |
 //! | to do without async | [`blocking`](TokenManager::blocking) |
@@ -105,6 +106,7 @@ mod error;
 mod identity;
 mod loopback;
 mod manager;
+mod manager_map;
 mod manual_clock;
 mod memory_storage;
 mod oauth_error;
@@ -128,6 +130,7 @@ pub use error::{Error, ErrorKind, Recovery};
 pub use identity::{ProviderIdentity, StorageKey};
 pub use loopback::is_loopback_host;
 pub use manager::{BlockingTokenManager, RefresherHandle, TokenManager, TokenManagerBuilder};
+pub use manager_map::{TokenManagerMap, TokenManagerMapBuilder};
 pub use manual_clock::ManualClock;
 pub use memory_storage::MemoryStorage;
 pub use oauth_error::{ExchangeKind, OAuthError};

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use tokenkeeper::{
-    AccessToken, Clock, Error, Event, MemoryStorage, Now, Observer, SystemClock, TokenManager,
-    async_trait,
+    AccessToken, Clock, Error, Event, MemoryStorage, Now, Observer, ProviderIdentity, SystemClock,
+    TokenManager, TokenManagerMap, async_trait,
 };
 use tokenkeeper_testkit::{FaultyStorage, ScriptedProvider};
 
@@ -132,6 +132,26 @@ fn the_authorization_header_is_shared_and_not_copied() {
         token.authorization().as_bytes().as_ptr(),
         token.authorization().as_bytes().as_ptr()
     );
+}
+
+#[test]
+fn a_user_who_is_known_is_found_in_a_map_without_an_allocation() {
+    let map = TokenManagerMap::new(|user: &String| {
+        let identity = ProviderIdentity::new("svc").with("subject", user);
+        Ok(ScriptedProvider::new("svc").with_identity(identity))
+    });
+    map.get("alice").unwrap().blocking().token().unwrap();
+
+    let mut found = 0;
+    let allocations = measure(|| {
+        for _ in 0..REPETITIONS {
+            let token = map.get("alice").ok().and_then(|manager| manager.peek());
+            found += usize::from(token.is_some());
+        }
+    });
+
+    assert_eq!(found, REPETITIONS);
+    assert_eq!(allocations.count_total, 0);
 }
 
 #[test]

@@ -2,68 +2,50 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 
 use super::TokenManager;
-use super::core::Core;
-use super::kept_lease::KeptLease;
-use crate::clock::{Clock, SystemClock};
+use super::surroundings::Surroundings;
+use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::identity::StorageKey;
-use crate::memory_storage::MemoryStorage;
 use crate::observer::Observer;
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
 use crate::storage::TokenStorage;
-use crate::telemetry::Telemetry;
 
 /// Builds a [`TokenManager`]; see [`TokenManager::builder`].
 #[derive(Debug)]
 pub struct TokenManagerBuilder {
     provider: Arc<dyn TokenProvider>,
-    storage: Arc<dyn TokenStorage>,
-    policy: RefreshPolicy,
-    clock: Arc<dyn Clock>,
     key: Option<StorageKey>,
-    driver: Driver,
-    observers: Vec<Arc<dyn Observer>>,
+    surroundings: Surroundings,
 }
 
 impl TokenManagerBuilder {
     pub(super) fn new(provider: Arc<dyn TokenProvider>) -> Self {
-        Self {
-            provider,
-            storage: Arc::new(MemoryStorage::new()),
-            policy: RefreshPolicy::new(),
-            clock: Arc::new(SystemClock),
-            key: None,
-            driver: Driver::Process,
-            observers: Vec::new(),
-        }
+        Self { provider, key: None, surroundings: Surroundings::default() }
     }
 
-    /// Where the tokens are kept. Default: a [`MemoryStorage`] of its own.
+    /// Where the tokens are kept. Default: a [`MemoryStorage`](crate::MemoryStorage) of its own.
     #[must_use]
     pub fn storage(mut self, storage: impl TokenStorage) -> Self {
-        self.storage = Arc::new(storage);
+        self.surroundings.storage = Arc::new(storage);
         self
     }
 
     /// When tokens are renewed, and how long anything may take.
     #[must_use]
     pub fn policy(mut self, policy: RefreshPolicy) -> Self {
-        self.policy = policy;
+        self.surroundings.policy = policy;
         self
     }
 
     /// The clock; a [`ManualClock`](crate::ManualClock) in tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.surroundings.clock = Arc::new(clock);
         self
     }
 
@@ -83,14 +65,14 @@ impl TokenManagerBuilder {
     /// exchange can lose a rotated refresh token, and on one that nobody polls callers wait for ever.
     #[must_use]
     pub fn driver(mut self, runtime: Handle) -> Self {
-        self.driver = Driver::Given(runtime);
+        self.surroundings.driver = Driver::Given(runtime);
         self
     }
 
     /// Adds somebody who hears of every event.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observers.push(Arc::new(observer));
+        self.surroundings.observers.push(Arc::new(observer));
         self
     }
 
@@ -102,30 +84,12 @@ impl TokenManagerBuilder {
     /// absurd, or does not go with the others; the message names it.
     pub fn build(self) -> Result<TokenManager, Error> {
         let service_name = self.provider.identity().service_name();
-        self.policy.validate().map_err(|error| error.at_service(service_name))?;
+        self.surroundings.policy.validate().map_err(|error| error.at_service(service_name))?;
         Ok(self.build_valid())
     }
 
     pub(super) fn build_valid(self) -> TokenManager {
-        let identity = self.provider.identity();
-        let service_name = identity.service_name().into();
-        let key = Arc::new(self.key.unwrap_or_else(|| identity.storage_key()));
-        let telemetry = Telemetry::new(&*self.provider, &service_name, &key);
-        TokenManager::from_core(Core {
-            provider: self.provider,
-            storage: self.storage,
-            clock: self.clock,
-            policy: self.policy,
-            service_name,
-            key,
-            driver: self.driver,
-            observers: self.observers,
-            telemetry,
-            published: ArcSwapOption::empty(),
-            state: Mutex::default(),
-            writing: tokio::sync::Mutex::new(()),
-            kept_lease: KeptLease::default(),
-            changes: watch::Sender::new(0),
-        })
+        let key = self.key.unwrap_or_else(|| self.provider.identity().storage_key());
+        self.surroundings.manager(self.provider, key)
     }
 }

@@ -8,6 +8,7 @@
 mod blocking;
 mod builder;
 mod core;
+mod eviction;
 mod exchange;
 mod flight;
 mod handover;
@@ -21,6 +22,7 @@ mod renewal;
 mod serve;
 mod state;
 mod stored;
+mod surroundings;
 mod thresholds;
 
 use std::fmt;
@@ -32,6 +34,7 @@ pub use self::builder::TokenManagerBuilder;
 pub(crate) use self::core::Core;
 use self::flight::Errand;
 pub use self::refresher::RefresherHandle;
+pub(crate) use self::surroundings::Surroundings;
 use crate::access_token::AccessToken;
 use crate::error::Error;
 use crate::identity::StorageKey;

@@ -134,6 +134,22 @@ impl Pacing {
         [failure, self.vain.as_ref().map(|(_, error)| error)]
     }
 
+    /// Whether forgetting all of it changes nothing: no pause is on, and the last one ended so long
+    /// ago that another failure would not be its successor. `can_ask` says whether anything is left
+    /// that could be sent to the service with nobody there.
+    pub(super) fn has_faded(&self, now: Now, can_ask: bool, policy: &RefreshPolicy) -> bool {
+        if self.vain.as_ref().is_some_and(|(until, _)| !now.has_reached(until)) {
+            return false;
+        }
+        let Some(failure) = &self.failure else { return true };
+        if !can_ask {
+            let again = failure.at.after(FIRST_VERDICT_PAUSE);
+            return [Some(again), failure.until].iter().flatten().all(|at| now.has_reached(at));
+        }
+        let lasts = if self.refusals > 0 { LONGEST_VERDICT_PAUSE } else { policy.longest_backoff };
+        failure.until.is_some_and(|until| now.has_reached(&until.after(lasts)))
+    }
+
     /// Something succeeded, or somebody logged in.
     pub(super) fn reset(&mut self) {
         *self = Self::default();

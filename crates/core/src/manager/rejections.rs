@@ -65,6 +65,13 @@ impl Rejections {
         self.paused_until.filter(|until| !now.has_reached(until))
     }
 
+    /// Whether forgetting them changes nothing: the next rejection of a token of this age would be
+    /// the first of its kind anyway. The secrets do not count, because the storage has newer ones.
+    pub(super) fn have_faded(&self, now: Now, age: Option<Duration>) -> bool {
+        let is_first = self.streak == 0 || age.is_none_or(|age| age >= YOUNG);
+        is_first && self.pause(now).is_none()
+    }
+
     /// Somebody logged in anew: what was before says nothing about that.
     pub(super) fn forgive(&mut self) {
         self.streak = 0;

@@ -1,0 +1,67 @@
+//! What a manager lives among, and what all managers of a map have in common.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::TokenManager;
+use super::core::Core;
+use super::kept_lease::KeptLease;
+use crate::clock::{Clock, SystemClock};
+use crate::driver::Driver;
+use crate::identity::StorageKey;
+use crate::memory_storage::MemoryStorage;
+use crate::observer::Observer;
+use crate::policy::RefreshPolicy;
+use crate::provider::TokenProvider;
+use crate::storage::TokenStorage;
+use crate::telemetry::Telemetry;
+
+/// Everything but the provider and the key.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) storage: Arc<dyn TokenStorage>,
+    pub(crate) policy: RefreshPolicy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) driver: Driver,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            storage: Arc::new(MemoryStorage::new()),
+            policy: RefreshPolicy::new(),
+            clock: Arc::new(SystemClock),
+            driver: Driver::Process,
+            observers: Vec::new(),
+        }
+    }
+}
+
+impl Surroundings {
+    /// A manager among these. The policy must be valid.
+    pub(crate) fn manager(self, provider: Arc<dyn TokenProvider>, key: StorageKey) -> TokenManager {
+        let service_name = provider.identity().service_name().into();
+        let key = Arc::new(key);
+        let telemetry = Telemetry::new(&*provider, &service_name, &key);
+        TokenManager::from_core(Core {
+            provider,
+            storage: self.storage,
+            clock: self.clock,
+            policy: self.policy,
+            service_name,
+            key,
+            driver: self.driver,
+            observers: self.observers,
+            telemetry,
+            published: ArcSwapOption::empty(),
+            state: Mutex::default(),
+            writing: tokio::sync::Mutex::new(()),
+            kept_lease: KeptLease::default(),
+            changes: watch::Sender::new(0),
+        })
+    }
+}
