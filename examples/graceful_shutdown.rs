@@ -66,6 +66,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     let login = server.issue_refresh_token("client", "alice");
     manager.install_if_absent(TokenSet::from_refresh_token(login)).await?;
     manager.token().await?;
+    manager.flush().await?; // the lease too: while the clock stands, nobody can wait for it
     writeln!(out, "  {}", manager.status())?;
 
     // The token is due: the next caller gets it at once, and it is renewed behind its back.
