@@ -56,6 +56,52 @@ use crate::token_set::TokenSet;
 /// assert_eq!(manager.blocking().token()?.authorization(), "Bearer abc");
 /// # Ok::<(), Error>(())
 /// ```
+///
+/// A token of one service that buys a token of another: the first has a manager of its own, and so
+/// each is kept, renewed and stored by itself. If the first wants a person to log in, tell the
+/// second by [`credentials_changed`](crate::TokenManager::credentials_changed) when it is done.
+///
+/// ```
+/// # use tokenkeeper::{
+/// #     AccessToken, Error, FetchContext, ProviderIdentity, TokenManager, TokenProvider, TokenSet,
+/// #     async_trait,
+/// # };
+/// #[derive(Debug)]
+/// struct Bought {
+///     identity: ProviderIdentity,
+///     login: TokenManager,
+/// }
+///
+/// #[async_trait]
+/// impl TokenProvider for Bought {
+///     fn identity(&self) -> &ProviderIdentity {
+///         &self.identity
+///     }
+///
+///     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+///         let login = self.login.token().await?;
+///         let sent_at = cx.ready_to_send()?;
+///         // Here a request with login.authorization() is sent, and its answer read.
+///         let price = login.secret().expose_secret();
+///         Ok(TokenSet::new(AccessToken::new(format!("for-{price}"), "Bearer")?, sent_at))
+///     }
+/// }
+/// # #[derive(Debug)]
+/// # struct Login(ProviderIdentity);
+/// # #[async_trait]
+/// # impl TokenProvider for Login {
+/// #     fn identity(&self) -> &ProviderIdentity { &self.0 }
+/// #     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+/// #         Ok(TokenSet::new(AccessToken::new("abc", "Bearer")?, cx.ready_to_send()?))
+/// #     }
+/// # }
+/// # let login = Login(ProviderIdentity::new("login"));
+///
+/// let login = TokenManager::new(login);
+/// let manager = TokenManager::new(Bought { identity: ProviderIdentity::new("shop"), login });
+/// assert_eq!(manager.blocking().token()?.authorization(), "Bearer for-abc");
+/// # Ok::<(), Error>(())
+/// ```
 #[async_trait]
 pub trait TokenProvider: Debug + Send + Sync + 'static {
     /// Whose tokens these are. The same value at every call.

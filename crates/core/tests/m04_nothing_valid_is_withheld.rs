@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use rig::{MILLISECOND, Rig, poll_once, seconds, until};
-use tokenkeeper::{Error, ErrorKind, Recovery, TokenState};
+use tokenkeeper::{Error, ErrorKind, Recovery, Scopes, TokenState};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 
 fn provider() -> ScriptedProvider {
@@ -69,6 +69,22 @@ async fn a_transient_failure_keeps_the_refresh_token_and_sends_no_credentials() 
 
         assert_eq!(rig.provider.fetches(), 1);
         rig.assert_lives_on("refresh-2").await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_answer_to_a_refresh_leaves_out_stays_as_it_was() {
+    for rig in Rig::both(|| provider().attended().without_rotation()) {
+        let login = rig::login_elsewhere().with_scopes(Scopes::parse("a b").unwrap());
+        rig.manager.install(login).await.unwrap();
+
+        for refreshes in 1..=3 {
+            rig.clock.advance(seconds(1_000));
+            let token = rig.manager.token().await.unwrap();
+            assert_eq!(token.scopes().to_string(), "a b");
+            assert_eq!(rig.provider.spent(), vec!["installed"; refreshes]);
+            assert_eq!(rig.stored_refresh_token().as_deref(), Some("installed"));
+        }
     }
 }
 

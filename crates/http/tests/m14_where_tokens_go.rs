@@ -7,7 +7,7 @@ mod setup;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use setup::{API, api, authorization, get, sent_to, some_manager};
-use tokenkeeper::{ErrorKind, ManualClock, Recovery};
+use tokenkeeper::{AccessToken, ErrorKind, ManualClock, Recovery};
 use tokenkeeper_http::{Attach, Origin, Route, Target, TokenChoice};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
 
@@ -150,7 +150,7 @@ async fn each_service_gets_its_own_token() {
 }
 
 fn tokens(name: &str) -> tokenkeeper::TokenSet {
-    let token = tokenkeeper::AccessToken::new(format!("token of {name}"), "Bearer").unwrap();
+    let token = AccessToken::new(format!("token of {name}"), "Bearer").unwrap();
     let now = tokenkeeper::Clock::now(&ManualClock::new()).wall();
     tokenkeeper::TokenSet::new(token, now).with_lifetime(std::time::Duration::from_secs(900))
 }
@@ -261,6 +261,45 @@ fn threads_without_a_runtime_get_the_same() {
     assert_eq!(headers.get_all(AUTHORIZATION).iter().collect::<Vec<_>>(), ["Bearer access-2"]);
     assert!(again.renew_blocking(tokenkeeper_http::Reaction::ReplaceToken).is_none());
     assert_eq!(provider.calls(), 2);
+}
+
+#[test]
+fn threads_without_a_runtime_get_the_error_and_no_header_either() {
+    let provider = ScriptedProvider::new("svc");
+    provider.always_on_fetch(Step::unavailable());
+    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let (method, uri) = get(API);
+    let target = Target::of(&method, &uri).unwrap();
+    let mut headers = HeaderMap::new();
+
+    let attached = attach.attach_blocking(&target, &mut headers, TokenChoice::OfRoute);
+
+    assert_eq!(attached.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(headers.is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_presented_is_an_error_too() {
+    let provider = ScriptedProvider::new("svc");
+    let token = AccessToken::new("abc", "DPoP").unwrap();
+    let now = tokenkeeper::Clock::now(&ManualClock::new()).wall();
+    provider.always_on_fetch(Step::tokens(tokenkeeper::TokenSet::new(token, now)));
+    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let (method, uri) = get(API);
+    let target = Target::of(&method, &uri).unwrap();
+
+    for blocking in [false, true] {
+        let mut headers = HeaderMap::new();
+        let attached = if blocking {
+            attach.attach_blocking(&target, &mut headers, TokenChoice::OfRoute)
+        } else {
+            attach.attach(&target, &mut headers, TokenChoice::OfRoute).await
+        };
+
+        let error = attached.unwrap_err();
+        assert_eq!((error.kind(), error.service_name()), (ErrorKind::Unsupported, Some("svc")));
+        assert!(headers.is_empty());
+    }
 }
 
 #[test]

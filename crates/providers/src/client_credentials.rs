@@ -2,8 +2,9 @@
 
 use tokenkeeper::{Error, FetchContext, ProviderIdentity, TokenProvider, TokenSet, async_trait};
 
-use crate::oauth2_client::Grant;
-use crate::settings::{Settings, shared_setters};
+use crate::endpoint_url::config_error;
+use crate::oauth2_client::{CLIENT_CREDENTIALS, Grant};
+use crate::settings::{Settings, check_plain, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
 
 /// Tokens for the client itself (RFC 6749 §4.4).
@@ -31,6 +32,7 @@ use crate::token_endpoint::TokenEndpoint;
 #[derive(Debug)]
 pub struct ClientCredentialsProvider {
     endpoint: TokenEndpoint,
+    grant_type: String,
 }
 
 impl ClientCredentialsProvider {
@@ -38,7 +40,10 @@ impl ClientCredentialsProvider {
     /// its token endpoint.
     #[must_use]
     pub fn builder(service_name: &str, token_url: &str) -> ClientCredentialsBuilder {
-        ClientCredentialsBuilder { settings: Settings::new(service_name, token_url) }
+        ClientCredentialsBuilder {
+            settings: Settings::new(service_name, token_url),
+            grant_type: CLIENT_CREDENTIALS.to_owned(),
+        }
     }
 }
 
@@ -49,7 +54,8 @@ impl TokenProvider for ClientCredentialsProvider {
     }
 
     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
-        let tokens = self.endpoint.fetch(Grant::ClientCredentials, cx).await?;
+        let grant = Grant::ClientCredentials { grant_type: &self.grant_type };
+        let tokens = self.endpoint.fetch(grant, cx).await?;
         Ok(without_refresh_token(tokens))
     }
 
@@ -66,10 +72,24 @@ impl TokenProvider for ClientCredentialsProvider {
 #[derive(Clone, Debug)]
 pub struct ClientCredentialsBuilder {
     settings: Settings,
+    grant_type: String,
 }
 
 impl ClientCredentialsBuilder {
     shared_setters!();
+
+    /// `grant_type`, for a service that has a grant of its own for clients (RFC 6749 §4.5), such as
+    /// Zoom's `account_credentials`. What such a grant wants besides is an
+    /// [`extra_parameter`](Self::extra_parameter); everything else is as with client credentials.
+    ///
+    /// # Default
+    ///
+    /// `client_credentials`.
+    #[must_use]
+    pub fn grant_type(mut self, name: impl Into<String>) -> Self {
+        self.grant_type = name.into();
+        self
+    }
 
     /// Checks everything that was given. Nothing is sent.
     ///
@@ -78,8 +98,22 @@ impl ClientCredentialsBuilder {
     /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config), with the name of the field that is
     /// wrong and without its value.
     pub fn build(self) -> Result<ClientCredentialsProvider, Error> {
-        Ok(ClientCredentialsProvider { endpoint: self.settings.finish("client_credentials")? })
+        let Self { settings, grant_type } = self;
+        check_grant_type(&grant_type).map_err(|error| error.at_service(&settings.service_name))?;
+        Ok(ClientCredentialsProvider { endpoint: settings.finish(&grant_type)?, grant_type })
     }
+}
+
+fn check_grant_type(name: &str) -> Result<(), Error> {
+    check_plain("grant type", name)?;
+    if name.contains(char::is_whitespace) {
+        return Err(config_error("grant type", "must be one word or a URI (RFC 6749 §4.5)"));
+    }
+    if NEED_A_USER.contains(&name) {
+        let what = format!("`{name}` is no grant of a client alone");
+        return Err(config_error("grant type", &what));
+    }
+    Ok(())
 }
 
 fn without_refresh_token(tokens: TokenSet) -> TokenSet {
@@ -99,3 +133,11 @@ fn without_refresh_token(tokens: TokenSet) -> TokenSet {
     }
     kept
 }
+
+/// Grants that exchange what a user gave or allowed.
+const NEED_A_USER: &[&str] = &[
+    "authorization_code",
+    "password",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+];

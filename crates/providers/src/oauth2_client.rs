@@ -24,7 +24,8 @@ use oauth2::{
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokenkeeper::{AccessToken, Error, ErrorKind, FetchContext, Scopes, Secret, TokenSet};
-use zeroize::Zeroize;
+use url::form_urlencoded;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::answer::{Answer, Dialect, Kept, to_body};
 use crate::client_auth::Proof;
@@ -51,8 +52,8 @@ pub(crate) struct Exchange<'a> {
 /// What is exchanged for tokens.
 #[derive(Clone, Copy)]
 pub(crate) enum Grant<'a> {
-    /// RFC 6749 §4.4.
-    ClientCredentials,
+    /// RFC 6749 §4.4, or under a name of the service's own.
+    ClientCredentials { grant_type: &'a str },
     /// RFC 6749 §4.3.
     Password { username: &'a str, password: &'a Secret },
     /// RFC 6749 §6.
@@ -63,7 +64,7 @@ impl<'a> Grant<'a> {
     /// What the answer must not repeat.
     pub(crate) fn secret(self) -> Option<&'a Secret> {
         match self {
-            Self::ClientCredentials => None,
+            Self::ClientCredentials { .. } => None,
             Self::Password { password: secret, .. } | Self::Refresh(secret) => Some(secret),
         }
     }
@@ -90,8 +91,13 @@ impl Exchange<'_> {
                 .set_client_secret(ClientSecret::new(String::new())),
             None => client.set_auth_type(AuthType::RequestBody),
         };
+        let grant_type = match self.grant {
+            Grant::ClientCredentials { grant_type } => Some(grant_type),
+            _ => None,
+        };
         let adapter = Adapter {
             transport: self.transport,
+            grant_type: grant_type.filter(|name| *name != CLIENT_CREDENTIALS),
             authorization: self.proof.header(),
             dialect: self.dialect,
             cx,
@@ -113,7 +119,7 @@ impl Exchange<'_> {
             }};
         }
         let answer = match self.grant {
-            Grant::ClientCredentials => answer_to!(client.exchange_client_credentials()),
+            Grant::ClientCredentials { .. } => answer_to!(client.exchange_client_credentials()),
             Grant::Password { username, password } => {
                 let username = ResourceOwnerUsername::new(username.to_owned());
                 let password = LentPassword::new(password);
@@ -165,6 +171,8 @@ type TokenClient = Client<
 /// Stands where the `oauth2` crate expects an HTTP client, for one request.
 struct Adapter<'a> {
     transport: &'a dyn HttpTransport,
+    /// In the place of `client_credentials`, which the `oauth2` crate always writes.
+    grant_type: Option<&'a str>,
     authorization: Option<&'a HeaderValue>,
     dialect: Dialect,
     cx: &'a FetchContext<'a>,
@@ -195,10 +203,13 @@ impl Adapter<'_> {
         if let Some(authorization) = self.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
+        if let Some(name) = self.grant_type {
+            rename_grant(request.body_mut(), name)?;
+        }
         let sent_at = self.cx.ready_to_send().inspect_err(|_| request.body_mut().zeroize())?;
         let response = self.transport.send(request).await?;
         let (parts, body) = response.into_parts();
-        let body = zeroize::Zeroizing::new(body);
+        let body = Zeroizing::new(body);
         let mut seen = Seen {
             sent_at,
             status: parts.status,
@@ -226,6 +237,20 @@ impl Adapter<'_> {
         *self.seen.lock() = Some(seen);
         Ok(answer)
     }
+}
+
+/// Puts another grant type into the form of a client credentials request, which begins with its own.
+fn rename_grant(body: &mut Vec<u8>, name: &str) -> Result<(), Error> {
+    let form = Zeroizing::new(std::mem::take(body));
+    let Some(rest) = form.strip_prefix(b"grant_type=client_credentials") else {
+        return Err(Error::new(ErrorKind::Internal, "the grant type cannot be put into the form"));
+    };
+    // Sized in advance, because a vector that grows leaves copies of the secret behind.
+    body.reserve(GRANT_TYPE.len() + 3 * name.len() + rest.len());
+    body.extend_from_slice(GRANT_TYPE);
+    body.extend(form_urlencoded::byte_serialize(name.as_bytes()).flat_map(str::bytes));
+    body.extend_from_slice(rest);
+    Ok(())
 }
 
 impl Seen {
@@ -377,5 +402,8 @@ fn named_type(kind: &str, secrets: &[&Secret]) -> String {
     }
 }
 
+pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
+
 const BEARER: &str = "bearer";
+const GRANT_TYPE: &[u8] = b"grant_type=";
 const LONGEST_TYPE: usize = 32; // `urn:…` names are longer and say nothing to most people

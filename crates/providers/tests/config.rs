@@ -95,6 +95,24 @@ fn parameters_of_the_protocol_cannot_be_overridden() {
 }
 
 #[test]
+fn a_grant_of_the_services_own_is_one_word_and_not_that_of_another_provider() {
+    for name in ["", "planted\n", "planted word", "planted\u{a0}word"] {
+        assert_refused(builder().grant_type(name).build(), "grant type");
+    }
+    for name in [
+        "authorization_code",
+        "password",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    ] {
+        let error = builder().grant_type(name).build().unwrap_err();
+        assert_eq!(error.service_name(), Some("svc"));
+        assert_refused(Err::<(), _>(error), "grant type");
+    }
+    assert!(builder().grant_type("account_credentials").build().is_ok());
+}
+
+#[test]
 fn a_password_provider_needs_a_user_and_a_password() {
     let builder = || {
         PasswordProvider::builder("svc", TOKEN_URL)
@@ -193,6 +211,7 @@ fn everything_that_changes_whose_token_it_is_changes_the_identity_and_secrets_do
         of(builder().resource("urn:a")),
         of(builder().resource("urn:a").resource("urn:b")),
         of(builder().extra_parameter("a", "b")),
+        of(builder().grant_type("account_credentials")),
         of(builder().tenant("a")),
     ];
     let mut distinct = all.to_vec();
@@ -201,6 +220,7 @@ fn everything_that_changes_whose_token_it_is_changes_the_identity_and_secrets_do
     assert_eq!(distinct.len(), all.len());
 
     assert_eq!(of(builder()), of(builder().client("id", ClientAuth::post("rotated"))));
+    assert_eq!(of(builder()), of(builder().grant_type("client_credentials")));
     assert_eq!(of(builder().scopes(["a", "b"])), of(builder().scopes(["b", "a"])));
     assert_eq!(of(builder()), of(builder_at("svc", "https://AUTH.example.org:443/token")));
 }

@@ -72,6 +72,32 @@ async fn client_credentials_send_the_grant_and_everything_configured_once() {
 }
 
 #[tokio::test]
+async fn a_grant_of_the_services_own_takes_the_place_of_client_credentials_and_of_nothing_else() {
+    for (auth, rest) in [
+        (ClientAuth::basic("secret"), ""),
+        (ClientAuth::post("s+"), "&client_id=id&client_secret=s%2B"),
+    ] {
+        let playback = Playback::of(&[OK, OK_WITH_REFRESH]);
+        let provider = ClientCredentialsProvider::builder("svc", TOKEN_URL)
+            .client("id", auth)
+            .grant_type("urn:x:a&b")
+            .scopes(["a"])
+            .extra_parameter("account_id", "7")
+            .transport(playback.clone())
+            .build()
+            .unwrap();
+
+        fetch(&provider).await.unwrap();
+        let tokens = fetch(&provider).await.unwrap();
+
+        let body = format!("grant_type=urn%3Ax%3Aa%26b&scope=a{rest}&account_id=7");
+        assert_eq!([playback.body(0), playback.body(1)], [body.clone(), body]);
+        assert_eq!(playback.authorization(0).is_some(), rest.is_empty());
+        assert!(tokens.refresh_token().is_none() && !provider.refreshes());
+    }
+}
+
+#[tokio::test]
 async fn the_password_grant_sends_user_and_password_in_the_body() {
     let playback = Playback::of(&[OK]);
 
