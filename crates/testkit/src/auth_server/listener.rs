@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokenkeeper::{Clock, SystemClock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
@@ -33,7 +34,7 @@ use super::token_answer::TokenAnswer;
 pub(super) struct Listener {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    stopped: mpsc::Receiver<()>,
+    stopped: Mutex<mpsc::Receiver<()>>, // so that tests can share the server between threads
 }
 
 impl Listener {
@@ -49,7 +50,7 @@ impl Listener {
             drop(runtime);
             drop(has_stopped);
         })?;
-        Ok(Self { address, stop: Some(stop), stopped })
+        Ok(Self { address, stop: Some(stop), stopped: Mutex::new(stopped) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -61,7 +62,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         drop(self.stop.take());
         // Ends with an error when the thread drops its end: that is the sign.
-        let _ = self.stopped.recv_timeout(LONGEST_SHUTDOWN);
+        let _ = self.stopped.get_mut().recv_timeout(LONGEST_SHUTDOWN);
     }
 }
 
