@@ -102,8 +102,9 @@
 //! - **Limits, buffers, load shedding** may be inside: a request is sent by the instance that was
 //!   ready, and the second attempt waits until the service is ready for it. A 401 gives its permit
 //!   back before that, and is dropped as soon as there is another token; so a limit of one is
-//!   enough. While a request waits for its first token it keeps its permit. If the second attempt is
-//!   not admitted, the caller gets that error.
+//!   enough. While a request waits for its first token it keeps its permit, so tokens must not be
+//!   fetched through the same limit. If the second attempt is not admitted, the caller gets that
+//!   error.
 //! - **Timeouts and retries** outside see both attempts as one.
 //!
 //! # Cost
