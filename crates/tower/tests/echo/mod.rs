@@ -1,0 +1,170 @@
+//! A gRPC service without generated code: it answers what it is sent, to those with a good token.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(unreachable_pub, reason = "the tests use it from outside")]
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BufMut};
+use http::{Request, Response, header};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::Grpc;
+use tonic::{Status, Streaming};
+use tower::Service;
+
+/// A server on this machine, until it is dropped.
+pub struct Echo {
+    pub origin: String,
+    state: Arc<Mutex<State>>,
+    _stop: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    tokens: Vec<Option<String>>,
+    revoked: HashSet<String>,
+    refuses_with: Option<i32>,
+}
+
+impl Echo {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let state = Arc::<Mutex<State>>::default();
+        let server = tonic::transport::Server::builder().serve_with_incoming_shutdown(
+            EchoService(Arc::clone(&state)),
+            TcpListenerStream::new(listener),
+            async { drop(stopped.await) },
+        );
+        tokio::spawn(server);
+        Self { origin, state, _stop: stop }
+    }
+
+    /// From now on this token is refused, with the status that the server gives for that.
+    pub fn revoke(&self, token: &str) {
+        self.state.lock().revoked.insert(token.to_owned());
+    }
+
+    /// The code that refused tokens get; at first 16.
+    pub fn refuse_with(&self, code: i32) {
+        self.state.lock().refuses_with = Some(code);
+    }
+
+    /// The tokens of the calls that arrived.
+    pub fn tokens(&self) -> Vec<Option<String>> {
+        self.state.lock().tokens.clone()
+    }
+}
+
+#[derive(Clone)]
+struct EchoService(Arc<Mutex<State>>);
+
+type Messages = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
+
+impl Service<Request<Body>> for EchoService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let token = request.headers().get(header::AUTHORIZATION);
+        let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let token = token.map(str::to_owned);
+        let mut state = self.0.lock();
+        state.tokens.push(token.clone());
+        let refused = token.is_none_or(|token| state.revoked.contains(&token));
+        let code = state.refuses_with.unwrap_or(16);
+        drop(state);
+        let mut grpc = Grpc::new(Text);
+        Box::pin(async move {
+            if refused && request.uri().path() != "/test.Echo/Late" {
+                let status = Status::new(code.into(), "this token is not good");
+                return Ok(status.into_http());
+            }
+            Ok(match request.uri().path() {
+                "/test.Echo/Say" => grpc.unary(tower::service_fn(say), request).await,
+                "/test.Echo/Sum" => grpc.client_streaming(tower::service_fn(sum), request).await,
+                "/test.Echo/Chat" => grpc.streaming(tower::service_fn(chat), request).await,
+                _ => grpc.server_streaming(tower::service_fn(late), request).await,
+            })
+        })
+    }
+}
+
+async fn say(request: tonic::Request<String>) -> Result<tonic::Response<String>, Status> {
+    Ok(tonic::Response::new(request.into_inner()))
+}
+
+async fn sum(
+    request: tonic::Request<Streaming<String>>,
+) -> Result<tonic::Response<String>, Status> {
+    let messages = request.into_inner().collect::<Result<Vec<_>, _>>().await?;
+    Ok(tonic::Response::new(messages.concat()))
+}
+
+async fn chat(
+    request: tonic::Request<Streaming<String>>,
+) -> Result<tonic::Response<Streaming<String>>, Status> {
+    Ok(tonic::Response::new(request.into_inner()))
+}
+
+/// Says something, and only then that the token was not good.
+async fn late(request: tonic::Request<String>) -> Result<tonic::Response<Messages>, Status> {
+    let said = [Ok(request.into_inner()), Err(Status::unauthenticated("too late"))];
+    Ok(tonic::Response::new(Box::pin(tokio_stream::iter(said))))
+}
+
+/// Messages that are text.
+#[derive(Clone, Copy)]
+pub struct Text;
+
+impl Codec for Text {
+    type Encode = String;
+    type Decode = String;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for Text {
+    type Item = String;
+    type Error = Status;
+
+    fn encode(&mut self, item: String, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put_slice(item.as_bytes());
+        Ok(())
+    }
+}
+
+impl Decoder for Text {
+    type Item = String;
+    type Error = Status;
+
+    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
+        let mut text = vec![0; message.remaining()];
+        message.copy_to_slice(&mut text);
+        String::from_utf8(text).map(Some).map_err(|_| Status::internal("no text"))
+    }
+}
