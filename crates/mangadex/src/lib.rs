@@ -25,6 +25,10 @@
 //! # }
 //! ```
 //!
+//! The example `mangadex_client` in the repository is an API client as a program would have it: a
+//! [`Session`], `reqwest` with the middleware of `tokenkeeper-reqwest`, and a rate limit that token
+//! requests do not count against.
+//!
 //! # The password grant
 //!
 //! RFC 9700 §2.4 forbids this grant wherever there is a choice: it shows the password to the

@@ -149,11 +149,61 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LoginRequired`] with [`Unauthorized`] as its source in an anonymous session,
-    /// before anything is sent or read; else as [`TokenManager::token`].
+    /// [`ErrorKind::LoginRequired`] in an anonymous session, before anything is sent or read; else
+    /// as [`TokenManager::token`]. Where a login would help, [`Unauthorized`] is the source.
     pub async fn require(&self, method: Method, path: &str) -> Result<Arc<AccessToken>, Error> {
-        let manager = self.manager().ok_or_else(|| Unauthorized::new(method, path))?;
-        manager.token().await
+        let manager = self.require_manager(method.clone(), path)?;
+        manager.token().await.map_err(|error| Unauthorized::new(method, path).behind(error))
+    }
+
+    /// The manager of the token for a request that cannot do without one: for a middleware, which
+    /// gets the token itself and replaces one that was rejected.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LoginRequired`] with [`Unauthorized`] as its source in an anonymous session.
+    ///
+    /// # Examples
+    ///
+    /// A middleware of `tokenkeeper-reqwest` is told by `TokenChoice::Of(manager)`.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tokenkeeper::Error;
+    /// use tokenkeeper_mangadex::{Session, Unauthorized};
+    ///
+    /// async fn me(session: &Session) -> Result<u16, Error> {
+    ///     let (method, path) = (Method::GET, "/user/me");
+    ///     let manager = session.require_manager(method.clone(), path)?;
+    ///     let sent = send(manager).await;
+    ///     match sent.map_err(|error| Unauthorized::new(method.clone(), path).behind(error))? {
+    ///         401 => Err(session.refused(method, path)),
+    ///         status => Ok(status),
+    ///     }
+    /// }
+    /// # async fn send(manager: tokenkeeper::TokenManager) -> Result<u16, Error> {
+    /// #     manager.token().await.map(|_| 200)
+    /// # }
+    /// # let session = Session::anonymous();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # assert!(runtime.block_on(me(&session)).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn require_manager(&self, method: Method, path: &str) -> Result<TokenManager, Error> {
+        self.manager().ok_or_else(|| Unauthorized::new(method, path).in_anonymous_session())
+    }
+
+    /// What a request ends with that the API answered 401 to, after all that could be done about
+    /// it: why there is no better token, or [`ErrorKind::LoginRequired`] if that is not known. Where
+    /// a login would help, [`Unauthorized`] is the source.
+    #[must_use]
+    pub fn refused(&self, method: Method, path: &str) -> Error {
+        let unauthorized = Unauthorized::new(method, path);
+        let Some(manager) = self.manager() else { return unauthorized.in_anonymous_session() };
+        match manager.status().last_error() {
+            Some(error) => unauthorized.behind(error.clone()),
+            None => unauthorized.answered_401(),
+        }
     }
 
     /// A token in the place of one that the API answered 401 to: by the refresh token, and by the
@@ -276,7 +326,8 @@ impl Session {
 
     fn login_of(&self) -> Result<Login, Error> {
         let login = self.login.read().clone();
-        login.ok_or_else(|| Unauthorized::new(Method::POST, &self.login_path).into())
+        let anonymous = || Unauthorized::new(Method::POST, &self.login_path).in_anonymous_session();
+        login.ok_or_else(anonymous)
     }
 }
 

@@ -386,3 +386,32 @@ fn threads_may_share_a_server() {
 
     shareable(&FakeAuthServer::start());
 }
+
+#[test]
+fn an_api_on_an_origin_of_its_own_takes_the_tokens_of_its_issuer_alone() {
+    let issuer = FakeAuthServer::start();
+    let api = FakeAuthServer::builder().accept_tokens_of(&issuer).start();
+    let (theirs, own) =
+        (exchange(&issuer.token_url(), PASSWORD), exchange(&api.token_url(), PASSWORD));
+
+    let accepted = get(&api.resource_url(), &theirs.text("access_token"));
+    let refused = get(&api.resource_url(), &own.text("access_token"));
+    issuer.revoke_all_access_tokens();
+    let revoked = get(&api.resource_url(), &theirs.text("access_token"));
+
+    assert_eq!((accepted.status, accepted.text("username")), (200, "alice".to_owned()));
+    assert_eq!((refused.status, revoked.status), (401, 401));
+    assert_eq!((api.stats().resource(401), issuer.requests()), (2, 1));
+}
+
+#[test]
+fn a_public_path_asks_for_no_token_and_looks_at_one_that_comes() {
+    let server = FakeAuthServer::builder().public_path("/api/manga").start();
+    let url = server.resource_url() + "/manga";
+
+    let bare = send("GET", &url, &[], "").unwrap();
+    let below = send("GET", &format!("{url}/1"), &[], "").unwrap();
+
+    assert_eq!((bare.status, bare.text("path")), (200, "/api/manga".to_owned()));
+    assert_eq!((get(&url, "wrong").status, below.status), (401, 401));
+}

@@ -44,6 +44,8 @@ impl FakeAuthServerBuilder {
                 token_path: "/token".to_owned(),
                 revocation_path: "/revoke".to_owned(),
                 resource_prefix: "/api".to_owned(),
+                public_paths: Vec::new(),
+                issuer: None,
                 states_lifetime: true,
                 issues_refresh_tokens: true,
                 refreshes_client_credentials: false,
@@ -131,6 +133,19 @@ impl FakeAuthServerBuilder {
     /// Where the protected resource begins; `/api` by default.
     pub fn resource_prefix(mut self, prefix: &str) -> Self {
         self.config.resource_prefix = prefix.trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// A path of the resource that asks for no token. One that comes all the same is looked at.
+    pub fn public_path(mut self, path: &str) -> Self {
+        self.config.public_paths.push(path.to_owned());
+        self
+    }
+
+    /// The resource takes the tokens that `issuer` issued, and not those of this server: an API on
+    /// another origin than its authorization server.
+    pub fn accept_tokens_of(mut self, issuer: &FakeAuthServer) -> Self {
+        self.config.issuer = Some(Arc::clone(&issuer.shared));
         self
     }
 

@@ -9,7 +9,7 @@ use super::clients::Client;
 use super::form::Form;
 use super::received_request::ReceivedRequest;
 use super::state::{Config, State};
-use super::token_book::{Family, Presented, Spending, contains_all};
+use super::token_book::{Family, Presented, Spending, TokenBook, contains_all};
 
 /// The token endpoint (RFC 6749 §3.2).
 pub(super) fn token(
@@ -159,21 +159,28 @@ pub(super) fn revocation(state: &mut State, request: &ReceivedRequest) -> Answer
     revocation.unwrap_or_else(|refusal| refusal)
 }
 
-/// The protected resource (RFC 6750 §3): everything below the prefix asks for a live token, and
-/// `scoped/NAME` for that scope too.
-pub(super) fn resource(config: &Config, state: &State, request: &ReceivedRequest) -> Answer {
+/// The protected resource (RFC 6750 §3): everything below the prefix asks for a live token, public
+/// paths aside, and `scoped/NAME` for that scope too. Book and time are those of the issuer.
+pub(super) fn resource(
+    config: &Config,
+    book: &TokenBook,
+    now: &Now,
+    request: &ReceivedRequest,
+) -> Answer {
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
     let (header, another) = (headers.next(), headers.next());
     if another.is_some() {
         return challenge(StatusCode::BAD_REQUEST, Some("invalid_request"), None);
+    }
+    if header.is_none() && config.public_paths.iter().any(|path| path == request.path()) {
+        return Answer::json(StatusCode::OK, &json!({ "path": request.path() }));
     }
     let bearer = header.and_then(|value| value.to_str().ok()?.split_once(' '));
     let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
     else {
         return challenge(StatusCode::UNAUTHORIZED, None, None);
     };
-    let Presented::Live { family, scopes } = state.book.present(token.trim(), &config.clock.now())
-    else {
+    let Presented::Live { family, scopes } = book.present(token.trim(), now) else {
         return challenge(StatusCode::UNAUTHORIZED, Some("invalid_token"), None);
     };
     let below = request.path().strip_prefix(config.resource_prefix.as_str()).unwrap_or_default();

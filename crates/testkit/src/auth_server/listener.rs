@@ -158,11 +158,16 @@ fn act(
     same_access_token: bool,
 ) -> Answer {
     let config = &shared.config;
-    let mut state = shared.state.lock();
     match endpoint {
-        Endpoint::Token => endpoints::token(config, &mut state, request, same_access_token),
-        Endpoint::Revocation => endpoints::revocation(&mut state, request),
-        Endpoint::Resource => endpoints::resource(config, &state, request),
+        Endpoint::Token => {
+            endpoints::token(config, &mut shared.state.lock(), request, same_access_token)
+        }
+        Endpoint::Revocation => endpoints::revocation(&mut shared.state.lock(), request),
+        Endpoint::Resource => {
+            let issuer = config.issuer.as_deref().unwrap_or(shared);
+            let now = issuer.config.clock.now();
+            endpoints::resource(config, &issuer.state.lock().book, &now, request)
+        }
     }
 }
 

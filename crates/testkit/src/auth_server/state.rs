@@ -34,6 +34,9 @@ pub(super) struct Config {
     pub(super) token_path: String,
     pub(super) revocation_path: String,
     pub(super) resource_prefix: String,
+    pub(super) public_paths: Vec<String>,
+    /// Whose tokens the resource takes, if not its own.
+    pub(super) issuer: Option<Arc<Shared>>,
     pub(super) states_lifetime: bool,
     pub(super) issues_refresh_tokens: bool,
     pub(super) refreshes_client_credentials: bool,
