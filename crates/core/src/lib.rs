@@ -71,6 +71,13 @@
 //! asks for a new one. `login`, `install` and `clear` are acts of somebody who means it, and are not
 //! spaced; only after a failure `login` waits like everybody else.
 //!
+//! # When a token is rejected
+//!
+//! A token that served for five minutes and is then [rejected](TokenManager::replace_rejected) is
+//! replaced at once. If it is younger, an API may be saying 401 to everything: the first is
+//! replaced at once, the next after 5 s, doubling to 10 min. Meanwhile the newest token answers,
+//! although it was rejected, and [`status`](TokenManager::status) shows it as that.
+//!
 //! # When something fails
 //!
 //! | the service | refresh token | then |

@@ -130,10 +130,13 @@ impl TokenManager {
         self.core.obtain(at_least).await
     }
 
-    /// Says that a resource server rejected this token, so that nobody gets it again.
+    /// Says that a resource server rejected this token, so that it is replaced and never taken
+    /// over again.
     ///
     /// Returns whether the next `token()` will replace it: `false` if it was replaced already, or
-    /// if tokens are being rejected so fast that exchanges are paused.
+    /// if tokens are being rejected so fast that exchanges
+    /// [are paused](crate#when-a-token-is-rejected). While they are, `token()` still gives the
+    /// newest token.
     pub fn invalidate(&self, rejected: &AccessToken) -> bool {
         self.core.reject(rejected)
     }
