@@ -164,6 +164,10 @@ impl FakeAuthServer {
     }
 
     /// Makes all access tokens issued so far invalid.
+    ///
+    /// A manager replaces the first young token that is rejected at once, and the next only
+    /// [after a pause](tokenkeeper#when-a-token-is-rejected). A test that does this twice moves a
+    /// [`ManualClock`](tokenkeeper::ManualClock) on in between, or sees a 401.
     pub fn revoke_all_access_tokens(&self) {
         self.shared.state.lock().book.revoke_all_access();
     }
