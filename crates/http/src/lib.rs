@@ -46,6 +46,10 @@
 //!     send(request).await
 //! }
 //! ```
+//!
+//! Threads without a runtime do the same with [`Attach::attach_blocking`] and
+//! [`Attached::renew_blocking`]. The client must give a 401 as an answer and not as an error, and
+//! follow no redirects; with `ureq` 3 that is `http_status_as_error(false)` and `max_redirects(0)`.
 
 mod attach;
 mod attached;
