@@ -34,6 +34,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! One client for many users: each request says whose token it gets. Here with the middleware;
+//! without it, [`send_with_choice`](SendWithToken::send_with_choice) takes the same.
+//!
+//! ```
+//! # #[cfg(feature = "middleware")]
+//! # mod with_middleware {
+//! use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+//! use tokenkeeper::TokenManagerMap;
+//! use tokenkeeper_reqwest::{Attach, Route, TokenChoice, Tokens, without_redirects};
+//!
+//! fn client() -> Result<ClientWithMiddleware, Box<dyn std::error::Error>> {
+//!     let calendar = Route::per_request().origin("https://calendar.example.com");
+//!     let tokens = Tokens::new(Attach::new([calendar])?);
+//!     let client = without_redirects(reqwest::Client::builder()).build()?;
+//!     Ok(ClientBuilder::new(client).with(tokens).build())
+//! }
+//!
+//! async fn events(
+//!     client: &ClientWithMiddleware,
+//!     users: &TokenManagerMap<String>,
+//!     user: &str,
+//! ) -> Result<reqwest::Response, Box<dyn std::error::Error>> {
+//!     let request = client.get("https://calendar.example.com/events");
+//!     Ok(request.with_extension(TokenChoice::Of(users.get(user)?)).send().await?)
+//! }
+//! # }
+//! ```
+//!
 //! # What happens to a request
 //!
 //! The rules of `tokenkeeper-http` hold: tokens go to the origins of their routes alone, a header
@@ -42,8 +70,10 @@
 //! - **401.** The token is replaced, and the request sent once more: same method, URL, headers,
 //!   body, HTTP version. A body that is a stream cannot be sent twice: then the token is given up,
 //!   so that the next request gets another, and the caller gets the 401. So it is too where nothing
-//!   can replace the token. The answer that is not wanted is dropped; its connection is used again
-//!   if all of it has arrived.
+//!   can replace the token, also while exchanges are paused because
+//!   [tokens keep being rejected](tokenkeeper#when-a-token-is-rejected); what an exchange failed
+//!   with is in the manager's status and events. The answer that is not wanted is dropped; its
+//!   connection is used again if all of it has arrived.
 //! - **Redirects** are followed here, not by the client, and every hop is judged anew: see
 //!   [`Tokens`], and [`without_redirects`] for the client. If the client follows them all the same,
 //!   there is an error.
