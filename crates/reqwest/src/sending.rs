@@ -8,7 +8,7 @@ use tokenkeeper::{Error, ErrorKind};
 use tokenkeeper_http::{Reaction, Target, TokenChoice};
 
 use crate::kept_request::{KeptRequest, Source};
-use crate::redirect;
+use crate::redirect::Hops;
 use crate::tokens::{Redirects, Tokens};
 
 /// Whatever sends a request: a client, or the rest of a chain of middleware.
@@ -33,22 +33,24 @@ impl Tokens {
         &self,
         sender: &mut S,
         mut request: Request,
-        mut choice: TokenChoice,
+        choice: TokenChoice,
     ) -> Result<Response, Failure<S::Error>> {
         let mut redirects_left = match self.redirects {
             Redirects::Here(limit) => limit,
             Redirects::ByClient => 0,
         };
+        let mut hops = Hops::new(choice);
         loop {
             let mut kept = KeptRequest::of(&mut request, &self.spares);
-            let response = self.send_one(sender, request, &mut kept, choice.clone()).await?;
+            let choice = hops.choice_for(&self.attach, &request);
+            let response = self.send_one(sender, request, &mut kept, choice).await?;
             if redirects_left == 0 || kept.time_is_up() {
                 return Ok(response);
             }
-            let Some(next) = redirect::follow(&self.attach, &kept, &response, &choice) else {
+            let Some(next) = hops.follow(&self.attach, &kept, &response) else {
                 return Ok(response);
             };
-            (request, choice) = next;
+            request = next;
             redirects_left -= 1;
         }
     }

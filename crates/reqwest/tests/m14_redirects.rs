@@ -182,6 +182,28 @@ async fn the_token_of_a_user_stays_with_them_on_the_origins_of_one_route() {
 }
 
 #[tokio::test]
+async fn the_token_of_a_user_is_there_again_where_another_route_leads_back() {
+    for way in Way::BOTH {
+        let (first, second) = (FakeAuthServer::start(), FakeAuthServer::start());
+        let tokens = tokens([route_to(&first), route_to(&second)]);
+        redirect_next(&first, 307, &second.resource_url());
+        redirect_next(&second, 307, &(first.resource_url() + "/back"));
+
+        let alice = manager_of(&first, SystemClock);
+        let request = client().get(first.resource_url());
+        let choice = TokenChoice::Of(alice.clone());
+        let answer = way.send_with(&tokens, request, choice).await.unwrap();
+
+        assert_eq!(answer.status(), 200, "{way:?}");
+        let of_alice = format!("Bearer {}", alice.peek().unwrap().secret().expose_secret());
+        let [out, back] = &at_resource(&first)[..] else { panic!("{way:?}") };
+        assert_eq!(out.header("authorization"), Some(of_alice.as_str()), "{way:?}");
+        assert_eq!(back.header("authorization"), Some(of_alice.as_str()), "{way:?}");
+        assert_eq!(second.exchanges(), 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_cannot_have_our_token_put_on_a_request_of_their_choice() {
     let (ours, stranger) = (FakeAuthServer::start(), FakeAuthServer::start());
     let tokens = tokens([route_to(&ours)]);
