@@ -24,6 +24,11 @@ impl Hops {
         Self { chosen, began: None, met_stranger: false }
     }
 
+    /// Whether a request was sent before the one that is next.
+    pub(crate) fn are_under_way(&self) -> bool {
+        self.began.is_some()
+    }
+
     /// The next request, without a token. `None` if this is no redirect, or one that cannot be
     /// followed.
     pub(crate) fn follow(

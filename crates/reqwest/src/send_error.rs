@@ -25,7 +25,10 @@ use std::time::Duration;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There was no token, so nothing was sent; or the token went astray with a redirect.
+    /// There was no token, so the request was not sent; or the token went astray with a redirect.
+    ///
+    /// If it is the token of a later hop that there was none of, the request itself was sent, and
+    /// may have been carried out: then [`answer_lost`](tokenkeeper::Error::answer_lost) says so.
     Token(tokenkeeper::Error),
     /// The request failed in the HTTP client.
     Http(reqwest::Error),

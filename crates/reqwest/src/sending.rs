@@ -43,7 +43,13 @@ impl Tokens {
         loop {
             let mut kept = KeptRequest::of(&mut request, &self.spares);
             let choice = hops.choice_for(&self.attach, &request);
-            let response = self.send_one(sender, request, &mut kept, choice).await?;
+            let sent = self.send_one(sender, request, &mut kept, choice).await;
+            let response = sent.map_err(|failure| match failure {
+                Failure::Token(error) if hops.are_under_way() => {
+                    Failure::Token(error.with_answer_lost())
+                }
+                failure => failure,
+            })?;
             if redirects_left == 0 || kept.time_is_up() {
                 return Ok(response);
             }

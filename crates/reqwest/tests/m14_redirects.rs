@@ -333,3 +333,21 @@ async fn a_hop_whose_token_was_rejected_is_repeated_and_the_hops_before_it_are_n
         assert_eq!(server.exchanges(), 2, "{way:?}");
     }
 }
+
+#[tokio::test]
+async fn an_error_about_the_token_of_a_later_hop_says_that_requests_were_sent() {
+    for way in Way::BOTH {
+        let (first, second) = (FakeAuthServer::start(), FakeAuthServer::start());
+        let (tokens, client) = (tokens([route_to(&first), route_to(&second)]), client());
+        redirect_next(&first, 303, &second.resource_url());
+        second.fail_next(10, Fault::Unavailable(None));
+
+        let paid = way.send(&tokens, client.post(first.resource_url())).await.unwrap_err();
+        let at_once = way.send(&tokens, client.post(second.resource_url())).await.unwrap_err();
+
+        assert_eq!((at_resource(&first).len(), at_resource(&second).len()), (1, 0), "{way:?}");
+        assert!(paid.token_error().answer_lost(), "{way:?}");
+        assert!(paid.token_error().retry_after().is_some(), "{way:?}");
+        assert!(!at_once.token_error().answer_lost(), "{way:?}");
+    }
+}
