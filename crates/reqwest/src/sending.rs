@@ -7,7 +7,7 @@ use reqwest::{Request, Response, Url};
 use tokenkeeper::{Error, ErrorKind};
 use tokenkeeper_http::{Reaction, Target, TokenChoice};
 
-use crate::kept_request::{KeptRequest, Source};
+use crate::kept_request::KeptRequest;
 use crate::redirect::Hops;
 use crate::tokens::{Redirects, Tokens};
 
@@ -79,16 +79,17 @@ impl Tokens {
         let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
 
         let Some(attached) = attached else { return Ok(response) };
-        let source = self.checked_source(kept, &response).map_err(Failure::Token)?;
-        if !response.status().is_client_error() || source == Source::OtherOrigin {
+        self.check_source(kept, &response).map_err(Failure::Token)?;
+        if !response.status().is_client_error() || !kept.has_origin_of(&response) {
             return Ok(response);
         }
         let Some(url) = kept.url() else { return Ok(response) };
         let method = kept.method().clone();
         let Ok(target) = target_of(&method, &url) else { return Ok(response) };
         let reaction = attached.reaction(&target, response.status(), response.headers());
-        // The request may have been carried out, and only what it was redirected to refused.
-        let is_sure = source == Source::Asked || method.is_safe();
+        // The client may have followed a redirect, to the same URL even. Then the request was carried
+        // out, and only what it was redirected to is refused.
+        let is_sure = self.redirects != Redirects::ByClient || method.is_safe();
         if reaction == Reaction::GiveUp || !is_sure || !kept.can_be_repeated() {
             attached.give_up(reaction);
             return Ok(response);
@@ -101,16 +102,14 @@ impl Tokens {
         // is still sending is closed.
         drop(response);
         let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
-        self.checked_source(kept, &response).map_err(Failure::Token)?;
+        self.check_source(kept, &response).map_err(Failure::Token)?;
         Ok(response)
     }
 
-    /// Where the answer to a request with a token came from. An error if the client had followed a
-    /// redirect, and was not to.
-    fn checked_source(&self, kept: &KeptRequest, response: &Response) -> Result<Source, Error> {
-        let source = kept.source_of(response);
-        if source == Source::Asked || self.redirects == Redirects::ByClient {
-            return Ok(source);
+    /// An error if the client has followed a redirect of a request with a token, and was not to.
+    fn check_source(&self, kept: &KeptRequest, response: &Response) -> Result<(), Error> {
+        if self.redirects == Redirects::ByClient || kept.has_url_of(response) {
+            return Ok(());
         }
         let host = kept.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let what = format!(

@@ -77,8 +77,10 @@ impl Tokens {
     /// host or port, and **puts it back** if that host redirects to itself. So whoever can make an
     /// API redirect to a host of theirs gets the token.
     ///
-    /// A 401 from another origin says nothing about the token. After a redirect within the origin
-    /// only requests with a safe method (RFC 9110 §9.2.1) are sent again.
+    /// A 401 from another origin says nothing about the token. One from the origin itself may be an
+    /// answer to what a request that was carried out was redirected to, so only requests with a
+    /// safe method (RFC 9110 §9.2.1) are sent again; of others the caller gets the 401, and the next
+    /// request has another token.
     ///
     /// # Errors
     ///
