@@ -111,6 +111,10 @@ impl Tokens {
 ///
 /// Options that are set on the builder later win, so call it last. Default headers of a client go
 /// to every host, also to those that a redirect leads to: put secrets on requests instead.
+///
+/// Proxies are left as they are. `reqwest` takes them from the environment too, and then `http` to
+/// loopback hosts goes to the proxy in clear text, unless `NO_PROXY` names them: if a route has such
+/// an origin, call `no_proxy`, or set `NO_PROXY=localhost,127.0.0.1,::1`.
 pub fn without_redirects(builder: ClientBuilder) -> ClientBuilder {
     builder.redirect(Policy::none()).referer(false)
 }
