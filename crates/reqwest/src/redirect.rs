@@ -58,18 +58,21 @@ impl Hops {
 
     /// What a request says about its token.
     pub(crate) fn choice_for(&self, attach: &Attach, request: &Request) -> TokenChoice {
-        let Some(began) = &self.began else { return self.chosen.clone() };
-        if self.met_stranger {
-            return TokenChoice::Without;
+        match (&self.began, &self.chosen) {
+            (None, chosen) => chosen.clone(),
+            _ if self.met_stranger => TokenChoice::Without,
+            (Some(began), TokenChoice::Of(_)) if !on_one_route(attach, began, request.url()) => {
+                TokenChoice::OfRoute
+            }
+            (_, chosen) => chosen.clone(),
         }
-        let is_at_home = target_of(request.method(), began).is_ok_and(|began| {
-            target_of(request.method(), request.url())
-                .is_ok_and(|target| attach.on_one_route(&began, &target))
-        });
-        match &self.chosen {
-            TokenChoice::Of(_) if !is_at_home => TokenChoice::OfRoute,
-            chosen => chosen.clone(),
-        }
+    }
+}
+
+fn on_one_route(attach: &Attach, one: &Url, other: &Url) -> bool {
+    match (target_of(&Method::GET, one), target_of(&Method::GET, other)) {
+        (Ok(one), Ok(other)) => attach.on_one_route(&one, &other),
+        _ => false,
     }
 }
 
