@@ -48,8 +48,12 @@ impl Setup {
 }
 
 async fn say(client: &mut Client) -> Result<String, Status> {
+    say_to(client, "Say").await
+}
+
+async fn say_to(client: &mut Client, method: &str) -> Result<String, Status> {
     client.ready().await.unwrap();
-    let path = PathAndQuery::from_static("/test.Echo/Say");
+    let path = format!("/test.Echo/{method}").parse().unwrap();
     let answer = client.unary(Request::new("hello".to_owned()), path, Text).await;
     answer.map(tonic::Response::into_inner)
 }
@@ -150,21 +154,41 @@ async fn a_conversation_is_neither_held_up_nor_sent_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_the_trailers_of_an_answer_comes_too_late() {
-    let setup = Setup::new().await;
-    setup.echo.revoke("access-1");
-    let mut client = setup.client();
+async fn m14_it_does_not_matter_which_part_of_a_tonic_server_refuses_before_it_answers() {
+    for part in ["InTheHandler", "InTheStreamingHandler", "InTheInterceptor"] {
+        let setup = Setup::new().await;
+        setup.echo.revoke("access-1");
 
-    client.ready().await.unwrap();
-    let path = PathAndQuery::from_static("/test.Echo/Late");
-    let answer = client.server_streaming(Request::new("hello".to_owned()), path, Text).await;
-    let mut answers = answer.unwrap().into_inner();
+        assert_eq!(say_to(&mut setup.client(), part).await.unwrap(), "hello", "{part}");
 
-    assert_eq!(answers.message().await.unwrap().unwrap(), "hello");
-    assert_eq!(answers.message().await.unwrap_err().code(), Code::Unauthenticated);
-    assert_eq!(setup.echo.tokens(), tokens(&["access-1"]));
-    let same = setup.manager.token().await.unwrap();
-    assert_eq!(same.authorization(), "Bearer access-1", "whoever sees it may invalidate it");
+        assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-2"]), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_trailers_of_an_answer_comes_too_late_and_can_be_passed_on() {
+    for word in ["hello", ""] {
+        let setup = Setup::new().await;
+        setup.echo.revoke("access-1");
+        let mut client = setup.client();
+        let used = setup.manager.token().await.unwrap();
+
+        client.ready().await.unwrap();
+        let path = PathAndQuery::from_static("/test.Echo/InTheStream");
+        let answer = client.server_streaming(Request::new(word.to_owned()), path, Text).await;
+        let mut answers = answer.unwrap().into_inner();
+
+        if !word.is_empty() {
+            assert_eq!(answers.message().await.unwrap().unwrap(), word);
+        }
+        assert_eq!(answers.message().await.unwrap_err().code(), Code::Unauthenticated);
+        assert_eq!(setup.echo.tokens(), tokens(&["access-1"]));
+        let same = setup.manager.token().await.unwrap();
+        assert_eq!(same.authorization(), "Bearer access-1");
+        assert!(setup.manager.invalidate(&used));
+        assert_eq!(say(&mut client).await.unwrap(), "hello");
+        assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-2"]));
+    }
 }
 
 #[tokio::test]
