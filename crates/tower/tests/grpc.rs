@@ -8,7 +8,7 @@ mod echo;
 use std::error::Error as _;
 
 use api::{in_time, manager};
-use echo::{Echo, Text};
+use echo::{Echo, text};
 use http::uri::PathAndQuery;
 use tokenkeeper::{Error, ErrorKind, TokenManager};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
@@ -54,7 +54,7 @@ async fn say(client: &mut Client) -> Result<String, Status> {
 async fn say_to(client: &mut Client, method: &str) -> Result<String, Status> {
     client.ready().await.unwrap();
     let path = format!("/test.Echo/{method}").parse().unwrap();
-    let answer = in_time(client.unary(Request::new("hello".to_owned()), path, Text)).await;
+    let answer = in_time(client.unary(Request::new("hello".to_owned()), path, text())).await;
     answer.map(tonic::Response::into_inner)
 }
 
@@ -120,7 +120,7 @@ async fn a_stream_of_messages_that_are_all_there_is_sent_again() {
     client.ready().await.unwrap();
     let path = PathAndQuery::from_static("/test.Echo/Sum");
     let answer =
-        in_time(client.client_streaming(Request::new(messages), path, Text)).await.unwrap();
+        in_time(client.client_streaming(Request::new(messages), path, text())).await.unwrap();
 
     assert_eq!(answer.into_inner(), "one, two, three");
     assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-2"]));
@@ -135,7 +135,7 @@ async fn a_conversation_is_neither_held_up_nor_sent_again() {
     let messages = Request::new(UnboundedReceiverStream::new(receiver));
 
     client.ready().await.unwrap();
-    let answer = in_time(client.streaming(messages, path(), Text)).await.unwrap();
+    let answer = in_time(client.streaming(messages, path(), text())).await.unwrap();
     let mut answers = answer.into_inner();
     for word in ["one", "two", "three"] {
         sender.send(word.to_owned()).unwrap(); // each after the answer to the one before
@@ -148,7 +148,7 @@ async fn a_conversation_is_neither_held_up_nor_sent_again() {
     let (_sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let messages = Request::new(UnboundedReceiverStream::new(receiver));
     client.ready().await.unwrap();
-    let refused = in_time(client.streaming(messages, path(), Text)).await.unwrap_err();
+    let refused = in_time(client.streaming(messages, path(), text())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(say(&mut client).await.unwrap(), "hello", "with the next token");
     assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-1", "access-2"]));
@@ -177,7 +177,7 @@ async fn a_refusal_in_the_trailers_of_an_answer_comes_too_late_and_can_be_passed
         client.ready().await.unwrap();
         let path = PathAndQuery::from_static("/test.Echo/InTheStream");
         let answer =
-            in_time(client.server_streaming(Request::new(word.to_owned()), path, Text)).await;
+            in_time(client.server_streaming(Request::new(word.to_owned()), path, text())).await;
         let mut answers = answer.unwrap().into_inner();
 
         if !word.is_empty() {

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, BufMut};
 use http::{Request, Response, header};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -18,10 +17,10 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::Grpc;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Status, Streaming};
+use tonic_prost::ProstCodec;
 use tower::Service;
 
 /// A server on this machine, until it is dropped.
@@ -100,7 +99,7 @@ impl Service<Request<Body>> for EchoService {
 
 /// Each path refuses in another place.
 async fn answer(request: Request<Body>, refusal: Option<Status>) -> Response<Body> {
-    let (mut grpc, path) = (Grpc::new(Text), request.uri().path().to_owned());
+    let (mut grpc, path) = (Grpc::new(text()), request.uri().path().to_owned());
     match (path.as_str(), refusal) {
         ("/test.Echo/InTheHandler", Some(status)) => {
             let refuse = move |_: tonic::Request<String>| {
@@ -155,41 +154,6 @@ fn late(request: tonic::Request<String>, status: Status) -> Answers {
 }
 
 /// Messages that are text.
-#[derive(Clone, Copy)]
-pub struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn encode(&mut self, item: String, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put_slice(item.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
-        let mut text = vec![0; message.remaining()];
-        message.copy_to_slice(&mut text);
-        String::from_utf8(text).map(Some).map_err(|_| Status::internal("no text"))
-    }
+pub fn text() -> ProstCodec<String, String> {
+    ProstCodec::default()
 }
