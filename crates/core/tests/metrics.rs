@@ -7,6 +7,7 @@ mod rig;
 mod waiting;
 
 use std::collections::BTreeSet;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use recorder::Recorded;
@@ -93,6 +94,31 @@ async fn every_request_is_counted_by_how_it_was_answered() {
     gate.release();
     manager.flush().await.unwrap();
     assert_eq!(counted.requests(), [2, 1, 1, 2, 1]);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_token_that_is_there_is_counted_only_if_it_is() {
+    let provider = ScriptedProvider::new("svc");
+    let counted = Counted::new(&provider);
+    let (manager, clock) = (&counted.rig.manager, &counted.rig.clock);
+
+    assert!(manager.token_now().is_pending());
+    manager.flush().await.unwrap();
+    assert_eq!((provider.calls(), counted.requests()), (1, [0; 5]), "it was fetched all the same");
+    assert!(matches!(manager.token_now(), Poll::Ready(Ok(_))));
+    assert_eq!(counted.requests(), [1, 0, 0, 0, 0]);
+
+    clock.advance(DUE);
+    assert!(matches!(manager.token_now(), Poll::Ready(Ok(_))));
+    manager.flush().await.unwrap();
+    assert_eq!((provider.calls(), counted.requests()), (2, [1, 1, 0, 0, 0]), "and it is renewed");
+
+    clock.advance(OVER);
+    provider.on_refresh(Step::unavailable());
+    assert!(manager.token_now().is_pending());
+    manager.flush().await.unwrap();
+    assert!(matches!(manager.token_now(), Poll::Ready(Err(_))), "the error is remembered");
+    assert_eq!((provider.calls(), counted.requests()), (3, [1, 1, 0, 1, 0]));
 }
 
 #[tokio::test]
