@@ -7,11 +7,15 @@ mod rig;
 mod waiting;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use metrics::{
+    Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use recorder::Recorded;
-use rig::{Rig, login_elsewhere, poll_once, seconds};
-use tokenkeeper::{Clock, Error, ErrorKind, EventKind, ProviderIdentity, telemetry};
+use rig::{Rig, finishes, login_elsewhere, poll_once, seconds};
+use tokenkeeper::{Clock, Error, ErrorKind, EventKind, ProviderIdentity, TokenManager, telemetry};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 use waiting::started;
 
@@ -264,4 +268,50 @@ async fn a_manager_that_was_built_before_the_recorder_counts_nothing_and_works()
     early.manager.token().await.unwrap();
 
     assert!(recorder.series().is_empty());
+}
+
+/// A recorder whose gauges panic.
+struct Panics;
+
+impl GaugeFn for Panics {
+    fn increment(&self, _value: f64) {}
+
+    fn decrement(&self, _value: f64) {}
+
+    fn set(&self, _value: f64) {
+        panic!("a gauge panics");
+    }
+}
+
+impl Recorder for Panics {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::new(Self))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_gauge_that_panics_is_no_failure() {
+    finishes(|| {
+        let build = || TokenManager::new(ScriptedProvider::new("svc"));
+        let manager = metrics::with_local_recorder(&Panics, build).blocking();
+
+        manager.token().unwrap();
+        manager.clear().unwrap();
+        manager.token().unwrap();
+        manager.flush().unwrap();
+    });
 }
