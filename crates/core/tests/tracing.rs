@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use captured::Captured;
 use planted::Life;
-use rig::{Rig, finishes, poll_once, until};
+use rig::{Rig, finishes, login_elsewhere, poll_once, until};
 use tokenkeeper::{Error, ErrorKind, ProviderIdentity, TokenManager};
 use tokenkeeper_testkit::{Gate, RecordingObserver, ScriptedProvider, Step, StorageFault};
 use tracing::span::{Attributes, Id};
@@ -190,10 +190,21 @@ async fn who_waits_sees_the_wait_in_its_own_trace() {
     let _installed = captured.install();
     let rig = Rig::shared(&ScriptedProvider::new("svc"));
 
-    rig.manager.token().instrument(info_span!("caller")).await.unwrap();
+    let (manager, caller) = (&rig.manager, || info_span!("caller"));
 
-    let wait = captured.last("tokenkeeper.wait");
-    assert_eq!((wait.level, wait.parent), (Level::DEBUG, Some("caller")));
+    manager.token().instrument(caller()).await.unwrap();
+    rig.clock.advance(Duration::from_secs(6));
+    manager.force_refresh().instrument(caller()).await.unwrap();
+    manager.login().instrument(caller()).await.unwrap();
+    manager.clear().instrument(caller()).await.unwrap();
+    manager.install(login_elsewhere()).instrument(caller()).await.unwrap();
+
+    let entries = captured.entries();
+    let waits: Vec<_> = entries.iter().filter(|e| e.name == "tokenkeeper.wait").collect();
+    assert_eq!(waits.len(), 5);
+    for wait in waits {
+        assert_eq!((wait.level, wait.parent), (Level::DEBUG, Some("caller")));
+    }
 }
 
 #[tokio::test]
