@@ -15,7 +15,9 @@ use metrics::{
 };
 use recorder::Recorded;
 use rig::{Rig, finishes, login_elsewhere, poll_once, seconds};
-use tokenkeeper::{Clock, Error, ErrorKind, EventKind, ProviderIdentity, TokenManager, telemetry};
+use tokenkeeper::{
+    Clock, Error, ErrorKind, EventKind, ProviderIdentity, TokenManager, TokenManagerMap, telemetry,
+};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 use waiting::started;
 
@@ -268,6 +270,26 @@ async fn a_manager_that_was_built_before_the_recorder_counts_nothing_and_works()
     early.manager.token().await.unwrap();
 
     assert!(recorder.series().is_empty());
+}
+
+#[test]
+fn managers_of_a_map_are_counted_together_and_have_no_gauges() {
+    let recorder = Recorded::default();
+    let map = TokenManagerMap::new(|user: &String| {
+        let identity = ProviderIdentity::new("svc").with("subject", user);
+        Ok(ScriptedProvider::new("svc").with_identity(identity))
+    });
+    metrics::with_local_recorder(&recorder, || {
+        for user in ["alice", "bob"] {
+            map.get(user).unwrap().blocking().token().unwrap();
+        }
+    });
+
+    let waited = of_service(&[("result", "waited")]);
+    assert_eq!(recorder.count("tokenkeeper_token_requests_total", &waited), 2);
+    let names: BTreeSet<_> = recorder.series().into_iter().map(|(name, _)| name).collect();
+    let is_gauge = |name: &&String| name.contains("timestamp") || name.contains("unpersisted");
+    assert_eq!((names.len(), names.iter().find(is_gauge)), (6, None));
 }
 
 /// A recorder whose gauges panic.

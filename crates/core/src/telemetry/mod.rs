@@ -109,10 +109,11 @@ impl Telemetry {
         provider: &dyn TokenProvider,
         service_name: &Arc<str>,
         key: &Arc<StorageKey>,
+        has_gauges: bool,
     ) -> Self {
         Self {
             traces: Traces::new(provider, service_name, key),
-            metrics: Metrics::new(service_name),
+            metrics: Metrics::new(service_name, has_gauges),
         }
     }
 
