@@ -130,7 +130,7 @@ async fn a_refresh_token_that_dies_is_an_error_only_where_a_person_has_to_log_in
         let captured = Captured::default();
         let _installed = captured.install();
         let rig = Rig::shared(&provider);
-        rig.manager.install(rig::login_elsewhere()).await.unwrap();
+        rig.manager.install(login_elsewhere()).await.unwrap();
         provider.kill_refresh_tokens();
         provider.on_refresh(Step::refuse_refresh());
 
@@ -236,7 +236,7 @@ async fn logins_logouts_and_revocations_are_spans_too() {
     let _installed = captured.install();
     let rig = Rig::shared(&ScriptedProvider::new("svc"));
 
-    let login = rig.manager.install(rig::login_elsewhere());
+    let login = rig.manager.install(login_elsewhere());
     login.instrument(info_span!("person")).await.unwrap();
     assert_eq!(captured.last("tokenkeeper.handover").follows, ["person"]);
     rig.manager.revoke().await.unwrap();
