@@ -7,12 +7,18 @@ mod rig;
 mod waiting;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use metrics::{
+    Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use recorder::Recorded;
-use rig::{Rig, login_elsewhere, poll_once, seconds};
-use tokenkeeper::{Clock, Error, ErrorKind, EventKind, ProviderIdentity, telemetry};
+use rig::{Rig, finishes, login_elsewhere, poll_once, seconds};
+use tokenkeeper::{
+    Clock, Error, ErrorKind, EventKind, ProviderIdentity, TokenManager, TokenManagerMap, telemetry,
+};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 use waiting::started;
 
@@ -290,4 +296,70 @@ async fn a_manager_that_was_built_before_the_recorder_counts_nothing_and_works()
     early.manager.token().await.unwrap();
 
     assert!(recorder.series().is_empty());
+}
+
+#[test]
+fn managers_of_a_map_are_counted_together_and_have_no_gauges() {
+    let recorder = Recorded::default();
+    let map = TokenManagerMap::new(|user: &String| {
+        let identity = ProviderIdentity::new("svc").with("subject", user);
+        Ok(ScriptedProvider::new("svc").with_identity(identity))
+    });
+    metrics::with_local_recorder(&recorder, || {
+        for user in ["alice", "bob"] {
+            map.get(user).unwrap().blocking().token().unwrap();
+        }
+    });
+
+    let waited = of_service(&[("result", "waited")]);
+    assert_eq!(recorder.count("tokenkeeper_token_requests_total", &waited), 2);
+    let names: BTreeSet<_> = recorder.series().into_iter().map(|(name, _)| name).collect();
+    let is_gauge = |name: &&String| name.contains("timestamp") || name.contains("unpersisted");
+    assert_eq!((names.len(), names.iter().find(is_gauge)), (6, None));
+}
+
+/// A recorder whose gauges panic.
+struct Panics;
+
+impl GaugeFn for Panics {
+    fn increment(&self, _value: f64) {}
+
+    fn decrement(&self, _value: f64) {}
+
+    fn set(&self, _value: f64) {
+        panic!("a gauge panics");
+    }
+}
+
+impl Recorder for Panics {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::new(Self))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_gauge_that_panics_is_no_failure() {
+    finishes(|| {
+        let build = || TokenManager::new(ScriptedProvider::new("svc"));
+        let manager = metrics::with_local_recorder(&Panics, build).blocking();
+
+        manager.token().unwrap();
+        manager.clear().unwrap();
+        manager.token().unwrap();
+        manager.flush().unwrap();
+    });
 }

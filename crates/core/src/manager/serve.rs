@@ -164,7 +164,7 @@ impl Core {
                 let _state = self.state.lock();
                 flight.satisfies(errand)
             };
-            match flight.done().await {
+            match self.telemetry.wait(flight.done()).await {
                 _ if !joined => {}
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => return Err(self.superseded()),
@@ -202,7 +202,7 @@ impl Core {
         if is_current && !will_replace {
             // Exchanges are paused; one that is under way all the same is worth waiting for.
             let Some(flight) = flight else { return Ok(None) };
-            let outcome: Outcome = flight.done().await;
+            let outcome: Outcome = self.telemetry.wait(flight.done()).await;
             return Ok(outcome?.filter(|token| self.is_replacement(token, rejected)));
         }
         let token = self.obtain(Duration::ZERO).await?;
