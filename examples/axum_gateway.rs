@@ -2,9 +2,11 @@
 //!
 //! It takes `/billing/…`, `/library/…` and `/weather/…`, and forwards each to its service with a
 //! token of that service. Who calls it needs none. One client serves all three, because the rules
-//! say whose token goes where.
+//! say whose token goes where. Under `/health` is how each of them is, under `/metrics` what
+//! Prometheus asks for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::future::ready;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ use axum::routing::{any, get};
 use http::{StatusCode, header};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use tokenkeeper::{Recovery, TokenManager};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokenkeeper::{Recovery, Status, TokenManager, TokenState, telemetry};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_testkit::{FakeAuthServer, Fault, RetryAfter};
 use tokenkeeper_tower::{Attach, Buffering, Route, TokenLayer, TokenService};
@@ -27,7 +30,7 @@ type TokenClient = TokenService<Client<HttpConnector, Body>, Buffering<Body>>;
 
 struct Gateway {
     client: TokenClient,
-    upstreams: HashMap<&'static str, Upstream>,
+    upstreams: BTreeMap<&'static str, Upstream>,
 }
 
 struct Upstream {
@@ -35,8 +38,19 @@ struct Upstream {
     tokens: TokenManager,
 }
 
-fn gateway(servers: &[(&'static str, &FakeAuthServer)]) -> Result<Router, tokenkeeper::Error> {
-    let (mut upstreams, mut routes) = (HashMap::new(), Vec::new());
+/// A process has one recorder. Managers take their counters from it when they are built, so it
+/// comes first.
+fn record_metrics() -> Result<PrometheusHandle, BoxError> {
+    let page = PrometheusBuilder::new().install_recorder()?;
+    telemetry::describe_metrics();
+    Ok(page)
+}
+
+fn gateway(
+    servers: &[(&'static str, &FakeAuthServer)],
+    page: PrometheusHandle,
+) -> Result<Router, tokenkeeper::Error> {
+    let (mut upstreams, mut routes) = (BTreeMap::new(), Vec::new());
     for &(name, server) in servers {
         let provider = ClientCredentialsProvider::builder(name, &server.token_url())
             .client("client", ClientAuth::basic("secret"))
@@ -50,7 +64,9 @@ fn gateway(servers: &[(&'static str, &FakeAuthServer)]) -> Result<Router, tokenk
         .layer(Client::builder(TokioExecutor::new()).build_http());
     Ok(Router::new()
         .route("/health", get(health))
-        // METRICS: a page of metrics goes here, beside the health page.
+        // To render the page is upkeep too. Where nobody may ever ask for it, spawn a task that
+        // calls `page.run_upkeep()`, or its histograms grow.
+        .route("/metrics", get(move || ready(page.render())))
         .route("/{service}/{*path}", any(forward))
         .with_state(Arc::new(Gateway { client, upstreams })))
 }
@@ -92,23 +108,35 @@ fn refusal(error: &BoxError) -> Response {
     }
 }
 
-/// One line for each service. They hold no secret.
-async fn health(State(gateway): State<Arc<Gateway>>) -> String {
-    let status = |upstream: &Upstream| upstream.tokens.status().to_string();
-    let mut lines: Vec<String> = gateway.upstreams.values().map(status).collect();
-    lines.sort();
-    lines.join("\n")
+/// One line for each service, without secrets; 503 if there is one that cannot be called now.
+async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, String) {
+    let all: Vec<Status> = gateway.upstreams.values().map(|up| up.tokens.status()).collect();
+    let status = match all.iter().all(serves) {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, all.iter().map(|status| format!("{status}\n")).collect())
+}
+
+/// Nobody has asked for a token yet: that is no failure.
+fn serves(status: &Status) -> bool {
+    matches!(status.token_state(), TokenState::Fresh | TokenState::Due)
+        || (status.last_error().is_none() && !status.needs_login())
 }
 
 pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
     let [billing, library, weather] = [(); 3].map(|()| FakeAuthServer::start());
     weather.fail_next(10, Fault::Unavailable(Some(RetryAfter::Seconds(30))));
 
+    let page = record_metrics()?;
     let servers = [("billing", &billing), ("library", &library), ("weather", &weather)];
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let serving = tokio::spawn(axum::serve(listener, gateway(&servers)?).into_future());
+    let serving = tokio::spawn(axum::serve(listener, gateway(&servers, page)?).into_future());
     let caller = reqwest::Client::new();
+
+    let before = caller.get(format!("{url}/health")).send().await?;
+    writeln!(out, "GET /health: {}\n{}", before.status(), before.text().await?)?;
 
     for path in ["billing/invoices", "library/books?sort=title", "weather/today"] {
         let answer = caller.get(format!("{url}/{path}")).send().await?;
@@ -126,10 +154,25 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
         billing.exchanges()
     )?;
 
-    writeln!(out, "\nGET /health")?;
-    writeln!(out, "{}", caller.get(format!("{url}/health")).send().await?.text().await?)?;
+    let after = caller.get(format!("{url}/health")).send().await?;
+    writeln!(out, "\nGET /health: {}\n{}", after.status(), after.text().await?)?;
+
+    let page = caller.get(format!("{url}/metrics")).send().await?.text().await?;
+    let mut counts: Vec<_> = page.lines().filter(|line| is_worth_showing(line)).collect();
+    counts.sort_unstable();
+    writeln!(
+        out,
+        "GET /metrics: {} lines, among them\n{}",
+        page.lines().count(),
+        counts.join("\n")
+    )?;
     serving.abort();
     Ok(())
+}
+
+fn is_worth_showing(line: &str) -> bool {
+    let names = ["tokenkeeper_exchanges_total{", "tokenkeeper_token_requests_total{"];
+    names.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0")
 }
 
 fn retry_after(answer: &reqwest::Response) -> String {

@@ -32,21 +32,26 @@ async fn serve(
     stop: oneshot::Receiver<()>, // in a real service: tokio::signal::ctrl_c(), or a SIGTERM
 ) -> Result<Vec<String>> {
     let (mut tasks, mut said) = (JoinSet::new(), Vec::new());
+    let mut start = |name| {
+        let manager = manager.clone();
+        tasks.spawn(async move { manager.token().await.map(|_token| name) });
+    };
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             biased;
             _ = &mut stop => break,
-            Some(name) = work.recv() => {
-                let manager = manager.clone();
-                tasks.spawn(async move { manager.token().await.map(|_token| name) });
-            }
+            Some(name) = work.recv() => start(name),
         }
     }
     work.close(); // 1. whoever sends work from now on gets an error, and goes elsewhere
-    while let Some(done) = tasks.join_next().await {
-        said.push(format!("{} is done", done??)); // 2. what was taken is finished
+    while let Some(name) = work.recv().await {
+        start(name); // 2. what was accepted before is finished
     }
+    while let Some(done) = tasks.join_next().await {
+        said.push(format!("{} is done", done??));
+    }
+    said.sort();
     match timeout(DEADLINE, manager.flush()).await {
         Ok(flushed) => flushed?, // 3. exchanges and writes too, though no task waits for them
         Err(_) => said.push(format!("not everything was stored within {DEADLINE:?}")),
@@ -80,10 +85,11 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     writeln!(out, "\nThe service works, and a refresh is at the server: {}", manager.status())?;
     fs::copy(&stored, &as_if_killed)?; // what a process leaves behind that is killed now
 
-    writeln!(out, "It is told to stop.")?;
+    writeln!(out, "It is told to stop, with an invoice still in its queue.")?;
+    give.send("invoice 2").await?;
     let _ = stop.send(());
     give.closed().await;
-    assert!(give.send("invoice 2").await.is_err());
+    assert!(give.send("invoice 3").await.is_err());
     held.release(); // the answer arrives while flush() waits for it
     for line in service.await?? {
         writeln!(out, "  {line}")?;

@@ -7,11 +7,10 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeeper::{ManualClock, Recovery, Status, TokenManagerMap, TokenSet, TokenState};
-use tokenkeeper_providers::{BundledTransport, ClientAuth, RefreshTokenProvider, TransportOptions};
+use tokenkeeper_providers::{ClientAuth, RefreshTokenProvider};
 use tokenkeeper_testkit::FakeAuthServer;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -91,13 +90,10 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
 
 fn users(server: &FakeAuthServer, clock: &ManualClock) -> Result<TokenManagerMap<String>> {
     let (token_url, revocation_url) = (server.token_url(), server.revocation_url());
-    // One for all: what it takes to speak TLS is set up once.
-    let transport = Arc::new(BundledTransport::new(TransportOptions::new())?);
     let users = TokenManagerMap::builder(move |user: &String| {
         RefreshTokenProvider::builder("calendar", &token_url)
             .client("client", ClientAuth::basic("secret"))
             .revocation_url(revocation_url.as_str())
-            .transport(Arc::clone(&transport))
             .subject(user) // tells users apart, and their stored tokens
             .build()
     });

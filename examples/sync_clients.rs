@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use http::{Method, Request, Response};
+use reqwest::redirect::Policy;
 use tokenkeeper::TokenManager;
 use tokenkeeper_http::{Attach, Route, Target, TokenChoice};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
@@ -16,7 +17,7 @@ use tokenkeeper_testkit::FakeAuthServer;
 type Failed = Box<dyn Error + Send + Sync>;
 
 /// ureq: its requests are those of the `http` crate.
-fn send_with_ureq(
+pub(crate) fn send_with_ureq(
     agent: &ureq::Agent,
     attach: &Attach,
     request: Request<&'static str>,
@@ -35,7 +36,7 @@ fn send_with_ureq(
 }
 
 /// reqwest: the same steps with its own types.
-fn send_with_reqwest(
+pub(crate) fn send_with_reqwest(
     client: &reqwest::blocking::Client,
     attach: &Attach,
     mut request: reqwest::blocking::Request,
@@ -58,6 +59,22 @@ fn send_with_reqwest(
     Ok(client.execute(second)?)
 }
 
+/// Neither client follows redirects: nobody would look at the next URL before it is asked. ureq goes
+/// there without the header, even on the same host, and takes the 401 of that for one about the
+/// token; reqwest takes the header off for a stranger, but puts it back if that redirects to itself.
+pub(crate) fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .max_redirects(0)
+        .http_status_as_error(false) // a 401 is an answer here: it has to be looked at
+        .build();
+    ureq::Agent::new_with_config(config)
+}
+
+/// As [`agent`].
+pub(crate) fn client() -> reqwest::Result<reqwest::blocking::Client> {
+    reqwest::blocking::Client::builder().redirect(Policy::none()).referer(false).build()
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (served, exchanges) = tour()?;
     println!("{THREADS} threads sent {served} requests, and all were answered 200.");
@@ -76,11 +93,7 @@ pub(crate) fn tour() -> Result<(usize, usize), Box<dyn Error>> {
     let attach = Attach::new([Route::new(manager.clone()).origin(server.url())])?;
     let items = server.resource_url();
 
-    // A 4xx is an answer here, not an error: a 401 has to be looked at.
-    let agent = ureq::Agent::new_with_config(
-        ureq::Agent::config_builder().http_status_as_error(false).build(),
-    );
-    let client = reqwest::blocking::Client::new();
+    let (agent, client) = (agent(), client()?);
 
     let served = AtomicUsize::new(0);
     let work = |number: usize| -> Result<(), Failed> {

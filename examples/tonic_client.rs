@@ -8,7 +8,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut};
 use http::{header, uri::PathAndQuery};
 use tokenkeeper::{ManualClock, Recovery, TokenManager};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
@@ -16,9 +15,9 @@ use tokenkeeper_testkit::{FakeAuthServer, Fault};
 use tokenkeeper_tower::{Attach, Buffering, Route, TokenLayer, TokenService};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status, body::Body, client::Grpc};
+use tonic_prost::ProstCodec;
 use tower::{BoxError, Layer, util::MapErr};
 
 type Client = Grpc<MapErr<TokenService<Channel, Buffering<Body>>, fn(BoxError) -> BoxError>>;
@@ -51,7 +50,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
     let (_still_open, names) = tokio::sync::mpsc::unbounded_channel();
     let names = Request::new(UnboundedReceiverStream::new(names));
     client.ready().await?;
-    match client.streaming(names, PathAndQuery::from_static(GREET), Text).await {
+    match client.streaming(names, PathAndQuery::from_static(GREET), text()).await {
         Ok(_) => return Err("the stream should have been refused".into()),
         Err(status) => writeln!(out, "A stream: {:?}: {}", status.code(), status.message())?,
     }
@@ -66,10 +65,15 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// Messages are strings; generated code names those of its service.
+fn text() -> ProstCodec<String, String> {
+    ProstCodec::default()
+}
+
 async fn greeting(client: &mut Client, name: &str) -> Result<String, Status> {
     client.ready().await.map_err(Status::from_error)?;
     let (name, path) = (Request::new(name.to_owned()), PathAndQuery::from_static(GREET));
-    Ok(client.unary(name, path, Text).await?.into_inner())
+    Ok(client.unary(name, path, text()).await?.into_inner())
 }
 
 /// An error about the token becomes a status that says what to do; others stay as they are.
@@ -84,10 +88,6 @@ fn with_status(error: BoxError) -> BoxError {
         Recovery::FixRequest => Status::failed_precondition(error.to_string()),
         _ => Status::internal(error.to_string()),
     };
-    if let Recovery::Retry { after: Some(after) } = error.recovery() {
-        let milliseconds = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
-        status.metadata_mut().insert("grpc-retry-pushback-ms", milliseconds);
-    }
     status.set_source(Arc::new(error));
     status.into()
 }
@@ -105,7 +105,7 @@ async fn serve(tokens: Arc<FakeAuthServer>) -> Result<String, BoxError> {
         });
         async move {
             Ok::<_, Infallible>(match is_good {
-                true => tonic::server::Grpc::new(Text).unary(greet, request).await,
+                true => tonic::server::Grpc::new(text()).unary(greet, request).await,
                 false => Status::unauthenticated("this token is not good").into_http(),
             })
         }
@@ -120,42 +120,3 @@ async fn main() -> Result<(), BoxError> {
 }
 
 const GREET: &str = "/example.Greeter/Greet";
-
-/// Messages that are text; generated code brings its own codec.
-#[derive(Clone, Copy)]
-struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn encode(&mut self, item: String, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put_slice(item.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
-        let bytes = message.copy_to_bytes(message.remaining());
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-    }
-}

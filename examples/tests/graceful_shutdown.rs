@@ -13,7 +13,7 @@ async fn a_refresh_that_is_under_way_at_the_end_is_not_lost() {
     let said = String::from_utf8(out).unwrap();
     for promise in [
         "a refresh is at the server: calendar: token due for renewal, 720 s old, good for 180 s, exchanging",
-        "invoice 1 is done\n  calendar: token fresh",
+        "invoice 1 is done\n  invoice 2 is done\n  calendar: token fresh",
         "that token has ended, too: calendar: token fresh",
         "Had it been killed",
         "log in again",

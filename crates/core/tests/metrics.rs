@@ -7,11 +7,18 @@ mod rig;
 mod waiting;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use metrics::{
+    Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use recorder::Recorded;
-use rig::{Rig, login_elsewhere, poll_once, seconds};
-use tokenkeeper::{Clock, Error, ErrorKind, EventKind, ProviderIdentity, telemetry};
+use rig::{Rig, finishes, login_elsewhere, poll_once, seconds};
+use tokenkeeper::{
+    Clock, Error, ErrorKind, EventKind, ProviderIdentity, TokenManager, TokenManagerMap, telemetry,
+};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
 use waiting::started;
 
@@ -93,6 +100,31 @@ async fn every_request_is_counted_by_how_it_was_answered() {
     gate.release();
     manager.flush().await.unwrap();
     assert_eq!(counted.requests(), [2, 1, 1, 2, 1]);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_token_that_is_there_is_counted_only_if_it_is() {
+    let provider = ScriptedProvider::new("svc");
+    let counted = Counted::new(&provider);
+    let (manager, clock) = (&counted.rig.manager, &counted.rig.clock);
+
+    assert!(manager.token_now().is_pending());
+    manager.flush().await.unwrap();
+    assert_eq!((provider.calls(), counted.requests()), (1, [0; 5]), "it was fetched all the same");
+    assert!(matches!(manager.token_now(), Poll::Ready(Ok(_))));
+    assert_eq!(counted.requests(), [1, 0, 0, 0, 0]);
+
+    clock.advance(DUE);
+    assert!(matches!(manager.token_now(), Poll::Ready(Ok(_))));
+    manager.flush().await.unwrap();
+    assert_eq!((provider.calls(), counted.requests()), (2, [1, 1, 0, 0, 0]), "and it is renewed");
+
+    clock.advance(OVER);
+    provider.on_refresh(Step::unavailable());
+    assert!(manager.token_now().is_pending());
+    manager.flush().await.unwrap();
+    assert!(matches!(manager.token_now(), Poll::Ready(Err(_))), "the error is remembered");
+    assert_eq!((provider.calls(), counted.requests()), (3, [1, 1, 0, 1, 0]));
 }
 
 #[tokio::test]
@@ -264,4 +296,70 @@ async fn a_manager_that_was_built_before_the_recorder_counts_nothing_and_works()
     early.manager.token().await.unwrap();
 
     assert!(recorder.series().is_empty());
+}
+
+#[test]
+fn managers_of_a_map_are_counted_together_and_have_no_gauges() {
+    let recorder = Recorded::default();
+    let map = TokenManagerMap::new(|user: &String| {
+        let identity = ProviderIdentity::new("svc").with("subject", user);
+        Ok(ScriptedProvider::new("svc").with_identity(identity))
+    });
+    metrics::with_local_recorder(&recorder, || {
+        for user in ["alice", "bob"] {
+            map.get(user).unwrap().blocking().token().unwrap();
+        }
+    });
+
+    let waited = of_service(&[("result", "waited")]);
+    assert_eq!(recorder.count("tokenkeeper_token_requests_total", &waited), 2);
+    let names: BTreeSet<_> = recorder.series().into_iter().map(|(name, _)| name).collect();
+    let is_gauge = |name: &&String| name.contains("timestamp") || name.contains("unpersisted");
+    assert_eq!((names.len(), names.iter().find(is_gauge)), (6, None));
+}
+
+/// A recorder whose gauges panic.
+struct Panics;
+
+impl GaugeFn for Panics {
+    fn increment(&self, _value: f64) {}
+
+    fn decrement(&self, _value: f64) {}
+
+    fn set(&self, _value: f64) {
+        panic!("a gauge panics");
+    }
+}
+
+impl Recorder for Panics {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::new(Self))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_gauge_that_panics_is_no_failure() {
+    finishes(|| {
+        let build = || TokenManager::new(ScriptedProvider::new("svc"));
+        let manager = metrics::with_local_recorder(&Panics, build).blocking();
+
+        manager.token().unwrap();
+        manager.clear().unwrap();
+        manager.token().unwrap();
+        manager.flush().unwrap();
+    });
 }

@@ -7,16 +7,21 @@ mod planted;
 mod rig;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use captured::Captured;
 use planted::Life;
-use rig::{Rig, poll_once, until};
+use rig::{Rig, finishes, login_elsewhere, poll_once, until};
 use tokenkeeper::{Error, ErrorKind, ProviderIdentity, TokenManager};
 use tokenkeeper_testkit::{Gate, RecordingObserver, ScriptedProvider, Step, StorageFault};
+use tracing::span::{Attributes, Id};
 use tracing::{Instrument, Level, info_span};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 const OVER: Duration = Duration::from_secs(1_000);
 
@@ -125,7 +130,7 @@ async fn a_refresh_token_that_dies_is_an_error_only_where_a_person_has_to_log_in
         let captured = Captured::default();
         let _installed = captured.install();
         let rig = Rig::shared(&provider);
-        rig.manager.install(rig::login_elsewhere()).await.unwrap();
+        rig.manager.install(login_elsewhere()).await.unwrap();
         provider.kill_refresh_tokens();
         provider.on_refresh(Step::refuse_refresh());
 
@@ -185,10 +190,21 @@ async fn who_waits_sees_the_wait_in_its_own_trace() {
     let _installed = captured.install();
     let rig = Rig::shared(&ScriptedProvider::new("svc"));
 
-    rig.manager.token().instrument(info_span!("caller")).await.unwrap();
+    let (manager, caller) = (&rig.manager, || info_span!("caller"));
 
-    let wait = captured.last("tokenkeeper.wait");
-    assert_eq!((wait.level, wait.parent), (Level::DEBUG, Some("caller")));
+    manager.token().instrument(caller()).await.unwrap();
+    rig.clock.advance(Duration::from_secs(6));
+    manager.force_refresh().instrument(caller()).await.unwrap();
+    manager.login().instrument(caller()).await.unwrap();
+    manager.clear().instrument(caller()).await.unwrap();
+    manager.install(login_elsewhere()).instrument(caller()).await.unwrap();
+
+    let entries = captured.entries();
+    let waits: Vec<_> = entries.iter().filter(|e| e.name == "tokenkeeper.wait").collect();
+    assert_eq!(waits.len(), 5);
+    for wait in waits {
+        assert_eq!((wait.level, wait.parent), (Level::DEBUG, Some("caller")));
+    }
 }
 
 #[tokio::test]
@@ -220,7 +236,7 @@ async fn logins_logouts_and_revocations_are_spans_too() {
     let _installed = captured.install();
     let rig = Rig::shared(&ScriptedProvider::new("svc"));
 
-    let login = rig.manager.install(rig::login_elsewhere());
+    let login = rig.manager.install(login_elsewhere());
     login.instrument(info_span!("person")).await.unwrap();
     assert_eq!(captured.last("tokenkeeper.handover").follows, ["person"]);
     rig.manager.revoke().await.unwrap();
@@ -236,11 +252,7 @@ async fn logins_logouts_and_revocations_are_spans_too() {
 struct Panics;
 
 impl<S: tracing::Subscriber> Layer<S> for Panics {
-    fn on_event(
-        &self,
-        _event: &tracing::Event<'_>,
-        _cx: tracing_subscriber::layer::Context<'_, S>,
-    ) {
+    fn on_event(&self, _event: &tracing::Event<'_>, _cx: Context<'_, S>) {
         panic!("a subscriber panics");
     }
 }
@@ -254,6 +266,61 @@ async fn a_subscriber_that_panics_at_an_event_is_no_failure() {
     let token = manager.token().await;
 
     assert!(token.is_ok());
+}
+
+/// A subscriber that panics once, at one of the things that happen to one of our spans.
+struct PanicsAtSpans {
+    hook: &'static str,
+    span: &'static str,
+    panicked: Arc<AtomicBool>,
+}
+
+impl PanicsAtSpans {
+    fn at(&self, hook: &str, span: Option<&'static str>) {
+        let is_it = self.hook == hook && span == Some(self.span);
+        if is_it && !self.panicked.swap(true, Ordering::SeqCst) {
+            panic!("a subscriber panics");
+        }
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for PanicsAtSpans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _id: &Id, _cx: Context<'_, S>) {
+        self.at("new", Some(attributes.metadata().name()));
+    }
+
+    fn on_enter(&self, id: &Id, cx: Context<'_, S>) {
+        self.at("enter", cx.span(id).map(|span| span.name()));
+    }
+
+    fn on_exit(&self, id: &Id, cx: Context<'_, S>) {
+        self.at("exit", cx.span(id).map(|span| span.name()));
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_at_a_span_leaves_the_manager_usable() {
+    let spans = ["renewal", "exchange", "lease", "storage", "wait", "handover"];
+    let hooks = ["new", "enter", "exit"];
+    for (hook, span) in hooks.into_iter().flat_map(|hook| spans.map(|span| (hook, span))) {
+        finishes(move || {
+            let panicked = Arc::new(AtomicBool::new(false));
+            let span = ["tokenkeeper.", span].concat().leak();
+            let layer = PanicsAtSpans { hook, span, panicked: Arc::clone(&panicked) };
+            let _installed =
+                tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+            let rig = Rig::shared(&ScriptedProvider::new("svc"));
+            let manager = rig.manager.blocking();
+
+            let _ = catch_unwind(AssertUnwindSafe(|| manager.token()));
+            let _ = catch_unwind(AssertUnwindSafe(|| manager.clear()));
+            rig.clock.advance(Duration::from_secs(60));
+            let _ = manager.flush();
+            assert!(panicked.load(Ordering::SeqCst), "{hook} {span}");
+
+            assert!(manager.token().is_ok(), "{hook} {span}");
+        });
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Decides about one request, and puts the token onto it.
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use http::{HeaderMap, HeaderName};
 use tokenkeeper::{Error, ErrorKind, TokenManager};
@@ -100,9 +101,29 @@ impl Attach {
     ) -> Result<Option<Attached>, Error> {
         let Some((route, manager)) = self.choose(target, headers, choice)? else { return Ok(None) };
         let token = manager.token().await?;
-        let attached = Attached::new(route, manager, token);
-        attached.present(target, headers)?;
-        Ok(Some(attached))
+        Attached::new(route, manager, token).put_on(target, headers)
+    }
+
+    /// [`attach`](Self::attach), if the token is there: for integrations that can spare an
+    /// allocation then.
+    ///
+    /// It is pending if `attach` would wait. The exchange is under way then, and the request as it
+    /// was, but nobody is woken: await `attach` next.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn attach_now(
+        &self,
+        target: &Target<'_>,
+        headers: &mut HeaderMap,
+        choice: TokenChoice,
+    ) -> Poll<Result<Option<Attached>, Error>> {
+        let Some((route, manager)) = self.choose(target, headers, choice)? else {
+            return Poll::Ready(Ok(None));
+        };
+        let token = ready!(manager.token_now())?;
+        Poll::Ready(Attached::new(route, manager, token).put_on(target, headers))
     }
 
     /// [`attach`](Self::attach) for threads without a runtime.
@@ -118,9 +139,7 @@ impl Attach {
     ) -> Result<Option<Attached>, Error> {
         let Some((route, manager)) = self.choose(target, headers, choice)? else { return Ok(None) };
         let token = manager.blocking().token()?;
-        let attached = Attached::new(route, manager, token);
-        attached.present(target, headers)?;
-        Ok(Some(attached))
+        Attached::new(route, manager, token).put_on(target, headers)
     }
 
     /// Whether requests to this origin get a token, whatever their path.
@@ -140,9 +159,10 @@ impl Attach {
         }
     }
 
-    /// The headers that tokens are put into, for integrations that cannot take one of them off a
-    /// request again: HTTP clients do that with `Authorization` when they follow a redirect, and
-    /// with no other.
+    /// The headers that tokens are put into: what an integration that follows redirects takes off on
+    /// the way to another origin. One whose client follows them must refuse any but `Authorization`,
+    /// and even that one is not safe with every client: `reqwest` (0.13.5) leaves it behind at a hop
+    /// to another origin, and puts it back where that origin redirects to itself.
     pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.routes.iter().map(|(_, route)| route.presenter.header())
     }

@@ -28,6 +28,16 @@ impl Attached {
         Self { route, manager, token, is_replay: false }
     }
 
+    /// The first attempt.
+    pub(crate) fn put_on(
+        self,
+        target: &Target<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<Self>, Error> {
+        self.present(target, headers)?;
+        Ok(Some(self))
+    }
+
     /// Puts the token onto the request. [`Attach::attach`](crate::Attach::attach) did that for the
     /// first attempt.
     ///

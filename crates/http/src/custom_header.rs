@@ -15,8 +15,9 @@ use crate::target::Target;
 ///
 /// A token of any type goes there, except those that need a proof beside them, such as DPoP's.
 ///
-/// HTTP clients take `Authorization` off a request that is redirected to another host; they know
-/// nothing of other headers. An integration that cannot see redirects refuses this presenter.
+/// HTTP clients that follow redirects take this header along to any host, unless it is
+/// `Authorization`. (That they leave behind at a hop to another host, but not all of them for good.)
+/// An integration that cannot see redirects refuses this presenter.
 ///
 /// # Examples
 ///

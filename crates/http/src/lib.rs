@@ -19,6 +19,13 @@
 //!   with `Retry-After` it is not; nor when there is nothing to replace the token with. Then the
 //!   caller gets the 401 that was there first.
 //!
+//! What only the client can do is left to whoever sets that up:
+//!
+//! - It follows no redirects, or it may take the token to where they lead, and a 401 from there
+//!   passes for one about the token.
+//! - It asks loopback hosts itself, not a proxy (`NO_PROXY=localhost,127.0.0.1,::1`): over `http`
+//!   the proxy would read the token.
+//!
 //! # Examples
 //!
 //! How an integration uses it, whatever client `send` is:

@@ -89,3 +89,13 @@ fn what_is_kept_for_copies_is_empty_and_bounded() {
     assert_eq!(format!("{spare:?}"), "SpareHeaders(64)");
     assert!(spare.copy_of(&HeaderMap::new()).into_headers().is_empty());
 }
+
+#[test]
+fn one_name_may_have_more_values_than_a_map_may_have_names() {
+    let mut headers = HeaderMap::new();
+    for _ in 0..40_000 {
+        headers.append("x-a", HeaderValue::from_static("1"));
+    }
+
+    assert_eq!(SpareHeaders::new().copy_of(&headers).into_headers(), headers);
+}

@@ -4,6 +4,8 @@
 
 mod setup;
 
+use std::task::Poll;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use setup::{API, api, authorization, get, sent_to, some_manager};
@@ -25,6 +27,26 @@ async fn a_token_goes_to_its_origin_however_that_is_spelled() {
         let sent = authorization(&attach, url).await;
         assert_eq!(sent.as_deref(), Some("Bearer access-1"), "{url}");
     }
+}
+
+#[tokio::test]
+async fn who_cannot_wait_gets_a_token_that_is_there_and_leaves_the_request_alone_without_one() {
+    let manager = some_manager("svc");
+    let (attach, mut headers) = (api(manager.clone()), HeaderMap::new());
+    let (uri, elsewhere) = (Uri::from_static(API), Uri::from_static("https://evil.example/"));
+    let target = Target::of(&Method::GET, &uri).unwrap();
+
+    assert!(attach.attach_now(&target, &mut headers, TokenChoice::OfRoute).is_pending());
+    assert!(headers.is_empty());
+    manager.token().await.unwrap();
+    let attached = attach.attach_now(&target, &mut headers, TokenChoice::OfRoute);
+    assert!(matches!(attached, Poll::Ready(Ok(Some(_)))));
+    assert_eq!(headers[AUTHORIZATION], "Bearer access-1");
+
+    headers.clear();
+    let target = Target::of(&Method::GET, &elsewhere).unwrap();
+    let attached = attach.attach_now(&target, &mut headers, TokenChoice::OfRoute);
+    assert!(matches!(attached, Poll::Ready(Ok(None))) && headers.is_empty());
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@
 //! to the runtime that happened to be current at the first request.
 
 use std::fmt;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use http::{Request, Response};
+use parking_lot::Mutex;
 use tokenkeeper::Error;
 
 use crate::endpoint_url::config_error;
@@ -77,6 +79,23 @@ impl BundledTransport {
         })?;
         Ok(Self { client, options })
     }
+
+    /// The one for providers that were given none. A client reads the certificates of the machine
+    /// and keeps them, some 100 KB, which is too much for each of ten thousand users.
+    pub(crate) fn shared(allow_http: bool) -> Result<Arc<Self>, Error> {
+        static STRICT: Mutex<Weak<BundledTransport>> = Mutex::new(Weak::new());
+        static LENIENT: Mutex<Weak<BundledTransport>> = Mutex::new(Weak::new());
+
+        let mut shared = if allow_http { LENIENT.lock() } else { STRICT.lock() };
+        if let Some(transport) = shared.upgrade() {
+            return Ok(transport);
+        }
+        let options = TransportOptions::new();
+        let options = if allow_http { options.danger_allow_http() } else { options };
+        let transport = Arc::new(Self::new(options)?);
+        *shared = Arc::downgrade(&transport);
+        Ok(transport)
+    }
 }
 
 #[async_trait]
@@ -89,5 +108,19 @@ impl HttpTransport for BundledTransport {
 impl fmt::Debug for BundledTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BundledTransport").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_without_a_transport_share_one_for_each_rule_about_plain_http() {
+        let [strict, lenient] = [false, true].map(|allow| BundledTransport::shared(allow).unwrap());
+
+        assert!(Arc::ptr_eq(&strict, &BundledTransport::shared(false).unwrap()));
+        assert!(Arc::ptr_eq(&lenient, &BundledTransport::shared(true).unwrap()));
+        assert_eq!((strict.options.allow_http, lenient.options.allow_http), (false, true));
     }
 }

@@ -75,6 +75,9 @@ fn failed(host: &str, cause: reqwest::Error) -> Error {
         let what = "the request cannot be sent as it is";
         return Error::new(ErrorKind::Config, what).with_source(cause.without_url());
     }
+    if cause.is_redirect() {
+        return redirected(host); // behind the cause is another error, with a URL of its own
+    }
     let what = if cause.is_timeout() {
         format!("{host} did not answer in time")
     } else {

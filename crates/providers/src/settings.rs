@@ -191,9 +191,7 @@ fn check_lifetime(lifetime: Duration) -> Result<(), Error> {
 
 #[cfg(feature = "reqwest")]
 fn bundled(allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
-    let options = crate::TransportOptions::new();
-    let options = if allow_http { options.danger_allow_http() } else { options };
-    Ok(Arc::new(crate::BundledTransport::new(options)?))
+    Ok(crate::BundledTransport::shared(allow_http)?)
 }
 
 #[cfg(not(feature = "reqwest"))]
@@ -293,8 +291,8 @@ macro_rules! shared_setters {
         ///
         /// # Default
         ///
-        /// With the feature `reqwest`, a `BundledTransport` with default options; without it, one
-        /// must be given.
+        /// With the feature `reqwest`, a `BundledTransport` with default options, which all
+        /// providers of the process share that were given none; without it, one must be given.
         #[must_use]
         pub fn transport(mut self, transport: impl crate::HttpTransport) -> Self {
             self.settings.transport = Some(std::sync::Arc::new(transport));

@@ -37,7 +37,8 @@ impl ClientTransport {
     /// nothing, and to keep no idle connections: on one that the server closed meanwhile nobody can
     /// tell whether a refresh token was spent. It connects to nothing yet.
     ///
-    /// A proxy in the environment is used if the builder uses it.
+    /// A proxy in the environment is used if the builder uses it, for `http` to loopback hosts too:
+    /// then it reads the credentials. `NO_PROXY=localhost,127.0.0.1,::1` keeps those away from it.
     ///
     /// # Errors
     ///

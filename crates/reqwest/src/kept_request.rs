@@ -40,17 +40,6 @@ enum KeptBody {
     Stream,
 }
 
-/// Where an answer came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// From the URL that was asked.
-    Asked,
-    /// From another one of the same origin: the client followed a redirect, or several.
-    SameOrigin,
-    /// From another origin: the client followed a redirect.
-    OtherOrigin,
-}
-
 impl KeptRequest {
     pub(crate) fn of(request: &mut Request, spares: &Spares) -> Self {
         Self {
@@ -122,17 +111,17 @@ impl KeptRequest {
         Some(request)
     }
 
-    pub(crate) fn source_of(&self, response: &Response) -> Source {
-        let url = response.url();
+    /// Whether the answer came from the URL that was asked.
+    pub(crate) fn has_url_of(&self, response: &Response) -> bool {
+        let url = response.url().as_str();
         // Fragments are not sent, and a middleware that answers by itself names no URL.
-        let same = without_fragment(url.as_str()) == without_fragment(&self.url);
-        if same || url.as_str() == NO_URL {
-            Source::Asked
-        } else if self.url().is_some_and(|asked| asked.origin() == url.origin()) {
-            Source::SameOrigin
-        } else {
-            Source::OtherOrigin
-        }
+        without_fragment(url) == without_fragment(&self.url) || url == NO_URL
+    }
+
+    /// Whether the answer came from the origin that was asked.
+    pub(crate) fn has_origin_of(&self, response: &Response) -> bool {
+        self.has_url_of(response)
+            || self.url().is_some_and(|asked| asked.origin() == response.url().origin())
     }
 }
 

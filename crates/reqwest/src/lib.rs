@@ -76,13 +76,13 @@
 //!   connection is used again if all of it has arrived.
 //! - **Redirects** are followed here, not by the client, and every hop is judged anew: see
 //!   [`Tokens`], and [`without_redirects`] for the client. If the client follows them all the same,
-//!   there is an error.
+//!   there is an error, unless they led back to the URL that was asked: that cannot be noticed.
 //! - **A timeout of the request** ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout))
 //!   counts for all attempts and hops together, as `reqwest` counts it. Nothing is sent again when
 //!   it is used up. Waiting for a token is not part of it: the manager has limits of its own. A
 //!   timeout of the client cannot be seen from here, and counts for each of them.
-//! - **Cost.** As long as the token is fresh, neither it nor what a replay would need allocates
-//!   anything beyond what `reqwest` does.
+//! - **Cost.** As long as the token is fresh, and no more than 64 requests are under way at once,
+//!   neither it nor what a replay would need allocates anything beyond what `reqwest` does.
 //!
 //! Nothing is retried but that: not after 5xx, 429 or a broken connection.
 //!

@@ -32,13 +32,15 @@ impl Middleware for Tokens {
     }
 }
 
-/// What is wrong with the token, if an error is about that.
+/// What is wrong with the token, if an error is about that; also where a middleware further out,
+/// such as one that retries, has put the error into one of its own.
 #[must_use]
 pub fn token_error(error: &Error) -> Option<&tokenkeeper::Error> {
-    match error {
-        Error::Middleware(error) => error.downcast_ref(),
-        Error::Reqwest(_) => None,
-    }
+    let Error::Middleware(error) = error else { return None };
+    // An `Error` that is a cause hides the error in it.
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref().or_else(|| token_error(cause.downcast_ref()?)))
 }
 
 struct Chain<'a, 'b> {

@@ -1,4 +1,4 @@
-//! The request that a redirect asks for (RFC 9110 §15.4, and what browsers do).
+//! The requests that redirects ask for (RFC 9110 §15.4, and what browsers do).
 
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, LOCATION,
@@ -11,28 +11,69 @@ use tokenkeeper_http::{Attach, TokenChoice};
 use crate::kept_request::KeptRequest;
 use crate::sending::target_of;
 
-/// The next request, without a token, and what it says about one. `None` if this is no redirect, or
-/// one that cannot be followed.
-pub(crate) fn follow(
-    attach: &Attach,
-    kept: &KeptRequest,
-    response: &Response,
-    choice: &TokenChoice,
-) -> Option<(Request, TokenChoice)> {
-    let (method, with_body) = method_after(response.status(), kept.method())?;
-    let from = kept.url()?;
-    let location = str::from_utf8(response.headers().get(LOCATION)?.as_bytes()).ok()?;
-    let to = from.join(location).ok()?;
-    let mut headers = kept.headers().clone();
-    if !with_body {
-        leave_behind(&mut headers, PAYLOAD);
+/// Whose token each request of a chain of redirects gets.
+pub(crate) struct Hops {
+    /// What the request that it began with said, and where that went, once there are more.
+    chosen: TokenChoice,
+    began: Option<Url>,
+    met_stranger: bool,
+}
+
+impl Hops {
+    pub(crate) fn new(chosen: TokenChoice) -> Self {
+        Self { chosen, began: None, met_stranger: false }
     }
-    if from.origin() != to.origin() {
-        leave_behind(&mut headers, PRIVATE);
-        attach.headers().for_each(|header| drop(headers.remove(header)));
+
+    /// Whether a request was sent before the one that is next.
+    pub(crate) fn are_under_way(&self) -> bool {
+        self.began.is_some()
     }
-    let choice = choice_after(attach, kept.method(), (&from, &to), choice)?;
-    Some((kept.made(method, to, headers, with_body)?, choice))
+
+    /// The next request, without a token. `None` if this is no redirect, or one that cannot be
+    /// followed.
+    pub(crate) fn follow(
+        &mut self,
+        attach: &Attach,
+        kept: &KeptRequest,
+        response: &Response,
+    ) -> Option<Request> {
+        let (method, with_body) = method_after(response.status(), kept.method())?;
+        let from = kept.url()?;
+        let location = str::from_utf8(response.headers().get(LOCATION)?.as_bytes()).ok()?;
+        let to = from.join(location).ok()?;
+        target_of(&method, &to).ok()?; // neither mail nor files are followed
+        let mut headers = kept.headers().clone();
+        if !with_body {
+            leave_behind(&mut headers, PAYLOAD);
+        }
+        if from.origin() != to.origin() {
+            leave_behind(&mut headers, PRIVATE);
+            attach.headers().for_each(|header| drop(headers.remove(header)));
+        }
+        self.met_stranger |= !target_of(&method, &from).is_ok_and(|from| attach.knows(&from));
+        let next = kept.made(method, to, headers, with_body)?;
+        self.began.get_or_insert(from);
+        Some(next)
+    }
+
+    /// What a request says about its token.
+    pub(crate) fn choice_for(&self, attach: &Attach, request: &Request) -> TokenChoice {
+        match (&self.began, &self.chosen) {
+            (None, chosen) => chosen.clone(),
+            _ if self.met_stranger => TokenChoice::Without,
+            (Some(began), TokenChoice::Of(_)) if !on_one_route(attach, began, request.url()) => {
+                TokenChoice::OfRoute
+            }
+            (_, chosen) => chosen.clone(),
+        }
+    }
+}
+
+fn on_one_route(attach: &Attach, one: &Url, other: &Url) -> bool {
+    match (target_of(&Method::GET, one), target_of(&Method::GET, other)) {
+        (Ok(one), Ok(other)) => attach.on_one_route(&one, &other),
+        _ => false,
+    }
 }
 
 /// The method of the next request, and whether it has the body of this one.
@@ -49,21 +90,6 @@ fn method_after(status: StatusCode, method: &Method) -> Option<(Method, bool)> {
         | StatusCode::PERMANENT_REDIRECT => Some((method.clone(), true)),
         _ => None,
     }
-}
-
-fn choice_after(
-    attach: &Attach,
-    method: &Method,
-    (from, to): (&Url, &Url),
-    choice: &TokenChoice,
-) -> Option<TokenChoice> {
-    // Neither mail nor files are followed, because they have no target.
-    let (from, to) = (target_of(method, from).ok()?, target_of(method, to).ok()?);
-    Some(match choice {
-        _ if !attach.knows(&from) => TokenChoice::Without,
-        TokenChoice::Of(_) if !attach.on_one_route(&from, &to) => TokenChoice::OfRoute,
-        choice => choice.clone(),
-    })
 }
 
 fn leave_behind<const N: usize>(headers: &mut HeaderMap, names: [HeaderName; N]) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 /// Why there is no answer: there was no token, or the request failed.
 ///
-/// The URL in errors of `reqwest` has lost its query and fragment, where secrets often are.
+/// The URL in errors of `reqwest` has lost user name, password, query and fragment, where secrets
+/// often are. A second error of `reqwest` behind the first is left out of what is printed and of the
+/// [source](std::error::Error::source): it has a URL of its own.
 ///
 /// # Examples
 ///
@@ -22,10 +24,12 @@ use std::time::Duration;
 /// }
 /// # let _ = status_for_clients;
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There was no token, so nothing was sent; or the token went astray with a redirect.
+    /// There was no token, so the request was not sent; or the token went astray with a redirect.
+    ///
+    /// If it is the token of a later hop that there was none of, the request itself was sent, and
+    /// may have been carried out: then [`answer_lost`](tokenkeeper::Error::answer_lost) says so.
     Token(tokenkeeper::Error),
     /// The request failed in the HTTP client.
     Http(reqwest::Error),
@@ -68,7 +72,19 @@ impl StdError for SendError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Token(error) => error.source(),
-            Self::Http(error) => error.source(),
+            Self::Http(error) => cause_of(error),
+        }
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(error) => f.debug_tuple("Token").field(error).finish(),
+            Self::Http(error) => {
+                let said = format_args!("{error}");
+                f.debug_tuple("Http").field(&said).field(&cause_of(error)).finish()
+            }
         }
     }
 }
@@ -82,9 +98,21 @@ impl From<tokenkeeper::Error> for SendError {
 impl From<reqwest::Error> for SendError {
     fn from(mut error: reqwest::Error) -> Self {
         if let Some(url) = error.url_mut() {
+            // URLs that can have neither have no host.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
             url.set_query(None);
             url.set_fragment(None);
         }
         Self::Http(error)
     }
+}
+
+/// The first cause that has no URL.
+fn cause_of(error: &reqwest::Error) -> Option<&(dyn StdError + 'static)> {
+    let mut cause = error.source();
+    while let Some(inner) = cause.filter(|cause| cause.is::<reqwest::Error>()) {
+        cause = inner.source();
+    }
+    cause
 }

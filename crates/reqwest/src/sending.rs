@@ -7,8 +7,8 @@ use reqwest::{Request, Response, Url};
 use tokenkeeper::{Error, ErrorKind};
 use tokenkeeper_http::{Reaction, Target, TokenChoice};
 
-use crate::kept_request::{KeptRequest, Source};
-use crate::redirect;
+use crate::kept_request::KeptRequest;
+use crate::redirect::Hops;
 use crate::tokens::{Redirects, Tokens};
 
 /// Whatever sends a request: a client, or the rest of a chain of middleware.
@@ -33,22 +33,30 @@ impl Tokens {
         &self,
         sender: &mut S,
         mut request: Request,
-        mut choice: TokenChoice,
+        choice: TokenChoice,
     ) -> Result<Response, Failure<S::Error>> {
         let mut redirects_left = match self.redirects {
             Redirects::Here(limit) => limit,
             Redirects::ByClient => 0,
         };
+        let mut hops = Hops::new(choice);
         loop {
             let mut kept = KeptRequest::of(&mut request, &self.spares);
-            let response = self.send_one(sender, request, &mut kept, choice.clone()).await?;
+            let choice = hops.choice_for(&self.attach, &request);
+            let sent = self.send_one(sender, request, &mut kept, choice).await;
+            let response = sent.map_err(|failure| match failure {
+                Failure::Token(error) if hops.are_under_way() => {
+                    Failure::Token(error.with_answer_lost())
+                }
+                failure => failure,
+            })?;
             if redirects_left == 0 || kept.time_is_up() {
                 return Ok(response);
             }
-            let Some(next) = redirect::follow(&self.attach, &kept, &response, &choice) else {
+            let Some(next) = hops.follow(&self.attach, &kept, &response) else {
                 return Ok(response);
             };
-            (request, choice) = next;
+            request = next;
             redirects_left -= 1;
         }
     }
@@ -71,16 +79,17 @@ impl Tokens {
         let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
 
         let Some(attached) = attached else { return Ok(response) };
-        let source = self.checked_source(kept, &response).map_err(Failure::Token)?;
-        if !response.status().is_client_error() || source == Source::OtherOrigin {
+        self.check_source(kept, &response).map_err(Failure::Token)?;
+        if !response.status().is_client_error() || !kept.has_origin_of(&response) {
             return Ok(response);
         }
         let Some(url) = kept.url() else { return Ok(response) };
         let method = kept.method().clone();
         let Ok(target) = target_of(&method, &url) else { return Ok(response) };
         let reaction = attached.reaction(&target, response.status(), response.headers());
-        // The request may have been carried out, and only what it was redirected to refused.
-        let is_sure = source == Source::Asked || method.is_safe();
+        // The client may have followed a redirect, to the same URL even. Then the request was carried
+        // out, and only what it was redirected to is refused.
+        let is_sure = self.redirects != Redirects::ByClient || method.is_safe();
         if reaction == Reaction::GiveUp || !is_sure || !kept.can_be_repeated() {
             attached.give_up(reaction);
             return Ok(response);
@@ -93,16 +102,14 @@ impl Tokens {
         // is still sending is closed.
         drop(response);
         let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
-        self.checked_source(kept, &response).map_err(Failure::Token)?;
+        self.check_source(kept, &response).map_err(Failure::Token)?;
         Ok(response)
     }
 
-    /// Where the answer to a request with a token came from. An error if the client had followed a
-    /// redirect, and was not to.
-    fn checked_source(&self, kept: &KeptRequest, response: &Response) -> Result<Source, Error> {
-        let source = kept.source_of(response);
-        if source == Source::Asked || self.redirects == Redirects::ByClient {
-            return Ok(source);
+    /// An error if the client has followed a redirect of a request with a token, and was not to.
+    fn check_source(&self, kept: &KeptRequest, response: &Response) -> Result<(), Error> {
+        if self.redirects == Redirects::ByClient || kept.has_url_of(response) {
+            return Ok(());
         }
         let host = kept.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let what = format!(

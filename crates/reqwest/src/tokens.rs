@@ -77,8 +77,10 @@ impl Tokens {
     /// host or port, and **puts it back** if that host redirects to itself. So whoever can make an
     /// API redirect to a host of theirs gets the token.
     ///
-    /// A 401 from another origin says nothing about the token. After a redirect within the origin
-    /// only requests with a safe method (RFC 9110 §9.2.1) are sent again.
+    /// A 401 from another origin says nothing about the token. One from the origin itself may be an
+    /// answer to what a request that was carried out was redirected to, so only requests with a
+    /// safe method (RFC 9110 §9.2.1) are sent again; of others the caller gets the 401, and the next
+    /// request has another token.
     ///
     /// # Errors
     ///
@@ -109,6 +111,10 @@ impl Tokens {
 ///
 /// Options that are set on the builder later win, so call it last. Default headers of a client go
 /// to every host, also to those that a redirect leads to: put secrets on requests instead.
+///
+/// Proxies are left as they are. `reqwest` takes them from the environment too, and then `http` to
+/// loopback hosts goes to the proxy in clear text, unless `NO_PROXY` names them: if a route has such
+/// an origin, call `no_proxy`, or set `NO_PROXY=localhost,127.0.0.1,::1`.
 pub fn without_redirects(builder: ClientBuilder) -> ClientBuilder {
     builder.redirect(Policy::none()).referer(false)
 }

@@ -125,6 +125,27 @@ async fn a_401_behind_a_redirect_repeats_nothing_that_may_have_been_done() {
     }
 }
 
+/// A form that is posted, and answers with a redirect to itself: the answer looks like one to the
+/// request that was asked.
+#[tokio::test]
+async fn a_401_behind_a_redirect_to_the_same_url_repeats_nothing_that_may_have_been_done() {
+    for way in Way::BOTH {
+        let api = FakeAuthServer::start();
+        let (tokens, client) = (dangerous(&api), following());
+        redirect_next(&api, 303, "/api");
+        api.fail_next_at(Endpoint::Resource, 1, Fault::Status(401, String::new()));
+
+        let answer = way.send(&tokens, client.post(api.resource_url())).await.unwrap();
+
+        assert_eq!(answer.status(), 401, "{way:?}");
+        let received = at_resource(&api);
+        let methods: Vec<_> = received.iter().map(|one| one.method().as_str()).collect();
+        assert_eq!(methods, ["POST", "GET"], "{way:?}");
+        let next = way.send(&tokens, client.get(api.resource_url())).await.unwrap();
+        assert_eq!((next.status().as_u16(), api.exchanges()), (200, 2), "{way:?}");
+    }
+}
+
 /// Why it is called a danger. If this fails, `reqwest` has mended it: then say so in the
 /// documentation of `danger_client_follows_redirects`.
 #[tokio::test]

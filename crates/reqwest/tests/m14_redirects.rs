@@ -182,6 +182,28 @@ async fn the_token_of_a_user_stays_with_them_on_the_origins_of_one_route() {
 }
 
 #[tokio::test]
+async fn the_token_of_a_user_is_there_again_where_another_route_leads_back() {
+    for way in Way::BOTH {
+        let (first, second) = (FakeAuthServer::start(), FakeAuthServer::start());
+        let tokens = tokens([route_to(&first), route_to(&second)]);
+        redirect_next(&first, 307, &second.resource_url());
+        redirect_next(&second, 307, &(first.resource_url() + "/back"));
+
+        let alice = manager_of(&first, SystemClock);
+        let request = client().get(first.resource_url());
+        let choice = TokenChoice::Of(alice.clone());
+        let answer = way.send_with(&tokens, request, choice).await.unwrap();
+
+        assert_eq!(answer.status(), 200, "{way:?}");
+        let of_alice = format!("Bearer {}", alice.peek().unwrap().secret().expose_secret());
+        let [out, back] = &at_resource(&first)[..] else { panic!("{way:?}") };
+        assert_eq!(out.header("authorization"), Some(of_alice.as_str()), "{way:?}");
+        assert_eq!(back.header("authorization"), Some(of_alice.as_str()), "{way:?}");
+        assert_eq!(second.exchanges(), 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_cannot_have_our_token_put_on_a_request_of_their_choice() {
     let (ours, stranger) = (FakeAuthServer::start(), FakeAuthServer::start());
     let tokens = tokens([route_to(&ours)]);
@@ -309,5 +331,23 @@ async fn a_hop_whose_token_was_rejected_is_repeated_and_the_hops_before_it_are_n
             received.iter().map(|one| (one.method().as_str(), one.path())).collect();
         assert_eq!(asked, [("POST", "/api/pay"), ("GET", "/api/receipt"), ("GET", "/api/receipt")]);
         assert_eq!(server.exchanges(), 2, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_about_the_token_of_a_later_hop_says_that_requests_were_sent() {
+    for way in Way::BOTH {
+        let (first, second) = (FakeAuthServer::start(), FakeAuthServer::start());
+        let (tokens, client) = (tokens([route_to(&first), route_to(&second)]), client());
+        redirect_next(&first, 303, &second.resource_url());
+        second.fail_next(10, Fault::Unavailable(None));
+
+        let paid = way.send(&tokens, client.post(first.resource_url())).await.unwrap_err();
+        let at_once = way.send(&tokens, client.post(second.resource_url())).await.unwrap_err();
+
+        assert_eq!((at_resource(&first).len(), at_resource(&second).len()), (1, 0), "{way:?}");
+        assert!(paid.token_error().answer_lost(), "{way:?}");
+        assert!(paid.token_error().retry_after().is_some(), "{way:?}");
+        assert!(!at_once.token_error().answer_lost(), "{way:?}");
     }
 }

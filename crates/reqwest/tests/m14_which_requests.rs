@@ -5,8 +5,13 @@
 
 mod setup;
 
+use std::fmt;
+
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use setup::{Way, at_resource, bearing, chain, client, manager_of, route_to, tokens};
-use tokenkeeper::{ErrorKind, Recovery, SystemClock};
+use tokenkeeper::{ErrorKind, Recovery, SystemClock, async_trait};
 use tokenkeeper_reqwest::{CustomHeader, Route, SendWithToken, TokenChoice, token_error};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault, RetryAfter};
 
@@ -185,4 +190,50 @@ async fn an_error_of_the_chain_is_not_taken_for_one_about_the_token() {
     let shown = format!("{by_extension} {by_extension:?} {by_extension:#?}");
     assert!(shown.contains("/api") && !shown.contains("planted"), "{shown}");
     assert_eq!(at_resource(&server).len(), 3);
+}
+
+/// Tries once more, and says how often it did, as retrying middleware does.
+struct Retrying;
+
+#[derive(Debug)]
+struct AfterRetries(reqwest_middleware::Error);
+
+impl fmt::Display for AfterRetries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("failed after 1 retry")
+    }
+}
+
+impl std::error::Error for AfterRetries {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[async_trait]
+impl Middleware for Retrying {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, reqwest_middleware::Error> {
+        let failed = next.run(request, extensions).await;
+        failed.map_err(|error| reqwest_middleware::Error::middleware(AfterRetries(error)))
+    }
+}
+
+#[tokio::test]
+async fn an_error_about_the_token_is_found_in_that_of_an_outer_middleware() {
+    let server = FakeAuthServer::start();
+    let tokens = tokens([route_to(&server)]);
+    let chain = ClientBuilder::new(client()).with(Retrying).with(tokens).build();
+    server.fail_next(1, Fault::Unavailable(None));
+
+    let about_token = chain.get(server.resource_url()).send().await.unwrap_err();
+    server.heal();
+    let about_request = chain.get("http://127.0.0.1:1/").send().await.unwrap_err();
+
+    assert_eq!(token_error(&about_token).unwrap().kind(), ErrorKind::Unavailable);
+    assert!(about_request.is_middleware() && token_error(&about_request).is_none());
 }

@@ -162,6 +162,24 @@ async fn a_finished_client_that_followed_a_redirect_is_an_error_even_if_there_wa
     assert_eq!(stranger.live_access_tokens(), 1, "{}", stranger.stats()); // it was good enough for somebody
 }
 
+/// The client's own error has the URL in it that it did not want, behind the one that was asked.
+#[tokio::test]
+async fn a_redirect_that_a_finished_client_refuses_is_an_error_without_its_url() {
+    let authority = Authority::new();
+    let answer = "HTTP/1.1 307 Moved\r\nlocation: http://a:planted@b.test/?planted\r\n\
+                  content-length: 0\r\n\r\n";
+    let server = TlsServer::start(&authority, None, answer.to_owned()).await;
+    let strict = quiet().tls_certs_only([authority.certificate()]).https_only(true);
+    let transport = ClientTransport::danger_from_client(strict.build().unwrap());
+
+    let url = format!("https://localhost:{}/token", server.port);
+    let error = token(&url, transport).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::RequestRejected);
+    assert!(error.to_string().contains("followed a redirect of localhost:"), "{error}");
+    assert!(!format!("{error:?}{error:#?}").contains("planted"), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_finished_client_without_redirects_gets_its_token() {
     let server = FakeAuthServer::start();

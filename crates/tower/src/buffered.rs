@@ -20,7 +20,9 @@ use crate::keep_body::{KeepBody, sealed};
 /// Before a request is sent, it takes out of the body what is ready, without waiting, until the
 /// body has ended or the limit is passed. A body that has ended can be sent again. Any other is a
 /// stream: what was taken out goes first, the rest follows as it comes, and if the token turns out
-/// to be rejected the caller gets the 401.
+/// to be rejected the caller gets the 401. So does a gateway's caller whose body arrived later than
+/// its head; where that matters, read short bodies before they come here, with
+/// `http_body_util::Limited` for instance.
 ///
 /// It is made with the function that makes a body of the client's type out of a [`Buffered`] one:
 /// `Buffering::new(axum::body::Body::new)`, `Buffering::new(tonic::body::Body::new)`,
@@ -128,6 +130,10 @@ where
         let rest = loop {
             if data.len() > limit || frames == MOST_FRAMES {
                 break Rest::Stream(body);
+            }
+            // One of hyper's with a known length is at its end before it is ready to say so.
+            if body.is_end_stream() {
+                break Rest::Ended;
             }
             frames += 1;
             match Pin::new(&mut body).poll_frame(&mut cx) {

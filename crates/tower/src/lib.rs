@@ -81,10 +81,14 @@
 //! - A service that refuses a call answers 200, and `grpc-status: 16` (`UNAUTHENTICATED`) among the
 //!   headers. To a request whose content type is `application/grpc` that is a 401. Other codes, 7
 //!   (`PERMISSION_DENIED`) among them, are the caller's.
-//! - A status that comes in the trailers, after the answer has begun, cannot be taken back, and is
-//!   the caller's too. The layer does not look that far: it would have to wrap every answer, and
-//!   services refuse tokens before they answer. Where one does not, call
-//!   [`invalidate`](tokenkeeper::TokenManager::invalidate).
+//! - So do tonic, whether an interceptor or a handler refuses, and grpc-go, unless they have sent
+//!   something before: a message, or in grpc-go headers of the handler's own (`grpc.SetHeader`).
+//!   Then the status comes in the trailers, cannot be taken back, and is the caller's too; the layer
+//!   does not look that far, because it would have to wrap every answer. The token stays, and is
+//!   refused until it expires. Against such a service call
+//!   [`token`](tokenkeeper::TokenManager::token) before the call, and after an `UNAUTHENTICATED`
+//!   [`invalidate`](tokenkeeper::TokenManager::invalidate) with that token: the next call gets
+//!   another.
 //! - Generated clients send paths without a host, so the layer must be told where the channel goes:
 //!   [`TokenLayer::assume_origin`].
 //! - An error about the token becomes a `Status` with code `Unknown` and our error as its source.

@@ -1,9 +1,8 @@
 //! The client with tokens.
 
 use std::mem;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tokenkeeper_http::TokenChoice;
@@ -74,11 +73,8 @@ where
             Ok(target) => target,
             Err(error) => return ResponseFuture::failed(error),
         };
-        // A token that is fresh is there at the first look. So is a refresh in the background
-        // started, where it is time for one.
-        let attaching = self.rules.attach.attach(&target, request.headers_mut(), choice.clone());
-        let attached = pin!(attaching).poll(&mut Context::from_waker(Waker::noop()));
-        match attached {
+        // Only a request that has to wait for its token is put into a box.
+        match self.rules.attach.attach_now(&target, request.headers_mut(), choice.clone()) {
             Poll::Ready(Ok(Some(attached))) => {
                 let rules = Arc::clone(&self.rules);
                 let first = First { rules, bodies: self.bodies.clone(), service, head };

@@ -7,7 +7,7 @@ mod api;
 
 use std::time::Duration;
 
-use api::{Api, Mark, ORIGIN, attach, get, manager, text};
+use api::{Api, Mark, ORIGIN, attach, get, in_time, manager, text};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use tokenkeeper::{Error, ErrorKind, TokenManager};
@@ -38,7 +38,7 @@ async fn m14_a_request_to_a_named_origin_gets_the_token() {
 
     for path in ["/items", "/items?id=1", ""] {
         let uri = format!("{ORIGIN}{path}");
-        let answer = client.clone().oneshot(get(&uri)).await.unwrap();
+        let answer = in_time(client.clone().oneshot(get(&uri))).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
 
@@ -57,7 +57,7 @@ async fn m14_a_request_elsewhere_goes_out_as_it_is_and_asks_for_no_token() {
         "https://evil.example/?https://api.example.com",
         "https://api.example.com@evil.example/",
     ] {
-        let answer = client.clone().oneshot(get(uri)).await.unwrap();
+        let answer = in_time(client.clone().oneshot(get(uri))).await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{uri}");
     }
 
@@ -72,7 +72,7 @@ async fn m14_a_request_that_brings_its_own_authorization_is_left_alone() {
     request.headers_mut().insert(header::AUTHORIZATION, "Bearer mine".parse().unwrap());
     api.revoke("mine");
 
-    let answer = client.oneshot(request).await.unwrap();
+    let answer = in_time(client.oneshot(request)).await.unwrap();
 
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "and its 401 is the caller's");
     assert_eq!(api.tokens(), [Some("mine".to_owned())]);
@@ -86,7 +86,7 @@ async fn m14_a_request_that_wants_no_token_gets_none_wherever_it_goes() {
     for uri in [ORIGIN, "/path-alone"] {
         let mut request = get(uri);
         request.extensions_mut().insert(TokenChoice::Without);
-        client.clone().oneshot(request).await.unwrap();
+        in_time(client.clone().oneshot(request)).await.unwrap();
     }
 
     assert_eq!(api.tokens(), [None, None]);
@@ -98,8 +98,8 @@ async fn m14_without_a_token_the_inner_service_is_never_called() {
     let Setup { api, provider, client } = setup();
     provider.always_on_fetch(Step::refuse_credentials());
 
-    let waited = client.clone().oneshot(get(ORIGIN)).await.unwrap_err();
-    let remembered = client.clone().oneshot(get(ORIGIN)).await.unwrap_err();
+    let waited = in_time(client.clone().oneshot(get(ORIGIN))).await.unwrap_err();
+    let remembered = in_time(client.clone().oneshot(get(ORIGIN))).await.unwrap_err();
 
     for error in [&waited, &remembered] {
         assert_eq!(ours(error).kind(), ErrorKind::CredentialsRejected);
@@ -114,7 +114,7 @@ async fn m14_a_request_without_an_origin_fails_unless_one_is_assumed() {
     let Setup { api, provider, client } = setup();
     let attach = attach(&manager(&provider).0);
 
-    let error = client.oneshot(get("/items")).await.unwrap_err();
+    let error = in_time(client.oneshot(get("/items"))).await.unwrap_err();
     assert_eq!(ours(&error).kind(), ErrorKind::Config);
     assert!(error.to_string().contains("assume_origin"), "{error}");
     assert!(api.arrived().is_empty());
@@ -152,9 +152,9 @@ async fn each_request_says_whose_token_it_gets() {
         request.extensions_mut().insert(TokenChoice::Of(user.clone()));
         request
     };
-    client.clone().oneshot(request(&alice)).await.unwrap();
-    client.clone().oneshot(request(&bob)).await.unwrap();
-    let error = client.oneshot(get(ORIGIN)).await.unwrap_err();
+    in_time(client.clone().oneshot(request(&alice))).await.unwrap();
+    in_time(client.clone().oneshot(request(&bob))).await.unwrap();
+    let error = in_time(client.oneshot(get(ORIGIN))).await.unwrap_err();
 
     assert_eq!(api.tokens(), ["access-1", "access-2"].map(|token| Some(token.to_owned())));
     assert_eq!(ours(&error).kind(), ErrorKind::Config, "nobody's token is no token");
@@ -183,7 +183,7 @@ async fn a_token_can_go_into_a_header_of_the_services_own() {
     let api = Api::new();
     let client = TokenLayer::new(Attach::new([route]).unwrap()).layer(api.clone());
 
-    let answer = client.oneshot(get(ORIGIN)).await.unwrap();
+    let answer = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
 
     assert_eq!(api.arrived()[0].headers["x-api-key"], "access-1");
     assert_eq!(api.arrived()[1].headers["x-api-key"], "access-2", "this API does not know it");

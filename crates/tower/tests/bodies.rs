@@ -135,6 +135,38 @@ async fn the_limit_is_the_last_byte_that_is_kept() {
     }
 }
 
+/// As hyper's bodies of known length: the last byte is there, and the end still on its way.
+struct Counted(Option<Bytes>);
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = String;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_that_it_has_ended_is_believed() {
+    for bytes in [Some(Bytes::from("one")), None] {
+        let text = bytes.clone().unwrap_or_default();
+        let (_, again) = keep(3, Counted(bytes).boxed_unsync());
+
+        assert_eq!(read(again.unwrap()).await.0, text);
+    }
+}
+
 trait CloneData {
     fn clone_data(&self) -> String;
 }
@@ -148,21 +180,23 @@ impl CloneData for Option<Result<Frame<Bytes>, String>> {
 
 #[test]
 fn a_body_that_is_always_ready_is_not_read_for_ever() {
-    struct Endless(&'static str);
+    struct Endless(&'static str, usize);
     impl Body for Endless {
         type Data = Bytes;
         type Error = String;
 
         fn poll_frame(
-            self: Pin<&mut Self>,
+            mut self: Pin<&mut Self>,
             _cx: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+            self.1 += 1;
+            assert!(self.1 < 1_000_000, "it is read for ever");
             Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(self.0.as_bytes())))))
         }
     }
 
     for text in ["", "more"] {
-        let (_, again) = keep(64 * 1024, Endless(text).boxed_unsync());
+        let (_, again) = keep(64 * 1024, Endless(text, 0).boxed_unsync());
         assert!(again.is_none());
     }
 }

@@ -7,8 +7,8 @@ mod echo;
 
 use std::error::Error as _;
 
-use api::manager;
-use echo::{Echo, Text};
+use api::{in_time, manager};
+use echo::{Echo, text};
 use http::uri::PathAndQuery;
 use tokenkeeper::{Error, ErrorKind, TokenManager};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
@@ -48,9 +48,13 @@ impl Setup {
 }
 
 async fn say(client: &mut Client) -> Result<String, Status> {
+    say_to(client, "Say").await
+}
+
+async fn say_to(client: &mut Client, method: &str) -> Result<String, Status> {
     client.ready().await.unwrap();
-    let path = PathAndQuery::from_static("/test.Echo/Say");
-    let answer = client.unary(Request::new("hello".to_owned()), path, Text).await;
+    let path = format!("/test.Echo/{method}").parse().unwrap();
+    let answer = in_time(client.unary(Request::new("hello".to_owned()), path, text())).await;
     answer.map(tonic::Response::into_inner)
 }
 
@@ -115,7 +119,8 @@ async fn a_stream_of_messages_that_are_all_there_is_sent_again() {
 
     client.ready().await.unwrap();
     let path = PathAndQuery::from_static("/test.Echo/Sum");
-    let answer = client.client_streaming(Request::new(messages), path, Text).await.unwrap();
+    let answer =
+        in_time(client.client_streaming(Request::new(messages), path, text())).await.unwrap();
 
     assert_eq!(answer.into_inner(), "one, two, three");
     assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-2"]));
@@ -130,41 +135,62 @@ async fn a_conversation_is_neither_held_up_nor_sent_again() {
     let messages = Request::new(UnboundedReceiverStream::new(receiver));
 
     client.ready().await.unwrap();
-    let answer = client.streaming(messages, path(), Text).await.unwrap();
+    let answer = in_time(client.streaming(messages, path(), text())).await.unwrap();
     let mut answers = answer.into_inner();
     for word in ["one", "two", "three"] {
         sender.send(word.to_owned()).unwrap(); // each after the answer to the one before
-        assert_eq!(answers.message().await.unwrap().unwrap(), word);
+        assert_eq!(in_time(answers.message()).await.unwrap().unwrap(), word);
     }
     drop(sender);
-    assert_eq!(answers.message().await.unwrap(), None);
+    assert_eq!(in_time(answers.message()).await.unwrap(), None);
 
     setup.echo.revoke("access-1");
     let (_sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let messages = Request::new(UnboundedReceiverStream::new(receiver));
     client.ready().await.unwrap();
-    let refused = client.streaming(messages, path(), Text).await.unwrap_err();
+    let refused = in_time(client.streaming(messages, path(), text())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(say(&mut client).await.unwrap(), "hello", "with the next token");
     assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-1", "access-2"]));
 }
 
 #[tokio::test]
-async fn a_refusal_in_the_trailers_of_an_answer_comes_too_late() {
-    let setup = Setup::new().await;
-    setup.echo.revoke("access-1");
-    let mut client = setup.client();
+async fn m14_it_does_not_matter_which_part_of_a_tonic_server_refuses_before_it_answers() {
+    for part in ["InTheHandler", "InTheStreamingHandler", "InTheInterceptor"] {
+        let setup = Setup::new().await;
+        setup.echo.revoke("access-1");
 
-    client.ready().await.unwrap();
-    let path = PathAndQuery::from_static("/test.Echo/Late");
-    let answer = client.server_streaming(Request::new("hello".to_owned()), path, Text).await;
-    let mut answers = answer.unwrap().into_inner();
+        assert_eq!(say_to(&mut setup.client(), part).await.unwrap(), "hello", "{part}");
 
-    assert_eq!(answers.message().await.unwrap().unwrap(), "hello");
-    assert_eq!(answers.message().await.unwrap_err().code(), Code::Unauthenticated);
-    assert_eq!(setup.echo.tokens(), tokens(&["access-1"]));
-    let same = setup.manager.token().await.unwrap();
-    assert_eq!(same.authorization(), "Bearer access-1", "whoever sees it may invalidate it");
+        assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-2"]), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_trailers_of_an_answer_comes_too_late_and_can_be_passed_on() {
+    for word in ["hello", ""] {
+        let setup = Setup::new().await;
+        setup.echo.revoke("access-1");
+        let mut client = setup.client();
+        let used = setup.manager.token().await.unwrap();
+
+        client.ready().await.unwrap();
+        let path = PathAndQuery::from_static("/test.Echo/InTheStream");
+        let answer =
+            in_time(client.server_streaming(Request::new(word.to_owned()), path, text())).await;
+        let mut answers = answer.unwrap().into_inner();
+
+        if !word.is_empty() {
+            assert_eq!(in_time(answers.message()).await.unwrap().unwrap(), word);
+        }
+        assert_eq!(in_time(answers.message()).await.unwrap_err().code(), Code::Unauthenticated);
+        assert_eq!(setup.echo.tokens(), tokens(&["access-1"]));
+        let same = setup.manager.token().await.unwrap();
+        assert_eq!(same.authorization(), "Bearer access-1");
+        assert!(setup.manager.invalidate(&used));
+        assert_eq!(say(&mut client).await.unwrap(), "hello");
+        assert_eq!(setup.echo.tokens(), tokens(&["access-1", "access-2"]));
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,8 @@
 mod api;
 
 use std::task::Poll;
-use std::time::Duration;
 
-use api::{Api, ORIGIN, attach, get, manager, poll_now, text};
+use api::{Api, ORIGIN, attach, get, in_time, manager, poll_now, text};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -29,9 +28,20 @@ fn refused() -> Received {
     answer
 }
 
-fn reply(request: Option<(Sent, SendResponse<Received>)>, answer: Received) {
-    request.unwrap().1.send_response(answer);
+fn fine() -> Received {
+    Response::new(Full::from("fine"))
 }
+
+/// The next request that arrives, and where its answer goes.
+async fn next<B>(handle: &mut Handle<B>) -> (Sent, SendResponse<Response<B>>) {
+    in_time(handle.next_request()).await.unwrap()
+}
+
+async fn reply<B>(handle: &mut Handle<B>, answer: Response<B>) {
+    next(handle).await.1.send_response(answer);
+}
+
+type Handle<B> = mock::Handle<Sent, Response<B>>;
 
 fn is_ready<S: Service<Sent>>(service: &mut mock::Spawn<S>) -> bool {
     matches!(service.poll_ready(), Poll::Ready(Ok(())))
@@ -65,8 +75,8 @@ async fn the_service_is_ready_when_the_inner_one_is() {
     let mut answer = Box::pin(client.call(get(ORIGIN)));
     assert!(poll_now(&mut answer).is_pending());
     assert!(client.poll_ready::<Sent>().is_pending(), "the readiness is used up");
-    reply(handle.next_request().await, Response::new(Full::from("fine")));
-    assert_eq!(text(answer.await.unwrap()).await, "fine");
+    reply(&mut handle, fine()).await;
+    assert_eq!(text(in_time(answer).await.unwrap()).await, "fine");
 }
 
 #[tokio::test]
@@ -81,10 +91,10 @@ async fn a_request_that_waits_for_its_token_is_sent_by_the_instance_that_was_rea
 
     let mut answer = Box::pin(client.call(get(ORIGIN)));
     assert!(poll_now(&mut answer).is_pending());
-    gate.arrived(1).await;
+    in_time(gate.arrived(1)).await;
     gate.release();
-    let (answer, ()) = tokio::join!(answer, async {
-        reply(handle.next_request().await, Response::new(Full::from("fine")));
+    let (answer, ()) = tokio::join!(in_time(answer), async {
+        reply(&mut handle, fine()).await;
     });
 
     assert_eq!(text(answer.unwrap()).await, "fine");
@@ -99,15 +109,15 @@ async fn the_second_attempt_waits_until_the_service_is_ready_for_it() {
     assert!(is_ready(&mut client));
 
     let answer = tokio::spawn(client.call(get(ORIGIN)));
-    reply(handle.next_request().await, refused());
-    assert_eq!(next_token(&manager).await, "Bearer access-2");
+    reply(&mut handle, refused()).await;
+    assert_eq!(in_time(next_token(&manager)).await, "Bearer access-2");
     assert!(!answer.is_finished() && handle.poll_request().is_pending());
     handle.allow(1);
-    let (second, respond) = handle.next_request().await.unwrap();
+    let (second, respond) = next(&mut handle).await;
     assert_eq!(second.headers()["authorization"], "Bearer access-2");
-    respond.send_response(Response::new(Full::from("fine")));
+    respond.send_response(fine());
 
-    assert_eq!(text(answer.await.unwrap().unwrap()).await, "fine");
+    assert_eq!(text(in_time(answer).await.unwrap().unwrap()).await, "fine");
 }
 
 /// The token after the first: whoever asks while it is fetched waits for it.
@@ -128,12 +138,12 @@ async fn a_limit_of_one_does_not_stop_the_second_attempt() {
     let (inner, mut handle) = mock::pair();
     let mut client = limited(&manager, inner);
 
-    let answer = tokio::spawn(client.ready().await.unwrap().call(get(ORIGIN)));
-    reply(handle.next_request().await, refused());
-    reply(handle.next_request().await, Response::new(Full::from("fine")));
+    let answer = tokio::spawn(in_time(client.ready()).await.unwrap().call(get(ORIGIN)));
+    reply(&mut handle, refused()).await;
+    reply(&mut handle, fine()).await;
 
-    assert_eq!(text(answer.await.unwrap().unwrap()).await, "fine");
-    client.ready().await.unwrap();
+    assert_eq!(text(in_time(answer).await.unwrap().unwrap()).await, "fine");
+    in_time(client.ready()).await.unwrap();
 }
 
 #[tokio::test]
@@ -141,11 +151,11 @@ async fn a_limit_of_one_does_not_stop_the_second_attempt_of_a_request_that_waite
     let (inner, mut handle) = mock::pair();
     let mut client = limited(&manager(&ScriptedProvider::new("svc")).0, inner);
 
-    let answer = tokio::spawn(client.ready().await.unwrap().call(get(ORIGIN)));
-    reply(handle.next_request().await, refused());
-    reply(handle.next_request().await, Response::new(Full::from("fine")));
+    let answer = tokio::spawn(in_time(client.ready()).await.unwrap().call(get(ORIGIN)));
+    reply(&mut handle, refused()).await;
+    reply(&mut handle, fine()).await;
 
-    assert_eq!(text(answer.await.unwrap().unwrap()).await, "fine");
+    assert_eq!(text(in_time(answer).await.unwrap().unwrap()).await, "fine");
 }
 
 #[tokio::test]
@@ -157,16 +167,18 @@ async fn while_a_token_is_replaced_others_may_use_the_permit() {
     let (inner, mut handle) = mock::pair();
     let mut client = limited(&manager, inner);
 
-    let rejected = tokio::spawn(client.ready().await.unwrap().call(get(ORIGIN)));
-    reply(handle.next_request().await, refused());
-    gate.arrived(1).await;
-    let other = tokio::spawn(client.ready().await.unwrap().call(get("https://elsewhere.example/")));
-    reply(handle.next_request().await, Response::new(Full::from("other")));
-    assert_eq!(text(other.await.unwrap().unwrap()).await, "other");
+    let rejected = tokio::spawn(in_time(client.ready()).await.unwrap().call(get(ORIGIN)));
+    reply(&mut handle, refused()).await;
+    in_time(gate.arrived(1)).await;
+    let other = tokio::spawn(
+        in_time(client.ready()).await.unwrap().call(get("https://elsewhere.example/")),
+    );
+    reply(&mut handle, fine()).await;
+    assert_eq!(text(in_time(other).await.unwrap().unwrap()).await, "fine");
     gate.release();
-    reply(handle.next_request().await, Response::new(Full::from("fine")));
+    reply(&mut handle, fine()).await;
 
-    assert_eq!(text(rejected.await.unwrap().unwrap()).await, "fine");
+    assert_eq!(text(in_time(rejected).await.unwrap().unwrap()).await, "fine");
 }
 
 #[tokio::test]
@@ -179,7 +191,7 @@ async fn a_request_that_fails_for_want_of_a_token_gives_its_permit_back() {
 
     for _ in 0..2 {
         // The first waits for the refusal, the second is told what is remembered.
-        assert!(client.ready().await.unwrap().call(get(ORIGIN)).await.is_err());
+        assert!(in_time(client.ready()).await.unwrap().call(get(ORIGIN)).await.is_err());
         let mut other = client.clone();
         assert!(poll_now(&mut Box::pin(other.ready())).is_ready());
     }
@@ -195,15 +207,18 @@ async fn the_401_is_dropped_before_the_second_attempt_wants_to_be_admitted() {
     let answer = |status: u16| Response::builder().status(status).body(Held(held.clone())).unwrap();
     handle.allow(1);
 
-    let caller = tokio::spawn(client.ready().await.unwrap().call(get(ORIGIN)));
-    handle.next_request().await.unwrap().1.send_response(answer(401));
-    while std::sync::Arc::strong_count(&held) > 1 {
-        tokio::task::yield_now().await; // the exchange is on another thread
-    }
+    let caller = tokio::spawn(in_time(client.ready()).await.unwrap().call(get(ORIGIN)));
+    reply(&mut handle, answer(401)).await;
+    in_time(async {
+        while std::sync::Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await; // the exchange is on another thread
+        }
+    })
+    .await;
     handle.allow(1);
-    handle.next_request().await.unwrap().1.send_response(answer(200));
+    reply(&mut handle, answer(200)).await;
 
-    assert_eq!(caller.await.unwrap().unwrap().status(), StatusCode::OK);
+    assert_eq!(in_time(caller).await.unwrap().unwrap().status(), StatusCode::OK);
 }
 
 /// A body that holds a connection.
@@ -220,7 +235,7 @@ async fn a_buffer_with_room_for_one_serves_many_rejected_requests() {
 
     let calls = (0..50).map(|_| tokio::spawn(client.clone().oneshot(get(ORIGIN))));
     for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
+        assert_eq!(in_time(call).await.unwrap().unwrap().status(), StatusCode::OK);
     }
 
     assert!((51..=100).contains(&api.arrived().len()), "{}", api.arrived().len());
@@ -234,14 +249,14 @@ async fn what_a_load_shedding_service_says_reaches_the_caller() {
     let mut client: BoxCloneService<Sent, Received, BoxError> =
         BoxCloneService::new(TokenLayer::new(attach(&manager)).layer(inner));
 
-    let admitted = tokio::spawn(client.ready().await.unwrap().call(get(ORIGIN)));
-    let request = handle.next_request().await;
-    let shed = client.ready().await.unwrap().call(get(ORIGIN)).await.unwrap_err();
+    let admitted = tokio::spawn(in_time(client.ready()).await.unwrap().call(get(ORIGIN)));
+    let (_, first) = next(&mut handle).await;
+    let shed = in_time(client.ready()).await.unwrap().call(get(ORIGIN)).await.unwrap_err();
     assert!(shed.is::<tower::load_shed::error::Overloaded>(), "{shed:?}");
-    reply(request, refused());
-    reply(handle.next_request().await, Response::new(Full::from("fine")));
+    first.send_response(refused());
+    reply(&mut handle, fine()).await;
 
-    let answer = tokio::time::timeout(Duration::from_secs(60), admitted).await.unwrap();
+    let answer = in_time(admitted).await;
     assert_eq!(text(answer.unwrap().unwrap()).await, "fine");
 }
 
@@ -253,8 +268,8 @@ async fn an_error_of_the_inner_service_comes_as_it_is() {
     assert!(is_ready(&mut client));
     let answer = tokio::spawn(client.call(get(ORIGIN)));
     let failure = std::io::Error::other("the line is dead");
-    handle.next_request().await.unwrap().1.send_error(failure);
-    let answer: Result<Received, BoxError> = answer.await.unwrap();
+    next(&mut handle).await.1.send_error(failure);
+    let answer: Result<Received, BoxError> = in_time(answer).await.unwrap();
     assert_eq!(
         answer.unwrap_err().downcast_ref::<std::io::Error>().unwrap().to_string(),
         "the line is dead"

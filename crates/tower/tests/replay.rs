@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use api::{Api, Mark, ORIGIN, attach, get, manager, poll_now, text};
+use api::{Api, Mark, ORIGIN, attach, get, in_time, manager, poll_now, text};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 use http_body::Body;
@@ -48,7 +48,7 @@ async fn m14_a_rejected_request_is_sent_again_as_it_was_with_another_token() {
         .unwrap();
     request.headers_mut().append("x-binary", HeaderValue::from_bytes(b"\xff").unwrap());
 
-    let answer = client.oneshot(request).await.unwrap();
+    let answer = in_time(client.oneshot(request)).await.unwrap();
 
     assert_eq!((answer.status(), text(answer).await.as_str()), (StatusCode::OK, "answer 2"));
     let [first, second] = &api.arrived()[..] else { unreachable!() };
@@ -70,7 +70,7 @@ async fn m14_a_second_401_is_the_callers() {
     let Setup { api, provider, client, .. } = setup();
     api.refuse_everything(401, &[]);
 
-    let answer = client.oneshot(get(ORIGIN)).await.unwrap();
+    let answer = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
 
     assert_eq!((answer.status().as_u16(), text(answer).await.as_str()), (401, "answer 2"));
     assert_eq!(provider.calls(), 2);
@@ -82,7 +82,7 @@ async fn m14_without_a_replacement_the_caller_gets_the_401_that_was_there_first(
     api.revoke("access-1");
     provider.always_on_refresh(Step::unavailable());
 
-    let answer = client.oneshot(get(ORIGIN)).await.unwrap();
+    let answer = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
 
     assert_eq!((answer.status().as_u16(), text(answer).await.as_str()), (401, "answer 1"));
     assert_eq!(api.arrived().len(), 1);
@@ -101,7 +101,7 @@ async fn m14_refusals_that_are_not_about_the_token_are_the_callers_at_once() {
         let Setup { api, provider, client, .. } = setup();
         api.refuse_everything(status, &headers);
 
-        let answer = client.oneshot(get(ORIGIN)).await.unwrap();
+        let answer = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
 
         assert_eq!(answer.status().as_u16(), status);
         assert_eq!((api.arrived().len(), provider.calls()), (1, 1), "{status} {headers:?}");
@@ -115,8 +115,8 @@ async fn a_route_without_replay_gives_the_401_back_and_the_next_request_another_
     let route = Route::new(manager).origin(ORIGIN).without_replay();
     let client = TokenLayer::new(Attach::new([route]).unwrap()).layer(api.clone());
 
-    let first = client.clone().oneshot(get(ORIGIN)).await.unwrap();
-    let second = client.oneshot(get(ORIGIN)).await.unwrap();
+    let first = in_time(client.clone().oneshot(get(ORIGIN))).await.unwrap();
+    let second = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
 
     assert_eq!([first.status().as_u16(), second.status().as_u16()], [401, 200]);
     assert_eq!(api.tokens(), ["access-1", "access-2"].map(|token| Some(token.to_owned())));
@@ -149,11 +149,11 @@ async fn m14_a_body_that_cannot_be_sent_again_gets_the_401_and_its_token_is_give
     api.revoke("access-1");
     let request = Request::post(ORIGIN).body(OnlyOnce(Full::from("upload"))).unwrap();
 
-    let answer = client.clone().oneshot(request).await.unwrap();
+    let answer = in_time(client.clone().oneshot(request)).await.unwrap();
     assert_eq!((answer.status().as_u16(), text(answer).await.as_str()), (401, "answer 1"));
     assert_eq!(provider.calls(), 1, "nobody asked for another token yet");
 
-    let next = client.oneshot(get(ORIGIN)).await.unwrap();
+    let next = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
     assert_eq!(next.status(), StatusCode::OK);
     assert_eq!(api.tokens(), ["access-1", "access-2"].map(|token| Some(token.to_owned())));
 }
@@ -193,7 +193,7 @@ async fn a_body_of_any_type_that_was_whole_at_the_first_look_is_sent_again() {
         .layer(api.clone());
     let request = Request::post(ORIGIN).body(axum::body::Body::from("all of it")).unwrap();
 
-    let answer = client.oneshot(request).await.unwrap();
+    let answer = in_time(client.oneshot(request)).await.unwrap();
 
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(
@@ -208,7 +208,7 @@ async fn m03_an_api_that_says_401_to_everything_costs_few_exchanges_in_an_hour()
     api.refuse_everything(401, &[]);
 
     for _ in 0..360 {
-        let answer = client.call(get(ORIGIN)).await.unwrap();
+        let answer = in_time(client.call(get(ORIGIN))).await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
         clock.advance(Duration::from_secs(10));
     }
@@ -227,7 +227,7 @@ async fn m02_a_request_that_is_dropped_while_it_waits_for_a_token_loses_nothing(
         let mut answer = Box::pin(client.clone().oneshot(get(ORIGIN)));
         assert!(poll_now(&mut answer).is_pending());
     }
-    gate.arrived(1).await;
+    in_time(gate.arrived(1)).await;
     gate.release();
 
     assert_eq!(manager.token().await.unwrap().authorization(), "Bearer access-1");
@@ -245,11 +245,11 @@ async fn m02_a_request_that_is_dropped_while_its_token_is_replaced_loses_nothing
 
     let mut answer = Box::pin(client.call(get(ORIGIN)));
     assert!(poll_now(&mut answer).is_pending());
-    gate.arrived(1).await;
+    in_time(gate.arrived(1)).await;
     drop(answer);
     gate.release();
 
-    let answer = client.call(get(ORIGIN)).await.unwrap();
+    let answer = in_time(client.call(get(ORIGIN))).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!((provider.calls(), provider.reuses()), (2, 0));
     assert_eq!(api.tokens(), ["access-1", "access-2"].map(|token| Some(token.to_owned())));
@@ -267,6 +267,6 @@ async fn a_token_that_is_near_its_end_is_used_while_the_next_one_is_fetched() {
     let answer = poll_now(&mut answer);
 
     assert!(matches!(answer, Poll::Ready(Ok(answer)) if answer.status() == StatusCode::OK));
-    gate.arrived(1).await; // nobody else asked for it
+    in_time(gate.arrived(1)).await; // nobody else asked for it
     gate.release();
 }

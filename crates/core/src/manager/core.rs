@@ -96,7 +96,7 @@ impl Core {
         self.published.store(published);
         self.telemetry.note(|| state.reading());
         drop(state);
-        self.telemetry.show();
+        let _ = catch_unwind(AssertUnwindSafe(|| self.telemetry.show()));
         drop(errors); // those that were forgotten: what they were made of may call back
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         result

@@ -23,7 +23,7 @@ impl Core {
         self.check_installable(&tokens)?;
         let flight = self.overtake(|_| {});
         self.fly_install(&flight, tokens, None);
-        flight.done().await.map(|_| ())
+        self.telemetry.wait(flight.done()).await.map(|_| ())
     }
 
     /// Whether they were installed: `false` if there were tokens already.
@@ -166,11 +166,16 @@ impl Core {
 
     /// Memory is empty before the first await.
     pub(super) async fn clear(self: &Arc<Self>) -> Result<(), Error> {
+        let flight = self.start_clear();
+        self.telemetry.wait(flight.done()).await.map(|_| ())
+    }
+
+    fn start_clear(self: &Arc<Self>) -> Arc<Flight> {
         let flight = self.overtake(State::clear);
         let core = Arc::clone(self);
         let this = Arc::clone(&flight);
         self.fly(&flight, async move { core.run_clear(&this).await });
-        flight.done().await.map(|_| ())
+        flight
     }
 
     async fn run_clear(self: &Arc<Self>, flight: &Arc<Flight>) -> Outcome {
@@ -207,7 +212,7 @@ impl Core {
             told = Some(tokens);
             self.land_exchange().await;
         }
-        self.clear().await
+        self.start_clear().done().await.map(|_| ())
     }
 
     pub(super) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {

@@ -27,6 +27,7 @@ mod thresholds;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 pub use self::blocking::BlockingTokenManager;
@@ -114,6 +115,25 @@ impl TokenManager {
                 Ok(token)
             }
             None => self.core.obtain(Duration::ZERO).await,
+        }
+    }
+
+    /// [`token`](Self::token), if it need not wait: for integrations that can spare an allocation
+    /// then. A token that is due is renewed in the background, as there.
+    ///
+    /// It is pending if `token` would wait. What that would wait for is under way then, but nobody
+    /// is woken, and no request is counted: await `token` next.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token), where it remembers an error.
+    pub fn token_now(&self) -> Poll<Result<Arc<AccessToken>, Error>> {
+        match self.core.fresh() {
+            Some(token) => {
+                self.core.telemetry.served_fresh();
+                Poll::Ready(Ok(token))
+            }
+            None => self.core.obtain_now(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What callers wait in: the slow path of `token()`, and its relatives.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::core::Core;
@@ -23,6 +24,17 @@ impl Core {
         let result = self.obtain_for(&mut request, at_least).await;
         request.answered(result.is_ok());
         result
+    }
+
+    /// A token that is good now, if nobody has to wait for it.
+    pub(super) fn obtain_now(self: &Arc<Self>) -> Poll<Result<Arc<AccessToken>, Error>> {
+        let result = match self.decide(Duration::ZERO)? {
+            Decision::Serve(token) | Decision::ServeAndRenew(token) => Ok(token),
+            Decision::Wait { .. } | Decision::Renew => return Poll::Pending,
+            Decision::Fail(error) => Err(error),
+        };
+        self.telemetry.request(&*self.clock, || false).answered(result.is_ok());
+        Poll::Ready(result)
     }
 
     async fn obtain_for(
@@ -152,7 +164,7 @@ impl Core {
                 let _state = self.state.lock();
                 flight.satisfies(errand)
             };
-            match flight.done().await {
+            match self.telemetry.wait(flight.done()).await {
                 _ if !joined => {}
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => return Err(self.superseded()),
@@ -190,7 +202,7 @@ impl Core {
         if is_current && !will_replace {
             // Exchanges are paused; one that is under way all the same is worth waiting for.
             let Some(flight) = flight else { return Ok(None) };
-            let outcome: Outcome = flight.done().await;
+            let outcome: Outcome = self.telemetry.wait(flight.done()).await;
             return Ok(outcome?.filter(|token| self.is_replacement(token, rejected)));
         }
         let token = self.obtain(Duration::ZERO).await?;

@@ -27,6 +27,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) driver: Driver,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
+    /// Not where there is a manager for each of many users, of whom a gauge could show one.
+    pub(crate) has_gauges: bool,
 }
 
 impl Default for Surroundings {
@@ -37,6 +39,7 @@ impl Default for Surroundings {
             clock: Arc::new(SystemClock),
             driver: Driver::Process,
             observers: Vec::new(),
+            has_gauges: true,
         }
     }
 }
@@ -46,7 +49,7 @@ impl Surroundings {
     pub(crate) fn manager(self, provider: Arc<dyn TokenProvider>, key: StorageKey) -> TokenManager {
         let service_name = provider.identity().service_name().into();
         let key = Arc::new(key);
-        let telemetry = Telemetry::new(&*provider, &service_name, &key);
+        let telemetry = Telemetry::new(&*provider, &service_name, &key, self.has_gauges);
         TokenManager::from_core(Core {
             provider,
             storage: self.storage,

@@ -35,7 +35,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     ) -> Self {
         Self {
             provider_of: Box::new(move |key| Ok(Arc::new(provider_of(key)?))),
-            surroundings: Surroundings::default(),
+            surroundings: Surroundings { has_gauges: false, ..Surroundings::default() },
             bound: DEFAULT_BOUND,
             idle_after: DEFAULT_IDLE_TIME,
         }

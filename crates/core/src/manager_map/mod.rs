@@ -45,6 +45,9 @@ use crate::status::Status;
 /// never its tokens. That is noticed in one process, and not across restarts: ask for two keys in
 /// a test.
 ///
+/// For that the map remembers some 20 bytes of every key that it was ever asked for with success. So
+/// ask for users that exist, not for whatever stands in a request.
+///
 /// # Eviction
 ///
 /// More managers than the [bound](TokenManagerMapBuilder::bound), or managers that were not asked
@@ -135,9 +138,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMap<K> {
     /// `provider_of` makes the provider of a key. It is called outside every lock, for different
     /// keys at once, and once for a key: whoever asks for the same key meanwhile waits, blocking
     /// the thread, and gets the same manager or the same error. An error is not kept: the next
-    /// `get` calls it again. It must not ask the map for its own key, and should not take long:
-    /// what has to be looked up somewhere, a secret say, is better looked up by the provider when
-    /// it makes an exchange.
+    /// `get` calls it again. It must not ask the map for its own key, nor for one whose closure asks
+    /// for it in turn, and should not take long: what has to be looked up somewhere, a secret say,
+    /// is better looked up by the provider when it makes an exchange.
     pub fn builder<P: TokenProvider>(
         provider_of: impl Fn(&K) -> Result<P, Error> + Send + Sync + 'static,
     ) -> TokenManagerMapBuilder<K> {

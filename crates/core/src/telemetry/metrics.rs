@@ -23,7 +23,7 @@ use crate::observer::EventKind;
 ///
 /// | metric | labels beside `tokenkeeper_service` | what |
 /// |---|---|---|
-/// | `tokenkeeper_token_requests_total` | `result` | calls of `token` and its relatives: answered at once with a `fresh` token or one that is `due` for renewal, answered after they `waited`, `failed`, or `dropped` by a caller who gave up waiting |
+/// | `tokenkeeper_token_requests_total` | `result` | calls of `token`, `token_valid_for`, and `replace_rejected` where exchanges are not paused: answered at once with a `fresh` token or one that is `due` for renewal, answered after they `waited`, `failed`, or `dropped` by a caller who gave up waiting |
 /// | `tokenkeeper_token_wait_seconds` | | histogram: how long those that waited did so, in vain too |
 /// | `tokenkeeper_exchanges_total` | `exchange`, `outcome` | `fetch` or `refresh`; `success`, or [`ErrorKind::as_str`] |
 /// | `tokenkeeper_exchange_duration_seconds` | `exchange` | histogram: how long the provider took, whatever came of it |
@@ -36,8 +36,12 @@ use crate::observer::EventKind;
 ///
 /// Points in time are seconds since 1970, because a gauge is written when something changes, and an
 /// age or a remaining life would be wrong a second later: `tokenkeeper_token_expiry_timestamp_seconds -
-/// time()` is always right. Where one process has several managers of one service, its gauges show
-/// the one that changed last; counters and histograms add up.
+/// time()` is always right.
+///
+/// Where one process has several managers of one service, counters and histograms add up, and gauges
+/// show the one that changed last. Managers of a [`TokenManagerMap`](crate::TokenManagerMap) have no
+/// gauges, which could only show one of many users;
+/// [`statuses`](crate::TokenManagerMap::statuses) tells of all.
 ///
 /// A manager takes its metrics from the recorder that is installed when it is built, for good:
 /// install the recorder first. One that was built earlier counts nothing.
@@ -78,7 +82,7 @@ pub(super) struct Metrics {
     refreshes: Exchanges,
     lease_wait: Histogram,
     events: Vec<(&'static str, Counter)>,
-    gauges: Gauges,
+    gauges: Option<Gauges>,
     noted: Mutex<Noted>,
 }
 
@@ -105,7 +109,7 @@ struct Noted {
 }
 
 impl Metrics {
-    pub(super) fn new(service_name: &Arc<str>) -> Self {
+    pub(super) fn new(service_name: &Arc<str>, has_gauges: bool) -> Self {
         let service = || SharedString::from(Arc::clone(service_name));
         let requests =
             |result: &'static str| counter!(REQUESTS, SERVICE => service(), "result" => result);
@@ -131,12 +135,12 @@ impl Metrics {
             refreshes: exchanges(ExchangeKind::Refresh),
             lease_wait: histogram!(LEASE_WAIT, SERVICE => service()),
             events: EventKind::NAMES.iter().map(event).collect(),
-            gauges: Gauges {
+            gauges: has_gauges.then(|| Gauges {
                 issued: gauge!(ISSUED, SERVICE => service()),
                 expiry: gauge!(EXPIRY, SERVICE => service()),
                 pause_end: gauge!(PAUSE_END, SERVICE => service()),
                 unpersisted: gauge!(UNPERSISTED, SERVICE => service()),
-            },
+            }),
             noted: Mutex::default(),
         }
     }
@@ -187,6 +191,9 @@ impl Metrics {
     }
 
     pub(super) fn note(&self, reading: impl FnOnce() -> Reading) {
+        if self.gauges.is_none() {
+            return;
+        }
         let reading = reading();
         let mut noted = self.noted.lock();
         *noted = Noted { reading, count: noted.count + 1 };
@@ -195,12 +202,13 @@ impl Metrics {
     /// Until nobody has noted anything newer meanwhile: two who show at once may overtake each
     /// other, but the last word is that of the newest.
     pub(super) fn show(&self) {
+        let Some(gauges) = &self.gauges else { return };
         loop {
             let Noted { reading, count } = *self.noted.lock();
-            self.gauges.issued.set(reading.issued_at);
-            self.gauges.expiry.set(reading.expires_at);
-            self.gauges.pause_end.set(reading.paused_until);
-            self.gauges.unpersisted.set(f64::from(u8::from(reading.is_unpersisted)));
+            gauges.issued.set(reading.issued_at);
+            gauges.expiry.set(reading.expires_at);
+            gauges.pause_end.set(reading.paused_until);
+            gauges.unpersisted.set(f64::from(u8::from(reading.is_unpersisted)));
             if self.noted.lock().count == count {
                 return;
             }
@@ -293,8 +301,8 @@ mod tests {
     #[test]
     fn of_two_who_show_at_once_the_newer_has_the_last_word() {
         let gauge = Arc::new(Overtaken::default());
-        let mut metrics = Metrics::new(&Arc::from("svc"));
-        metrics.gauges.issued = Gauge::from_arc(Arc::clone(&gauge));
+        let mut metrics = Metrics::new(&Arc::from("svc"), true);
+        metrics.gauges.as_mut().unwrap().issued = Gauge::from_arc(Arc::clone(&gauge));
         let metrics = Arc::new(metrics);
         gauge.metrics.set(Arc::clone(&metrics)).unwrap();
 

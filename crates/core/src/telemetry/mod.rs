@@ -18,7 +18,7 @@
 //! | `tokenkeeper.revocation` | info | one call of the provider to revoke; `otel.kind` is `client` |
 //! | `tokenkeeper.lease` | debug | the wait for the lease |
 //! | `tokenkeeper.storage` | debug | any other call of the storage |
-//! | `tokenkeeper.wait` | debug | a caller who waits for a renewal, in the caller's own trace |
+//! | `tokenkeeper.wait` | debug | a caller who waits for a renewal or handover, in the caller's own trace |
 //!
 //! An exchange belongs to no caller, may outlive whoever started it, and serves many. So
 //! `tokenkeeper.renewal` and `tokenkeeper.handover` are roots, which *follow from* the span that
@@ -109,10 +109,11 @@ impl Telemetry {
         provider: &dyn TokenProvider,
         service_name: &Arc<str>,
         key: &Arc<StorageKey>,
+        has_gauges: bool,
     ) -> Self {
         Self {
             traces: Traces::new(provider, service_name, key),
-            metrics: Metrics::new(service_name),
+            metrics: Metrics::new(service_name, has_gauges),
         }
     }
 
@@ -161,6 +162,11 @@ impl Telemetry {
         self.traces.flight(is_handover, work)
     }
 
+    /// A caller who waits for a flight.
+    pub(crate) fn wait<F: Future>(&self, flight: F) -> impl Future<Output = F::Output> + use<F> {
+        self.traces.wait(flight)
+    }
+
     /// Other work for the driver.
     pub(crate) fn task<F: Future + Send>(work: F) -> impl Future<Output = F::Output> + Send {
         Traces::task(work)
@@ -182,7 +188,7 @@ impl Request<'_> {
     /// Waits for a flight.
     pub(crate) async fn wait<T>(&mut self, flight: impl Future<Output = T>) -> T {
         self.tally.waits();
-        self.telemetry.traces.wait(flight).await
+        self.telemetry.wait(flight).await
     }
 
     /// The end of it. Who is dropped before that has given up.

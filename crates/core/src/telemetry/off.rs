@@ -20,7 +20,7 @@ mod no_metrics {
     pub(in crate::telemetry) struct Tally<'a>(PhantomData<&'a ()>);
 
     impl Metrics {
-        pub(in crate::telemetry) fn new(_service_name: &Arc<str>) -> Self {
+        pub(in crate::telemetry) fn new(_service_name: &Arc<str>, _has_gauges: bool) -> Self {
             Self
         }
 

@@ -1,6 +1,6 @@
 //! An API in this process: a service that writes down what arrives, and knows which tokens are good.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
 
 use std::collections::HashSet;
@@ -9,6 +9,7 @@ use std::fmt::{self, Debug};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -168,6 +169,11 @@ where
 {
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(body.to_vec()).unwrap()
+}
+
+/// Waits for what comes soon, or never if something is broken: then the test shall fail, not hang.
+pub async fn in_time<F: IntoFuture>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it should have come")
 }
 
 /// Looks once, and is not woken.

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, BufMut};
 use http::{Request, Response, header};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -17,9 +17,10 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::Grpc;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Status, Streaming};
+use tonic_prost::ProstCodec;
 use tower::Service;
 
 /// A server on this machine, until it is dropped.
@@ -70,6 +71,7 @@ impl Echo {
 #[derive(Clone)]
 struct EchoService(Arc<Mutex<State>>);
 
+type Answers = tonic::Response<Messages>;
 type Messages = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 
 impl Service<Request<Body>> for EchoService {
@@ -88,21 +90,42 @@ impl Service<Request<Body>> for EchoService {
         let mut state = self.0.lock();
         state.tokens.push(token.clone());
         let refused = token.is_none_or(|token| state.revoked.contains(&token));
-        let code = state.refuses_with.unwrap_or(16);
+        let code = state.refuses_with.unwrap_or(16).into();
         drop(state);
-        let mut grpc = Grpc::new(Text);
-        Box::pin(async move {
-            if refused && request.uri().path() != "/test.Echo/Late" {
-                let status = Status::new(code.into(), "this token is not good");
-                return Ok(status.into_http());
-            }
-            Ok(match request.uri().path() {
-                "/test.Echo/Say" => grpc.unary(tower::service_fn(say), request).await,
-                "/test.Echo/Sum" => grpc.client_streaming(tower::service_fn(sum), request).await,
-                "/test.Echo/Chat" => grpc.streaming(tower::service_fn(chat), request).await,
-                _ => grpc.server_streaming(tower::service_fn(late), request).await,
-            })
-        })
+        let refusal = refused.then(|| Status::new(code, "this token is not good"));
+        Box::pin(async move { Ok(answer(request, refusal).await) })
+    }
+}
+
+/// Each path refuses in another place.
+async fn answer(request: Request<Body>, refusal: Option<Status>) -> Response<Body> {
+    let (mut grpc, path) = (Grpc::new(text()), request.uri().path().to_owned());
+    match (path.as_str(), refusal) {
+        ("/test.Echo/InTheHandler", Some(status)) => {
+            let refuse = move |_: tonic::Request<String>| {
+                ready(Err::<tonic::Response<String>, _>(status.clone()))
+            };
+            grpc.unary(tower::service_fn(refuse), request).await
+        }
+        ("/test.Echo/InTheStreamingHandler", Some(status)) => {
+            let refuse = move |_: tonic::Request<String>| ready(Err::<Answers, _>(status.clone()));
+            grpc.server_streaming(tower::service_fn(refuse), request).await
+        }
+        ("/test.Echo/InTheInterceptor", Some(status)) => {
+            let inner =
+                tower::service_fn(|_| ready(Ok::<Response<Body>, Infallible>(<_>::default())));
+            let mut service = InterceptedService::new(inner, move |_| Err(status.clone()));
+            let Ok(answer) = service.call(request).await;
+            answer.map(Body::new)
+        }
+        ("/test.Echo/InTheStream", Some(status)) => {
+            let stream = move |request| ready(Ok(late(request, status.clone())));
+            grpc.server_streaming(tower::service_fn(stream), request).await
+        }
+        (_, Some(status)) => status.into_http(),
+        ("/test.Echo/Sum", None) => grpc.client_streaming(tower::service_fn(sum), request).await,
+        ("/test.Echo/Chat", None) => grpc.streaming(tower::service_fn(chat), request).await,
+        (_, None) => grpc.unary(tower::service_fn(say), request).await,
     }
 }
 
@@ -123,48 +146,14 @@ async fn chat(
     Ok(tonic::Response::new(request.into_inner()))
 }
 
-/// Says something, and only then that the token was not good.
-async fn late(request: tonic::Request<String>) -> Result<tonic::Response<Messages>, Status> {
-    let said = [Ok(request.into_inner()), Err(Status::unauthenticated("too late"))];
-    Ok(tonic::Response::new(Box::pin(tokio_stream::iter(said))))
+/// Says what it was sent, if that is anything, and only then that the token was not good.
+fn late(request: tonic::Request<String>, status: Status) -> Answers {
+    let said = Some(request.into_inner()).filter(|word| !word.is_empty()).map(Ok);
+    let all: Vec<_> = said.into_iter().chain([Err(status)]).collect();
+    tonic::Response::new(Box::pin(tokio_stream::iter(all)))
 }
 
 /// Messages that are text.
-#[derive(Clone, Copy)]
-pub struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn encode(&mut self, item: String, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put_slice(item.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
-        let mut text = vec![0; message.remaining()];
-        message.copy_to_slice(&mut text);
-        String::from_utf8(text).map(Some).map_err(|_| Status::internal("no text"))
-    }
+pub fn text() -> ProstCodec<String, String> {
+    ProstCodec::default()
 }
