@@ -107,7 +107,8 @@ impl Status {
         self.last_error.as_ref()
     }
 
-    /// How long the manager will not ask the service again, after a failure.
+    /// How long the manager will not ask the service again, after a failure, or because young tokens
+    /// keep [being rejected](crate#when-a-token-is-rejected).
     #[must_use]
     pub fn paused_for(&self) -> Option<Duration> {
         self.paused_for
@@ -140,11 +141,11 @@ impl fmt::Display for Status {
         if self.unpersisted.is_some() {
             f.write_str(", not persisted")?;
         }
-        let Some(error) = &self.last_error else { return Ok(()) };
-        match self.paused_for {
-            Some(pause) => write!(f, ", paused for {} s: ", pause.as_millis().div_ceil(1_000))?,
-            None => f.write_str(", last error: ")?,
+        if let Some(pause) = self.paused_for {
+            write!(f, ", paused for {} s", pause.as_millis().div_ceil(1_000))?;
         }
+        let Some(error) = &self.last_error else { return Ok(()) };
+        f.write_str(if self.paused_for.is_some() { ": " } else { ", last error: " })?;
         error.write_unnamed(f)
     }
 }

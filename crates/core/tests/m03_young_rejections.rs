@@ -139,3 +139,18 @@ async fn call_an_api_that_always_says_401(manager: &TokenManager) {
         manager.invalidate(&replacement);
     }
 }
+
+#[tokio::test]
+async fn the_status_says_for_how_long_a_rejected_token_is_not_replaced() {
+    let provider = ScriptedProvider::new("svc");
+    let Setup { manager, clock, .. } = Setup::new(&provider);
+    let first = manager.token().await.unwrap();
+    let second = manager.replace_rejected(&first).await.unwrap().unwrap();
+    assert_eq!(manager.status().paused_for(), None, "nobody has rejected this one");
+
+    manager.invalidate(&second);
+    clock.advance(seconds(1));
+
+    assert_eq!(manager.status().paused_for(), Some(seconds(4)));
+    assert_eq!(manager.status().to_string(), "svc: token rejected, 1 s old, paused for 4 s");
+}

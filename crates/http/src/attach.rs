@@ -64,11 +64,16 @@ impl Attach {
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Result<Self, Error> {
         let mut by_origin: Vec<(Origin, Arc<CheckedRoute>)> = Vec::new();
         for route in routes {
-            let (origins, route) = route.check()?;
+            let service_name = route.service_name();
+            let named = |error: Error| match &service_name {
+                Some(name) => error.at_service(name),
+                None => error,
+            };
+            let (origins, route) = route.check().map_err(named)?;
             for origin in origins {
                 if by_origin.iter().any(|(other, _)| *other == origin) {
                     let what = format!("origin: {origin} is named twice");
-                    return Err(Error::new(ErrorKind::Config, what));
+                    return Err(named(Error::new(ErrorKind::Config, what)));
                 }
                 by_origin.push((origin, Arc::clone(&route)));
             }

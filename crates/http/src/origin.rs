@@ -46,10 +46,14 @@ impl Origin {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("must not have a user name or password in it"));
         }
+        let origin = Self { https, host: host.into(), port };
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("must end behind host and port; paths are excluded on the route"));
+            let what = format!("must end behind host and port, as {origin} does");
+            return Err(wrong(&what).with_advice(
+                "leave out the rest; Route::exclude_path and exclude_glob take paths out of it",
+            ));
         }
-        Ok(Self { https, host: host.into(), port })
+        Ok(origin)
     }
 
     /// Whether requests to it are protected by TLS, or do not leave this machine.

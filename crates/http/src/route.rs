@@ -115,6 +115,11 @@ impl Route {
         self
     }
 
+    /// For errors.
+    pub(crate) fn service_name(&self) -> Option<String> {
+        self.manager.as_ref().map(|manager| manager.service_name().to_owned())
+    }
+
     pub(crate) fn check(self) -> Result<(Vec<Origin>, Arc<CheckedRoute>), Error> {
         if self.origins.is_empty() {
             let what = "route: names no origin, so its tokens would go nowhere";

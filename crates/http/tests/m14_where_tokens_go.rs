@@ -129,6 +129,25 @@ fn what_is_no_origin_is_refused_at_construction() {
 }
 
 #[test]
+fn what_is_wrong_with_a_route_is_said_with_the_name_of_its_service() {
+    let with_path = "https://api.example.com/planted?planted";
+    let error = Attach::new([
+        Route::new(some_manager("billing")).origin(API),
+        Route::new(some_manager("stock")).origin(with_path),
+    ])
+    .unwrap_err();
+
+    assert_eq!(error.service_name(), Some("stock"));
+    assert_eq!(
+        error.to_string(),
+        "stock: origin: must end behind host and port, as https://api.example.com does; leave out \
+         the rest; Route::exclude_path and exclude_glob take paths out of it"
+    );
+    let twice = ["billing", "stock"].map(|name| Route::new(some_manager(name)).origin(API));
+    assert_eq!(Attach::new(twice).unwrap_err().service_name(), Some("stock"));
+}
+
+#[test]
 fn routes_that_contradict_each_other_or_say_nothing_are_refused() {
     let route = || Route::new(some_manager("svc"));
     let refused = [

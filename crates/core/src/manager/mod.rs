@@ -359,6 +359,11 @@ impl Core {
             Some(held) if now.has_reached(&held.times.advisory) => TokenState::Due,
             Some(_) => TokenState::Fresh,
         };
+        let failed = state.pacing.pause(now).and_then(|error| error.retry_after());
+        let rejected = (token == TokenState::Rejected)
+            .then(|| state.rejections.pause(now))
+            .flatten()
+            .map(|until| now.until(&until));
         let held = state.held.as_ref();
         let tokens = held.map(|held| &held.tokens);
         let expires_at = tokens.and_then(|tokens| tokens.expires_at());
@@ -375,7 +380,7 @@ impl Core {
             exchanging: state.flight.is_some(),
             unpersisted: state.unpersisted.as_ref().map(|unpersisted| unpersisted.error.clone()),
             last_error: state.pacing.last_error().cloned(),
-            paused_for: state.pacing.pause(now).and_then(|error| error.retry_after()),
+            paused_for: failed.into_iter().chain(rejected).max(),
         }
     }
 }
