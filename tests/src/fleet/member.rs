@@ -216,6 +216,7 @@ impl Observer for Reporter {
             }
             EventKind::WriteRecovered => Happening::WriteRecovered,
             EventKind::Rejected { .. } => Happening::Rejected,
+            EventKind::LeaseWaited { .. } => return, // by whom a lease is held shows in the exchanges
             other => Happening::Other(other.to_string()),
         };
         tell(&Report::Happened { at, what });
