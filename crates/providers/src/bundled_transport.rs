@@ -34,8 +34,8 @@ impl BundledTransport {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if a timeout is zero, or if proxy URL, certificates or user agent
-    /// cannot be used. The message names the option and never its value.
+    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if a timeout is zero, or if proxy URL,
+    /// certificates or user agent cannot be used. The message names the option and never its value.
     pub fn new(options: TransportOptions) -> Result<Self, Error> {
         if options.request_timeout.is_zero() {
             return Err(config_error("request timeout", "must be longer than nothing"));

@@ -86,8 +86,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     ///
     /// # Default
     ///
-    /// 10,000: with a token of 1 KB each takes some 5 KB beside what its provider takes, so that
-    /// they stay within 50 MB.
+    /// 10,000: with a token of 1 KB each takes some 6 KB beside what its provider takes, so that
+    /// they stay within 60 MB.
     #[must_use]
     pub fn bound(mut self, managers: usize) -> Self {
         self.bound = managers;
@@ -150,5 +150,5 @@ impl<K> fmt::Debug for TokenManagerMapBuilder<K> {
     }
 }
 
-const DEFAULT_BOUND: usize = 10_000; // some 50 MB
+const DEFAULT_BOUND: usize = 10_000; // some 60 MB
 const DEFAULT_IDLE_TIME: Duration = Duration::from_secs(3_600); // few access tokens live longer

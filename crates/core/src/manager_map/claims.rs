@@ -2,7 +2,7 @@
 //!
 //! Kept for the life of the map, also for keys whose manager was dropped: their tokens are still
 //! stored. So this is what a map grows by for every key that it ever saw, and it is hashes, which
-//! take some 20 bytes. Two records whose hashes collide would refuse an innocent key; among a
+//! take 20 to 40 bytes. Two records whose hashes collide would refuse an innocent key; among a
 //! million keys the odds are one in thirty million.
 
 use std::collections::HashMap;

@@ -45,7 +45,7 @@ use crate::status::Status;
 /// never its tokens. That is noticed in one process, and not across restarts: ask for two keys in
 /// a test.
 ///
-/// For that the map remembers some 20 bytes of every key that it was ever asked for with success. So
+/// For that the map remembers 20 to 40 bytes of every key that it was ever asked for with success. So
 /// ask for users that exist, not for whatever stands in a request.
 ///
 /// # Eviction
