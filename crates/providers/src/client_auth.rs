@@ -36,7 +36,7 @@ enum Method {
     Basic(Secret),
     BasicRaw(Secret),
     Post(Secret),
-    Assertion(Arc<dyn ClientAssertion>),
+    Assertion(Arc<dyn AssertionSource>),
     None,
 }
 
@@ -65,7 +65,7 @@ impl ClientAuth {
 
     /// A signed assertion instead of a secret (RFC 7521 §4.2, RFC 7523 §2.2): `private_key_jwt`.
     #[must_use]
-    pub fn assertion(assertion: impl ClientAssertion) -> Self {
+    pub fn assertion(assertion: impl AssertionSource) -> Self {
         Self(Method::Assertion(Arc::new(assertion)))
     }
 
@@ -138,13 +138,15 @@ impl Debug for ClientAuth {
     }
 }
 
-/// Makes client assertions: signed JWTs that take the place of a client secret (RFC 7523).
+/// Makes assertions: signed JWTs that say who a client is, or on whose behalf it asks (RFC 7521,
+/// RFC 7523).
 ///
 /// # Contract
 ///
 /// - Asked once for every request, retries included; every answer has a `jti` of its own.
-/// - `audience` is the URL of the endpoint. A server that wants its issuer there instead gets what
-///   the implementation puts into the JWT; nothing looks into it.
+/// - `audience` is the issuer of the server where that is known, else the URL of the endpoint. A
+///   server that wants something else there gets what the implementation puts into the JWT; nothing
+///   looks into it.
 /// - It runs before [`ready_to_send`](tokenkeeper::FetchContext::ready_to_send) and within the time
 ///   of the attempt. It must not block.
 ///
@@ -152,21 +154,21 @@ impl Debug for ClientAuth {
 ///
 /// ```
 /// use tokenkeeper::{Error, Secret, async_trait};
-/// use tokenkeeper_providers::ClientAssertion;
+/// use tokenkeeper_providers::AssertionSource;
 ///
 /// #[derive(Debug)]
 /// struct Signer;
 ///
 /// #[async_trait]
-/// impl ClientAssertion for Signer {
+/// impl AssertionSource for Signer {
 ///     async fn assertion(&self, audience: &str) -> Result<Secret, Error> {
 ///         Ok(Secret::from(format!("header.claims for {audience}.signature")))
 ///     }
 /// }
 /// ```
 #[async_trait]
-pub trait ClientAssertion: Debug + Send + Sync + 'static {
-    /// A new assertion for the audience.
+pub trait AssertionSource: Debug + Send + Sync + 'static {
+    /// A new assertion for this audience.
     ///
     /// # Errors
     ///

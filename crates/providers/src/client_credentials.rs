@@ -54,7 +54,7 @@ impl TokenProvider for ClientCredentialsProvider {
     }
 
     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
-        let grant = Grant::ClientCredentials { grant_type: &self.grant_type };
+        let grant = Grant::Named { grant_type: &self.grant_type, parameters: &[], secrets: &[] };
         let tokens = self.endpoint.fetch(grant, cx).await?;
         Ok(without_refresh_token(tokens))
     }

@@ -51,6 +51,7 @@ mod answer;
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
+mod endpoint_request;
 mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
@@ -58,6 +59,7 @@ pub mod fuzzing;
 mod members;
 mod oauth2_client;
 mod password;
+mod proof_of_possession;
 mod refresh_token;
 mod refusal;
 #[cfg(feature = "__exchange")]
@@ -73,9 +75,10 @@ mod transport_options;
 
 #[cfg(feature = "reqwest")]
 pub use bundled_transport::BundledTransport;
-pub use client_auth::{ClientAssertion, ClientAuth};
+pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
 pub use password::{PasswordBuilder, PasswordProvider};
+pub use proof_of_possession::ProofOfPossession;
 pub use refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};
 pub use transport::HttpTransport;
 #[cfg(feature = "reqwest")]

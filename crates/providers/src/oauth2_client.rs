@@ -6,6 +6,8 @@
 //! servers really answer into what the standard says. Its secrets are plain strings, so the ones
 //! that are lent to it are taken back and overwritten, also when the attempt is dropped.
 
+#[cfg(feature = "authorization-code")]
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -21,6 +23,8 @@ use oauth2::{
     HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
     ResourceOwnerUsername, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
+#[cfg(feature = "authorization-code")]
+use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokenkeeper::{AccessToken, Error, ErrorKind, FetchContext, Scopes, Secret, TokenSet};
@@ -30,6 +34,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::answer::{Answer, Dialect, Kept, to_body};
 use crate::client_auth::Proof;
 use crate::endpoint_url::EndpointUrl;
+use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Refusal;
 use crate::scrub::repeats;
 use crate::transport::HttpTransport;
@@ -45,6 +50,9 @@ pub(crate) struct Exchange<'a> {
     pub(crate) parameters: Vec<(&'a str, &'a str)>,
     pub(crate) transport: &'a dyn HttpTransport,
     pub(crate) dialect: Dialect,
+    /// The key that the tokens are to be bound to.
+    pub(crate) key: Option<&'a dyn ProofOfPossession>,
+    pub(crate) issues: Issues,
     /// What the answer must not repeat.
     pub(crate) secrets: &'a [&'a Secret],
 }
@@ -52,8 +60,12 @@ pub(crate) struct Exchange<'a> {
 /// What is exchanged for tokens.
 #[derive(Clone, Copy)]
 pub(crate) enum Grant<'a> {
-    /// RFC 6749 §4.4, or under a name of the service's own.
-    ClientCredentials { grant_type: &'a str },
+    /// By its name and with parameters of its own: client credentials (RFC 6749 §4.4) and what
+    /// others have added (§4.5).
+    Named { grant_type: &'a str, parameters: &'a [(&'a str, &'a str)], secrets: &'a [&'a Secret] },
+    /// RFC 6749 §4.1.3, with the verifier of RFC 7636 §4.5.
+    #[cfg(feature = "authorization-code")]
+    Code { code: &'a Secret, redirect_uri: &'a RedirectUrl, verifier: &'a Secret },
     /// RFC 6749 §4.3.
     Password { username: &'a str, password: &'a Secret },
     /// RFC 6749 §6.
@@ -62,12 +74,23 @@ pub(crate) enum Grant<'a> {
 
 impl<'a> Grant<'a> {
     /// What the answer must not repeat.
-    pub(crate) fn secret(self) -> Option<&'a Secret> {
+    pub(crate) fn secrets(self) -> Vec<&'a Secret> {
         match self {
-            Self::ClientCredentials { .. } => None,
-            Self::Password { password: secret, .. } | Self::Refresh(secret) => Some(secret),
+            Self::Named { secrets, .. } => secrets.to_vec(),
+            #[cfg(feature = "authorization-code")]
+            Self::Code { code, verifier, .. } => vec![code, verifier],
+            Self::Password { password: secret, .. } | Self::Refresh(secret) => vec![secret],
         }
     }
+}
+
+/// What a grant is to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Issues {
+    AccessToken,
+    /// Something that is not for requests, such as an id token (RFC 8693 §2.2.1).
+    #[cfg(feature = "token-exchange")]
+    AnotherToken,
 }
 
 /// Why there are no tokens.
@@ -92,7 +115,7 @@ impl Exchange<'_> {
             None => client.set_auth_type(AuthType::RequestBody),
         };
         let grant_type = match self.grant {
-            Grant::ClientCredentials { grant_type } => Some(grant_type),
+            Grant::Named { grant_type, .. } => Some(grant_type),
             _ => None,
         };
         let adapter = Adapter {
@@ -100,15 +123,13 @@ impl Exchange<'_> {
             grant_type: grant_type.filter(|name| *name != CLIENT_CREDENTIALS),
             authorization: self.proof.header(),
             dialect: self.dialect,
+            key: self.key,
             cx,
             seen: Mutex::new(None),
         };
         macro_rules! answer_to {
             ($request:expr) => {{
                 let mut request = $request;
-                for scope in self.scopes.into_iter().flat_map(Scopes::iter) {
-                    request = request.add_scope(Scope::new(scope.to_owned()));
-                }
                 for (name, value) in self.proof.parameters() {
                     request = request.add_extra_param(name, value);
                 }
@@ -118,22 +139,43 @@ impl Exchange<'_> {
                 request.request_async(&adapter).await
             }};
         }
+        macro_rules! with_scopes {
+            ($request:expr) => {
+                self.scopes.into_iter().flat_map(Scopes::iter).fold($request, |request, scope| {
+                    request.add_scope(Scope::new(scope.to_owned()))
+                })
+            };
+        }
         let answer = match self.grant {
-            Grant::ClientCredentials { .. } => answer_to!(client.exchange_client_credentials()),
+            Grant::Named { parameters, .. } => {
+                let mut request = client.exchange_client_credentials();
+                for (name, value) in parameters {
+                    request = request.add_extra_param(*name, *value);
+                }
+                answer_to!(with_scopes!(request))
+            }
+            #[cfg(feature = "authorization-code")]
+            Grant::Code { code, redirect_uri, verifier } => {
+                let code = AuthorizationCode::new(code.expose_secret().to_owned());
+                let verifier = PkceCodeVerifier::new(verifier.expose_secret().to_owned());
+                let request = client.exchange_code(code).set_pkce_verifier(verifier);
+                answer_to!(request.set_redirect_uri(Cow::Borrowed(redirect_uri)))
+            }
             Grant::Password { username, password } => {
                 let username = ResourceOwnerUsername::new(username.to_owned());
                 let password = LentPassword::new(password);
-                answer_to!(client.exchange_password(&username, &password.0))
+                answer_to!(with_scopes!(client.exchange_password(&username, &password.0)))
             }
             Grant::Refresh(refresh_token) => {
                 let refresh_token = LentRefreshToken::new(refresh_token);
-                answer_to!(client.exchange_refresh_token(&refresh_token.0))
+                answer_to!(with_scopes!(client.exchange_refresh_token(&refresh_token.0)))
             }
         };
         let seen = adapter.seen.into_inner();
+        let types = self.token_types();
         match (answer, seen) {
             (Ok(tokens), Some(seen)) => tokens
-                .into_set(seen.sent_at, seen.kept, self.secrets)
+                .into_set(types, seen.sent_at, seen.kept, self.secrets)
                 .map_err(|error| Failure::NotAnswered(error.with_status(seen.status))),
             (Err(RequestTokenError::Request(error)), None) => Err(Failure::NotAnswered(error)),
             (Err(error), Some(seen)) => Err(Failure::Answered(seen.refusal(error))),
@@ -141,6 +183,15 @@ impl Exchange<'_> {
                 let what = "the request could not be built";
                 Err(Failure::NotAnswered(Error::new(ErrorKind::Internal, what)))
             }
+        }
+    }
+
+    fn token_types(&self) -> &'static [&'static str] {
+        match (self.issues, self.key) {
+            #[cfg(feature = "token-exchange")]
+            (Issues::AnotherToken, _) => &[NOT_APPLICABLE],
+            (Issues::AccessToken, Some(_)) => &[DPOP],
+            (Issues::AccessToken, None) => &[BEARER],
         }
     }
 }
@@ -151,8 +202,9 @@ pub(crate) fn has_tokens(status: StatusCode, body: &[u8], dialect: Dialect) -> b
         return false;
     };
     let json = to_body(&granted.standard, body.len());
-    serde_json::from_slice::<Tokens>(&json)
-        .is_ok_and(|tokens| tokens.into_set(SystemTime::UNIX_EPOCH, granted.kept, &[]).is_ok())
+    serde_json::from_slice::<Tokens>(&json).is_ok_and(|tokens| {
+        tokens.into_set(&[BEARER], SystemTime::UNIX_EPOCH, granted.kept, &[]).is_ok()
+    })
 }
 
 type TokenClient = Client<
@@ -175,6 +227,7 @@ struct Adapter<'a> {
     grant_type: Option<&'a str>,
     authorization: Option<&'a HeaderValue>,
     dialect: Dialect,
+    key: Option<&'a dyn ProofOfPossession>,
     cx: &'a FetchContext<'a>,
     seen: Mutex<Option<Seen>>,
 }
@@ -206,9 +259,17 @@ impl Adapter<'_> {
         if let Some(name) = self.grant_type {
             rename_grant(request.body_mut(), name)?;
         }
+        if let Some(key) = self.key {
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            key.prove(&method, &uri, None, request.headers_mut())?;
+        }
+        let uri = request.uri().clone();
         let sent_at = self.cx.ready_to_send().inspect_err(|_| request.body_mut().zeroize())?;
         let response = self.transport.send(request).await?;
         let (parts, body) = response.into_parts();
+        if let Some(key) = self.key {
+            key.take_notice(&uri, &parts.headers);
+        }
         let body = Zeroizing::new(body);
         let mut seen = Seen {
             sent_at,
@@ -288,10 +349,11 @@ struct Tokens {
 }
 
 impl Tokens {
-    /// Only bearer tokens are taken: a client must not use a type that it does not understand
+    /// Only tokens of these types are taken: a client must not use a type that it does not understand
     /// (RFC 6749 §7.1).
     fn into_set(
         mut self,
+        types: &[&str],
         sent_at: SystemTime,
         kept: Kept,
         known: &[&Secret],
@@ -299,17 +361,18 @@ impl Tokens {
         let access_token = Secret::from(self.take_access_token());
         let refresh_token = self.refresh_token.take().map(|t| Secret::from(t.into_secret()));
         let kind = self.token_type.as_ref();
-        if kind != BEARER {
+        let Some(token_type) = types.iter().find(|known| known.eq_ignore_ascii_case(kind)) else {
             let mut secrets = vec![&access_token];
             secrets.extend(refresh_token.iter().chain(known.iter().copied()));
             secrets.extend(kept.id_token.iter());
             let what = format!(
-                "the answer has {}, and only bearer tokens can be used (RFC 6749 §7.1)",
-                named_type(kind, &secrets)
+                "the answer has {}, and only {} can be used (RFC 6749 §7.1)",
+                named_type(kind, &secrets),
+                plural(types),
             );
             return Err(Error::new(ErrorKind::InvalidResponse, what).with_answer_lost());
-        }
-        let token = AccessToken::new(access_token, BEARER).map_err(Error::with_answer_lost)?;
+        };
+        let token = AccessToken::new(access_token, token_type).map_err(Error::with_answer_lost)?;
         let mut tokens = TokenSet::new(token, sent_at);
         if let Some(seconds) = self.expires_in {
             tokens = tokens.with_lifetime(Duration::from_secs(seconds));
@@ -404,6 +467,17 @@ fn named_type(kind: &str, secrets: &[&Secret]) -> String {
 
 pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
 
-const BEARER: &str = "bearer";
+/// What is asked for, for a message.
+fn plural(types: &[&str]) -> &'static str {
+    match types {
+        [DPOP, ..] => "tokens of the type `DPoP`",
+        [NOT_APPLICABLE, ..] => "tokens of the type `N_A`",
+        _ => "bearer tokens",
+    }
+}
+
+const BEARER: &str = "Bearer";
+const DPOP: &str = "DPoP"; // RFC 9449 §5
+const NOT_APPLICABLE: &str = "N_A"; // RFC 8693 §2.2.1
 const GRANT_TYPE: &[u8] = b"grant_type=";
 const LONGEST_TYPE: usize = 32; // `urn:…` names are longer and say nothing to most people

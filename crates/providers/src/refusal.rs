@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 use tokenkeeper::{Error, ErrorKind, ExchangeKind, Secret};
 
+use crate::answer::{Answer, Dialect};
 use crate::error_codes::class_of;
 use crate::retry_after::retry_after;
 use crate::scrub::scrubbed;
@@ -14,12 +15,23 @@ use crate::scrub::scrubbed;
 pub(crate) enum Purpose {
     Exchange(ExchangeKind),
     Revocation,
+    /// Anything else, in words that end "when asked to".
+    #[cfg_attr(not(feature = "__endpoints"), expect(dead_code, reason = "for other features"))]
+    Other(&'static str),
 }
 
 impl Purpose {
+    /// Whether an answer under a 2xx is an error nevertheless. After a revocation nobody looks
+    /// (RFC 7009 §2.2).
+    pub(crate) fn is_refused_by(self, status: StatusCode, body: &[u8]) -> bool {
+        let answer = || Answer::read(status, body, Dialect::default());
+        !matches!(self, Self::Revocation) && matches!(answer(), Answer::Refused(_))
+    }
+
     fn kind(self, status: StatusCode, class: Option<&str>) -> ErrorKind {
         match self {
             Self::Exchange(exchange) => ErrorKind::of_answer(exchange, status, class),
+            Self::Other(_) => ErrorKind::of_answer(ExchangeKind::Fetch, status, class),
             Self::Revocation => match ErrorKind::of_answer(ExchangeKind::Fetch, status, class) {
                 ErrorKind::RequestRejected if class == Some("unsupported_token_type") => {
                     ErrorKind::Unsupported // RFC 7009 §2.2.1
@@ -62,6 +74,26 @@ impl Refusal {
         Self { status, headers, unreadable, code, description, tokens, client_hint }
     }
 
+    /// From an answer that is an error.
+    pub(crate) fn read(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
+        let mut refusal = Self::unreadable(status, headers);
+        match Answer::read(status, body, Dialect::default()) {
+            Answer::Refused(refused) => {
+                refusal.code = refused.code;
+                refusal.description = refused.description;
+                refusal.tokens = refused.tokens;
+            }
+            Answer::Unreadable(why) => refusal.unreadable = Some(why),
+            Answer::Granted(_) => {}
+        }
+        refusal
+    }
+
+    /// Whether the same request would be answered with another proof of the key (RFC 9449 §8).
+    pub(crate) fn wants_nonce(&self) -> bool {
+        self.code.as_deref() == Some("use_dpop_nonce") && self.headers.contains_key("dpop-nonce")
+    }
+
     /// The error that the answer means. `secrets` are those of the request; none of them, and no
     /// token of the answer, gets into it.
     pub(crate) fn into_error(
@@ -76,6 +108,10 @@ impl Refusal {
         let mut what = match purpose {
             Purpose::Exchange(exchange) => self.sentence(kind, exchange, host),
             Purpose::Revocation => format!("{host} did not revoke the token, so it still exists"),
+            Purpose::Other(task) => {
+                let what = self.sentence(kind, ExchangeKind::Fetch, host);
+                format!("{what}, when asked to {task}")
+            }
         };
         let is_about_client =
             class.map_or(is_about_credentials(self.status), |class| class == "invalid_client");

@@ -14,6 +14,8 @@ use url::Url;
 use crate::answer::Dialect;
 use crate::client_auth::{ClientAuth, check_text};
 use crate::endpoint_url::{EndpointUrl, config_error};
+use crate::oauth2_client::Issues;
+use crate::proof_of_possession::ProofOfPossession;
 use crate::token_endpoint::TokenEndpoint;
 use crate::transport::HttpTransport;
 
@@ -35,6 +37,10 @@ pub(crate) struct Settings {
     pub(crate) transport: Option<Arc<dyn HttpTransport>>,
     pub(crate) revocation_url: Option<String>,
     pub(crate) revocation_auth: Option<ClientAuth>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) key: Option<Arc<dyn ProofOfPossession>>,
+    pub(crate) certificate: Option<String>,
+    pub(crate) issues: Issues,
     pub(crate) allow_http: bool,
 }
 
@@ -56,6 +62,10 @@ impl Settings {
             transport: None,
             revocation_url: None,
             revocation_auth: None,
+            issuer: None,
+            key: None,
+            certificate: None,
+            issues: Issues::AccessToken,
             allow_http: false,
         }
     }
@@ -78,6 +88,8 @@ impl Settings {
         check_optional("subject", self.subject.as_deref())?;
         check_optional("audience", self.audience.as_deref())?;
         check_optional("tenant", self.tenant.as_deref())?;
+        check_optional("issuer", self.issuer.as_deref())?;
+        check_optional("certificate thumbprint", self.certificate.as_deref())?;
         let resources: BTreeSet<String> = self.resources.into_iter().collect();
         for resource in &resources {
             check_resource(resource)?;
@@ -105,7 +117,9 @@ impl Settings {
             .with("subject", self.subject.as_deref().unwrap_or_default())
             .with("scope", &scopes.to_string())
             .with("audience", self.audience.as_deref().unwrap_or_default())
-            .with("tenant", self.tenant.as_deref().unwrap_or_default());
+            .with("tenant", self.tenant.as_deref().unwrap_or_default())
+            .with("jkt", self.key.as_ref().map(|key| key.thumbprint()).unwrap_or_default())
+            .with("x5t#S256", self.certificate.as_deref().unwrap_or_default());
         for resource in &resources {
             identity = identity.with("resource", resource);
         }
@@ -128,6 +142,9 @@ impl Settings {
             parameters,
             default_lifetime: self.default_lifetime,
             dialect: self.dialect,
+            issuer: self.issuer,
+            key: self.key,
+            issues: self.issues,
             transport,
             revocation_url,
         })
@@ -318,6 +335,40 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn revocation_auth(mut self, auth: crate::ClientAuth) -> Self {
             self.settings.revocation_auth = Some(auth);
+            self
+        }
+
+        /// The issuer of the server, exactly as it calls itself (RFC 8414 §2). It is the audience of
+        /// assertions then, which is safer than the URL of an endpoint (RFC 7523 §3).
+        ///
+        /// # Default
+        ///
+        /// Unknown; the audience is the URL of the endpoint.
+        #[must_use]
+        pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+            self.settings.issuer = Some(issuer.into());
+            self
+        }
+
+        /// Binds the tokens to a key (RFC 9449): every token request proves that the client has it,
+        /// and tokens of any other type than `DPoP` are refused. The thumbprint of the key is part
+        /// of the identity.
+        ///
+        /// # Default
+        ///
+        /// None: bearer tokens.
+        #[must_use]
+        pub fn proof_of_possession(mut self, key: impl crate::ProofOfPossession) -> Self {
+            self.settings.key = Some(std::sync::Arc::new(key));
+            self
+        }
+
+        /// The SHA-256 thumbprint of the client certificate that the transport presents, if tokens
+        /// are bound to it (RFC 8705 §3.1). It is part of the identity: a token must not be used with
+        /// another certificate. It is not sent.
+        #[must_use]
+        pub fn certificate_thumbprint(mut self, thumbprint: impl Into<String>) -> Self {
+            self.settings.certificate = Some(thumbprint.into());
             self
         }
 

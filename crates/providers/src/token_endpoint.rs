@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
 use tokenkeeper::{
-    Clock, Error, ErrorKind, ExchangeKind, FetchContext, ProviderIdentity, Scopes, Secret,
-    SystemClock, TokenSet,
+    Error, ErrorKind, ExchangeKind, FetchContext, ProviderIdentity, Scopes, Secret, TokenSet,
 };
-use url::form_urlencoded;
-use zeroize::Zeroizing;
 
-use crate::answer::{Answer, Dialect};
-use crate::client_auth::{ClientAuth, Proof};
+use crate::answer::Dialect;
+use crate::client_auth::ClientAuth;
+use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::EndpointUrl;
-use crate::oauth2_client::{Exchange, Failure, Grant};
-use crate::refusal::{Purpose, Refusal};
+use crate::oauth2_client::{Exchange, Failure, Grant, Issues};
+use crate::proof_of_possession::ProofOfPossession;
+use crate::refusal::Purpose;
 use crate::transport::HttpTransport;
 
 #[derive(Debug)]
@@ -31,6 +28,10 @@ pub(crate) struct TokenEndpoint {
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) default_lifetime: Option<Duration>,
     pub(crate) dialect: Dialect,
+    /// The name of the server (RFC 8414 §2).
+    pub(crate) issuer: Option<String>,
+    pub(crate) key: Option<Arc<dyn ProofOfPossession>>,
+    pub(crate) issues: Issues,
     pub(crate) transport: Arc<dyn HttpTransport>,
     pub(crate) revocation_url: Option<EndpointUrl>,
     pub(crate) revocation_auth: ClientAuth,
@@ -95,6 +96,8 @@ impl TokenEndpoint {
         error.at_service(self.identity.service_name())
     }
 
+    /// One exchange. A server that wants a nonce in the proof of the key refuses the first request
+    /// before it looks at anything else, so there is a second one (RFC 9449 §8).
     async fn exchange(
         &self,
         kind: ExchangeKind,
@@ -103,9 +106,28 @@ impl TokenEndpoint {
         held: &[&Secret],
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
-        let proof = self.auth.proof(&self.client_id, self.url.normalised()).await;
-        let proof = proof.map_err(|error| self.located(error))?;
-        let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secret()).collect();
+        let mut outcome = self.attempt(kind, grant, scopes, held, cx).await;
+        if self.key.is_some() && matches!(&outcome, Err(Unsuccessful::WantsNonce(_))) {
+            outcome = self.attempt(kind, grant, scopes, held, cx).await;
+        }
+        let tokens = outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error()))?;
+        Ok(match self.default_lifetime {
+            Some(lifetime) if tokens.expires_at().is_none() => tokens.with_lifetime(lifetime),
+            _ => tokens,
+        })
+    }
+
+    async fn attempt(
+        &self,
+        kind: ExchangeKind,
+        grant: Grant<'_>,
+        scopes: Option<&Scopes>,
+        held: &[&Secret],
+        cx: &FetchContext<'_>,
+    ) -> Result<TokenSet, Unsuccessful> {
+        let proof = self.auth.proof(&self.client_id, self.audience(&self.url)).await;
+        let proof = proof.map_err(Unsuccessful::Other)?;
+        let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secrets()).collect();
         secrets.extend(self.url.secrets().chain(held.iter().copied()));
         let parameters = self.parameters.iter();
         let exchange = Exchange {
@@ -117,26 +139,48 @@ impl TokenEndpoint {
             parameters: parameters.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             transport: &*self.transport,
             dialect: self.dialect,
+            key: self.key.as_deref(),
+            issues: self.issues,
             secrets: &secrets,
         };
-        let tokens = exchange.run(cx).await.map_err(|failure| {
+        exchange.run(cx).await.map_err(|failure| {
             let purpose = Purpose::Exchange(kind);
-            self.located(match failure {
-                Failure::NotAnswered(error) => purpose.judged(error, self.url.host()),
+            match failure {
+                Failure::NotAnswered(error) => {
+                    Unsuccessful::Other(purpose.judged(error, self.url.host()))
+                }
                 Failure::Answered(mut refusal) => {
                     refusal.client_hint = self.auth.hint(&self.client_id);
-                    refusal.into_error(purpose, self.url.host(), &secrets, cx.clock().now().wall())
+                    let wants_nonce = refusal.wants_nonce();
+                    let now = cx.clock().now().wall();
+                    let error = refusal.into_error(purpose, self.url.host(), &secrets, now);
+                    if wants_nonce {
+                        Unsuccessful::WantsNonce(error)
+                    } else {
+                        Unsuccessful::Other(error)
+                    }
                 }
-            })
-        })?;
-        Ok(match self.default_lifetime {
-            Some(lifetime) if tokens.expires_at().is_none() => tokens.with_lifetime(lifetime),
-            _ => tokens,
+            }
         })
     }
 
-    /// The `oauth2` crate refuses revocation URLs that are not https, even on this machine, and
-    /// there is little else in such a request; so it is made here.
+    /// For whom assertions are made: the server itself where its name is known, because the URL of
+    /// an endpoint may be one that another server chose.
+    pub(crate) fn audience<'a>(&'a self, url: &'a EndpointUrl) -> &'a str {
+        self.issuer.as_deref().unwrap_or(url.normalised())
+    }
+
+    /// A request to another endpoint of the same server.
+    pub(crate) fn request<'a>(
+        &'a self,
+        url: &'a EndpointUrl,
+        purpose: Purpose,
+        secrets: Vec<&'a Secret>,
+    ) -> EndpointRequest<'a> {
+        let service_name = self.identity.service_name();
+        EndpointRequest { service_name, url, transport: &*self.transport, purpose, secrets }
+    }
+
     async fn revoke_one(
         &self,
         url: &EndpointUrl,
@@ -144,63 +188,25 @@ impl TokenEndpoint {
         token: &Secret,
         hint: &'static str,
     ) -> Result<(), Error> {
-        let proof = self.revocation_auth.proof(&self.client_id, url.normalised()).await;
-        let proof = proof.map_err(|error| self.located(error))?;
-        let request = self.revocation_request(url, &proof, token, hint)?;
-        let purpose = Purpose::Revocation;
-        let answer = self.transport.send(request).await;
-        let answer = answer.map_err(|error| self.located(purpose.judged(error, url.host())))?;
-        let (parts, body) = answer.into_parts();
-        let body = Zeroizing::new(body);
-        if parts.status.is_success() {
-            return Ok(()); // whatever the body says (RFC 7009 §2.2)
-        }
-        let mut refusal = Refusal::unreadable(parts.status, parts.headers);
-        refusal.client_hint = self.revocation_auth.hint(&self.client_id);
-        match Answer::read(parts.status, &body, self.dialect) {
-            Answer::Refused(refused) => {
-                refusal.code = refused.code;
-                refusal.description = refused.description;
-                refusal.tokens = refused.tokens;
-            }
-            Answer::Unreadable(why) => refusal.unreadable = Some(why),
-            Answer::Granted(_) => {}
-        }
-        let mut secrets = secrets_of(tokens);
-        secrets.extend(proof.secret().into_iter().chain(url.secrets()));
-        let now = SystemClock.now().wall();
-        Err(self.located(refusal.into_error(purpose, url.host(), &secrets, now)))
+        let auth = &self.revocation_auth;
+        let caller = Caller { client_id: &self.client_id, auth, audience: self.audience(url) };
+        let form = [("token", token.expose_secret()), ("token_type_hint", hint)];
+        let request = self.request(url, Purpose::Revocation, secrets_of(tokens));
+        request.post(caller, &form).await.map(drop)
     }
+}
 
-    fn revocation_request(
-        &self,
-        url: &EndpointUrl,
-        proof: &Proof,
-        token: &Secret,
-        hint: &'static str,
-    ) -> Result<Request<Vec<u8>>, Error> {
-        let mut parameters = vec![("token", token.expose_secret()), ("token_type_hint", hint)];
-        if proof.header().is_none() {
-            parameters.push(("client_id", &self.client_id));
+/// Why an attempt brought no tokens.
+enum Unsuccessful {
+    WantsNonce(Error),
+    Other(Error),
+}
+
+impl Unsuccessful {
+    fn into_error(self) -> Error {
+        match self {
+            Self::WantsNonce(error) | Self::Other(error) => error,
         }
-        parameters.extend(proof.parameters());
-        let length: usize = parameters.iter().map(|(n, v)| 3 * (n.len() + v.len()) + 2).sum();
-        let mut form = form_urlencoded::Serializer::new(String::with_capacity(length));
-        let body = form.extend_pairs(parameters).finish().into_bytes();
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = url.normalised().parse().map_err(|_| {
-            let what = "revocation URL: is not one that can be asked";
-            self.located(Error::new(ErrorKind::Config, what))
-        })?;
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(CONTENT_TYPE, form);
-        if let Some(authorization) = proof.header() {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        Ok(request)
     }
 }
 

@@ -13,7 +13,7 @@ use tokenkeeper::{
     async_trait,
 };
 use tokenkeeper_providers::{
-    ClientAssertion, ClientAuth, ClientCredentialsProvider, HttpTransport, PasswordProvider,
+    AssertionSource, ClientAuth, ClientCredentialsProvider, HttpTransport, PasswordProvider,
     RefreshTokenProvider,
 };
 
@@ -374,7 +374,7 @@ async fn the_last_check_before_sending_comes_after_the_assertion() {
 struct Failing;
 
 #[async_trait]
-impl ClientAssertion for Failing {
+impl AssertionSource for Failing {
     async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
         Err(Error::new(ErrorKind::Internal, "no key"))
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokenkeeper::{Error, Secret, async_trait};
-use tokenkeeper_providers::{ClientAssertion, ClientAuth};
+use tokenkeeper_providers::{AssertionSource, ClientAuth};
 use tokenkeeper_testkit::ClientAuth as ServerAuth;
 
 use super::plants::Plants;
@@ -64,7 +64,7 @@ impl Signer {
 }
 
 #[async_trait]
-impl ClientAssertion for Signer {
+impl AssertionSource for Signer {
     async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         Ok(Secret::from(format!("{}{count}", self.secret.expose_secret())))

@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use tokenkeeper::{
     Clock, Error, FetchContext, ManualClock, Secret, TokenProvider, TokenSet, async_trait,
 };
-use tokenkeeper_providers::{ClientAssertion, HttpTransport};
+use tokenkeeper_providers::{AssertionSource, HttpTransport};
 
 pub(crate) const TOKEN_URL: &str = "https://auth.example.org/token";
 pub(crate) const OK: &str = r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900}"#;
@@ -93,7 +93,7 @@ impl HttpTransport for Playback {
 pub(crate) struct Counting(pub(crate) std::sync::atomic::AtomicU32);
 
 #[async_trait]
-impl ClientAssertion for Counting {
+impl AssertionSource for Counting {
     async fn assertion(&self, audience: &str) -> Result<Secret, Error> {
         let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(Secret::from(format!("jwt-{number}-for-{audience}")))
