@@ -1,7 +1,7 @@
 //! RFC 7636: proof keys for codes.
 
 #![cfg(feature = "authorization-code")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 
 mod login;
 mod support;
