@@ -47,6 +47,8 @@
 //! those in the buffers of the `oauth2` crate and of JSON, HTTP and TLS libraries are out of reach.
 
 mod answer;
+#[cfg(feature = "authorization-code")]
+mod authorization_code;
 #[cfg(feature = "reqwest")]
 mod bundled_transport;
 mod client_auth;
@@ -56,6 +58,7 @@ mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod id_token;
 mod members;
 mod oauth2_client;
 mod password;
@@ -73,6 +76,11 @@ mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
 
+#[cfg(feature = "authorization-code")]
+pub use authorization_code::{
+    AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
+    PendingLogin,
+};
 #[cfg(feature = "reqwest")]
 pub use bundled_transport::BundledTransport;
 pub use client_auth::{AssertionSource, ClientAuth};

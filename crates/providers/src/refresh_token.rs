@@ -46,6 +46,12 @@ impl RefreshTokenProvider {
         RefreshTokenBuilder { settings: Settings::new(service_name, token_url) }
     }
 
+    /// With everything that a login was told.
+    #[cfg(feature = "authorization-code")]
+    pub(crate) fn of_login(settings: Settings, subject: &str) -> Result<Self, Error> {
+        RefreshTokenBuilder { settings }.subject(subject).build()
+    }
+
     fn nothing_to_exchange(&self) -> Error {
         let what = "there is no refresh token to start from";
         self.endpoint.located(Error::new(ErrorKind::LoginRequired, what))
