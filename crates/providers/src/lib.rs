@@ -49,10 +49,14 @@
 mod answer;
 #[cfg(feature = "authorization-code")]
 mod authorization_code;
+#[cfg(feature = "discovery")]
+mod authorization_server;
 #[cfg(feature = "reqwest")]
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod endpoint_request;
 mod endpoint_url;
 mod error_codes;
@@ -61,6 +65,8 @@ pub mod fuzzing;
 mod id_token;
 mod members;
 mod oauth2_client;
+#[cfg(feature = "discovery")]
+mod of_server;
 mod password;
 mod proof_of_possession;
 mod refresh_token;
@@ -70,6 +76,10 @@ mod refusal;
 pub mod reqwest_exchange;
 mod retry_after;
 mod scrub;
+#[cfg(feature = "discovery")]
+mod server_metadata;
+#[cfg(feature = "discovery")]
+mod services;
 mod settings;
 mod token_endpoint;
 mod transport;
@@ -81,10 +91,14 @@ pub use authorization_code::{
     AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
     PendingLogin,
 };
+#[cfg(feature = "discovery")]
+pub use authorization_server::AuthorizationServer;
 #[cfg(feature = "reqwest")]
 pub use bundled_transport::BundledTransport;
 pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
+#[cfg(feature = "discovery")]
+pub use discovery::Discovery;
 pub use password::{PasswordBuilder, PasswordProvider};
 pub use proof_of_possession::ProofOfPossession;
 pub use refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};

@@ -285,7 +285,7 @@ impl Adapter<'_> {
         let response = self.transport.send(request).await?;
         let (parts, body) = response.into_parts();
         if let Some(key) = self.key {
-            key.take_notice(&uri, &parts.headers);
+            key.take_notice(&uri, None, &parts.headers);
         }
         let body = Zeroizing::new(body);
         let mut seen = Seen {

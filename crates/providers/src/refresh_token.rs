@@ -53,8 +53,19 @@ impl RefreshTokenProvider {
     }
 
     fn nothing_to_exchange(&self) -> Error {
-        let what = "there is no refresh token to start from";
-        self.endpoint.located(Error::new(ErrorKind::LoginRequired, what))
+        let kind = ErrorKind::LoginRequired;
+        self.endpoint.located(match &self.endpoint.key {
+            None => Error::new(kind, "there is no refresh token to start from"),
+            Some(key) => {
+                let what = format!(
+                    "there is no refresh token to start from that is bound to the key {}",
+                    key.thumbprint()
+                );
+                Error::new(kind, what).with_advice(
+                    "log in; tokens that were bound to a key that is lost cannot be used any more",
+                )
+            }
+        })
     }
 }
 
@@ -91,7 +102,7 @@ impl TokenProvider for RefreshTokenProvider {
 /// Builds a [`RefreshTokenProvider`].
 #[derive(Clone, Debug)]
 pub struct RefreshTokenBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl RefreshTokenBuilder {

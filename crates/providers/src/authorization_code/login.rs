@@ -193,6 +193,12 @@ impl AuthorizationCodeLogin {
         RefreshTokenProvider::of_login(self.settings.clone(), subject)
     }
 
+    /// The name that the service was given.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        &self.settings.service_name
+    }
+
     /// Redirect URI and scopes of one login.
     fn checked<'a>(
         &'a self,
