@@ -31,7 +31,7 @@ impl ProofOfPossession for Key {
         Ok(())
     }
 
-    fn take_notice(&self, _uri: &Uri, _headers: &HeaderMap) {}
+    fn take_notice(&self, _uri: &Uri, _token: Option<&AccessToken>, _headers: &HeaderMap) {}
 }
 
 #[tokio::test]
