@@ -27,6 +27,7 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-providers", "authorization-code"),
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),

@@ -6,6 +6,7 @@
 //! | for | provider | RFC 6749 |
 //! |---|---|---|
 //! | the program itself | [`ClientCredentialsProvider`] | §4.4 |
+//! | a user who logs in through a browser | [`AuthorizationCodeLogin`], then a [`RefreshTokenProvider`] of it | §4.1 |
 //! | a user who logged in elsewhere | [`RefreshTokenProvider`] | §6 |
 //! | a user whose password the program has, where a service leaves no choice | [`PasswordProvider`] | §4.3 |
 //!
@@ -38,6 +39,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `authorization-code` | no | [`AuthorizationCodeLogin`]: logins through a browser (RFC 6749 §4.1) with PKCE, pushed requests, issuer and id token checked |
 //! | `reqwest` | yes | `BundledTransport`: HTTP and TLS without any set-up. Without it, give each provider an [`HttpTransport`] |
 //!
 //! # Secrets
@@ -89,7 +91,7 @@ mod transport_options;
 #[cfg(feature = "authorization-code")]
 pub use authorization_code::{
     AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
-    PendingLogin,
+    IdTokenClaims, PendingLogin,
 };
 #[cfg(feature = "discovery")]
 pub use authorization_server::AuthorizationServer;
