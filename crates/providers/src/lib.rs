@@ -60,6 +60,10 @@ mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "introspection")]
+mod introspected;
+#[cfg(feature = "introspection")]
+mod introspection;
 mod members;
 mod oauth2_client;
 #[cfg(feature = "discovery")]
@@ -82,6 +86,10 @@ mod token_endpoint;
 mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
+#[cfg(feature = "user-info")]
+mod user_claims;
+#[cfg(feature = "user-info")]
+mod user_info;
 
 #[cfg(feature = "discovery")]
 pub use authorization_server::AuthorizationServer;
@@ -91,9 +99,17 @@ pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
 #[cfg(feature = "discovery")]
 pub use discovery::Discovery;
+#[cfg(feature = "introspection")]
+pub use introspected::Introspected;
+#[cfg(feature = "introspection")]
+pub use introspection::{Introspection, IntrospectionBuilder};
 pub use password::{PasswordBuilder, PasswordProvider};
 pub use proof_of_possession::ProofOfPossession;
 pub use refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};
 pub use transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use transport_options::TransportOptions;
+#[cfg(feature = "user-info")]
+pub use user_claims::UserClaims;
+#[cfg(feature = "user-info")]
+pub use user_info::{UserInfo, UserInfoBuilder};

@@ -6,10 +6,16 @@
 use tokenkeeper::Error;
 
 use crate::authorization_server::AuthorizationServer;
+#[cfg(any(feature = "introspection", feature = "user-info"))]
+use crate::authorization_server::needed;
 use crate::{
     ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
     RefreshTokenBuilder, RefreshTokenProvider,
 };
+#[cfg(feature = "introspection")]
+use crate::{Introspection, IntrospectionBuilder};
+#[cfg(feature = "user-info")]
+use crate::{UserInfo, UserInfoBuilder};
 
 macro_rules! of_server {
     ($($type:ident => $builder:ident, $begin:expr;)*) => {$(
@@ -59,6 +65,27 @@ of_server! {
     RefreshTokenProvider => RefreshTokenBuilder, |service_name, server| {
         let mut builder = Self::builder(service_name, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+}
+
+#[cfg(feature = "introspection")]
+of_server! {
+    Introspection => IntrospectionBuilder, |service_name, server| {
+        let url = needed("introspection", server.introspection_url())?;
+        let mut builder = Self::builder(service_name, url);
+        builder.issuer = server.issuer().map(str::to_owned);
+        builder.allow_http = server.allow_http;
+        Ok(builder)
+    };
+}
+
+#[cfg(feature = "user-info")]
+of_server! {
+    UserInfo => UserInfoBuilder, |service_name, server| {
+        let url = needed("userinfo", server.user_info_url())?;
+        let mut builder = Self::builder(service_name, url);
+        builder.allow_http = server.allow_http;
         Ok(builder)
     };
 }
