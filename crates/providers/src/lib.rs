@@ -47,6 +47,8 @@
 //! those in the buffers of the `oauth2` crate and of JSON, HTTP and TLS libraries are out of reach.
 
 mod answer;
+#[cfg(feature = "authorization-code")]
+mod authorization_code;
 #[cfg(feature = "discovery")]
 mod authorization_server;
 #[cfg(feature = "reqwest")]
@@ -60,6 +62,7 @@ mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod id_token;
 #[cfg(feature = "introspection")]
 mod introspected;
 #[cfg(feature = "introspection")]
@@ -91,6 +94,11 @@ mod user_claims;
 #[cfg(feature = "user-info")]
 mod user_info;
 
+#[cfg(feature = "authorization-code")]
+pub use authorization_code::{
+    AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
+    PendingLogin,
+};
 #[cfg(feature = "discovery")]
 pub use authorization_server::AuthorizationServer;
 #[cfg(feature = "reqwest")]

@@ -401,7 +401,7 @@ macro_rules! shared_setters {
 pub(crate) use shared_setters;
 
 /// Parameters that have a setter, or that belong to grants and proofs.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "grant_type",
     "client_id",
     "client_secret",

@@ -123,7 +123,7 @@ impl UserInfo {
         let mut nonce_is_new = false;
         let answer = request.get_noticing(headers, |headers| {
             if let Some(key) = key {
-                key.take_notice(&uri, headers);
+                key.take_notice(&uri, Some(token), headers);
                 nonce_is_new = headers.contains_key("dpop-nonce");
             }
         });

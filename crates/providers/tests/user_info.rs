@@ -183,7 +183,7 @@ impl ProofOfPossession for Key {
         Ok(())
     }
 
-    fn take_notice(&self, _: &Uri, headers: &HeaderMap) {
+    fn take_notice(&self, _: &Uri, _: Option<&AccessToken>, headers: &HeaderMap) {
         if let Some(nonce) = headers.get("dpop-nonce") {
             *self.0.lock().unwrap() = nonce.to_str().unwrap().to_owned();
         }
