@@ -90,7 +90,7 @@ fn wipe(value: &mut Value) {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A form has at least one of these; any text with an equals sign would be one otherwise.
-const TELLING: &[&str] = &["access_token", "error"];
+const TELLING: &[&str] = &["access_token", "device_code", "error"];
 
 #[cfg(test)]
 mod tests {

@@ -85,7 +85,7 @@ impl TokenProvider for RefreshTokenProvider {
 /// Builds a [`RefreshTokenProvider`].
 #[derive(Clone, Debug)]
 pub struct RefreshTokenBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl RefreshTokenBuilder {
