@@ -193,7 +193,7 @@ impl DeviceLogin {
 /// Builds a [`DeviceLogin`].
 #[derive(Clone, Debug)]
 pub struct DeviceLoginBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     device_authorization_url: String,
     clock: Arc<dyn Clock>,
 }

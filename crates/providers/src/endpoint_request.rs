@@ -44,7 +44,9 @@ impl EndpointRequest<'_> {
         let proof = caller.auth.proof(caller.client_id, caller.audience).await;
         let proof = proof.map_err(|error| self.located(error))?;
         let mut parameters = form.to_vec();
-        if proof.header().is_none() && !caller.client_id.is_empty() {
+        let named =
+            caller.client_id.is_empty() || form.iter().any(|(name, _)| *name == "client_id");
+        if proof.header().is_none() && !named {
             parameters.push(("client_id", caller.client_id));
         }
         parameters.extend(proof.parameters().map(|(name, value): (&str, &str)| (name, value)));

@@ -104,7 +104,7 @@ impl TokenProvider for JwtBearerProvider {
 /// Builds a [`JwtBearerProvider`].
 #[derive(Clone, Debug)]
 pub struct JwtBearerBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     assertion: Option<Arc<dyn AssertionSource>>,
 }
 

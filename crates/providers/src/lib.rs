@@ -53,21 +53,30 @@
 //! those in the buffers of the `oauth2` crate and of JSON, HTTP and TLS libraries are out of reach.
 
 mod answer;
+#[cfg(feature = "authorization-code")]
+mod authorization_code;
+#[cfg(feature = "discovery")]
+mod authorization_server;
 #[cfg(feature = "reqwest")]
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
 #[cfg(feature = "device")]
 mod device_login;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod endpoint_request;
 mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod id_token;
 #[cfg(feature = "jwt-bearer")]
 mod jwt_bearer;
 mod members;
 mod oauth2_client;
+#[cfg(feature = "discovery")]
+mod of_server;
 mod password;
 #[cfg(feature = "device")]
 mod pending_device_login;
@@ -81,6 +90,10 @@ mod refusal;
 pub mod reqwest_exchange;
 mod retry_after;
 mod scrub;
+#[cfg(feature = "discovery")]
+mod server_metadata;
+#[cfg(feature = "discovery")]
+mod services;
 mod settings;
 mod token_endpoint;
 #[cfg(feature = "token-exchange")]
@@ -93,12 +106,21 @@ mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
 
+#[cfg(feature = "authorization-code")]
+pub use authorization_code::{
+    AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
+    PendingLogin,
+};
+#[cfg(feature = "discovery")]
+pub use authorization_server::AuthorizationServer;
 #[cfg(feature = "reqwest")]
 pub use bundled_transport::BundledTransport;
 pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
 #[cfg(feature = "device")]
 pub use device_login::{DeviceLogin, DeviceLoginBuilder};
+#[cfg(feature = "discovery")]
+pub use discovery::Discovery;
 #[cfg(feature = "jwt-bearer")]
 pub use jwt_bearer::{JwtBearerBuilder, JwtBearerProvider};
 pub use password::{PasswordBuilder, PasswordProvider};

@@ -171,7 +171,7 @@ impl TokenProvider for TokenExchangeProvider {
 /// Builds a [`TokenExchangeProvider`].
 #[derive(Clone, Debug)]
 pub struct TokenExchangeBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     subject: Option<HandedIn>,
     actor: Option<HandedIn>,
     actor_name: Option<String>,

@@ -91,7 +91,7 @@ impl ProofOfPossession for Key {
         Ok(())
     }
 
-    fn take_notice(&self, _uri: &Uri, headers: &HeaderMap) {
+    fn take_notice(&self, _uri: &Uri, _token: Option<&AccessToken>, headers: &HeaderMap) {
         *self.0.lock().unwrap() = headers.get("dpop-nonce").cloned();
     }
 }

@@ -116,7 +116,7 @@ async fn what_was_not_asked_for_is_refused() {
         (TokenTypeUri::JWT, "access_token", "Bearer"),
         (TokenTypeUri::ID_TOKEN, "access_token", "N_A"),
         (TokenTypeUri::SAML2, "saml1", "N_A"),
-        (TokenTypeUri::other("urn:ietf:params:oauth:token-type:x"), "y", "Bearer"),
+        (TokenTypeUri::other("urn:ietf:params:oauth:token-type:x"), "of_a_stranger", "Bearer"),
     ];
     for (requested, issued, token_type) in table {
         let error = exchange(requested.clone(), &answer(issued, token_type)).await.unwrap_err();

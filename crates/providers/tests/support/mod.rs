@@ -19,10 +19,13 @@ pub(crate) const OK: &str = r#"{"access_token":"at-1","token_type":"Bearer","exp
 pub(crate) const OK_WITH_REFRESH: &str =
     r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900,"refresh_token":"rt-1"}"#;
 
+/// An answer, or none.
+type Outcome = Result<Response<Vec<u8>>, Error>;
+
 /// Plays back answers in order and keeps the requests. Clones share both.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Playback {
-    answers: Arc<Mutex<VecDeque<Result<Response<Vec<u8>>, Error>>>>,
+    answers: Arc<Mutex<VecDeque<Outcome>>>,
     requests: Arc<Mutex<Vec<Request<Vec<u8>>>>>,
     clock: Option<ManualClock>,
 }
