@@ -1,5 +1,5 @@
 //! Keys as JSON (RFC 7517).
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

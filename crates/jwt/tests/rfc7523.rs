@@ -1,5 +1,5 @@
 //! Assertions (RFC 7523): what is in them, and how they are sent.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

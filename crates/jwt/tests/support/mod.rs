@@ -1,7 +1,7 @@
 //! What the tests share: keys, a verifier that did not make the signatures, and an endpoint.
 
 #![allow(dead_code, missing_docs, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
