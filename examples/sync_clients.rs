@@ -32,7 +32,9 @@ pub(crate) fn send_with_ureq(
     let Some(again) = attached.renew_blocking(reaction) else { return Ok(answer) };
     let mut second = copy.clone();
     again.present(&target, second.headers_mut())?;
-    Ok(agent.run(second)?)
+    let answer = agent.run(second)?;
+    again.take_notice(&target, answer.status(), answer.headers());
+    Ok(answer)
 }
 
 /// reqwest: the same steps with its own types.
@@ -56,7 +58,9 @@ pub(crate) fn send_with_reqwest(
     };
     let Some(again) = attached.renew_blocking(reaction) else { return Ok(answer) };
     again.present(&target, second.headers_mut())?;
-    Ok(client.execute(second)?)
+    let answer = client.execute(second)?;
+    again.take_notice(&target, answer.status(), answer.headers());
+    Ok(answer)
 }
 
 /// Neither client follows redirects: nobody would look at the next URL before it is asked. ureq goes

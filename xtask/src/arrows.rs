@@ -161,6 +161,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tokenkeeper-storage-*", &[CORE]),
     ("tokenkeeper-http", &[CORE]),
     ("tokenkeeper-jwt", &[CORE, "tokenkeeper-providers"]),
+    ("tokenkeeper-dpop", &[CORE, "tokenkeeper-http", "tokenkeeper-jwt", "tokenkeeper-providers"]),
     ("tokenkeeper-reqwest", &[CORE, "tokenkeeper-http", "tokenkeeper-providers"]),
     ("tokenkeeper-tower", &[CORE, "tokenkeeper-http"]),
     (TESTKIT, &[CORE]),

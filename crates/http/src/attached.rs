@@ -56,7 +56,8 @@ impl Attached {
         self.route.replays && !self.is_replay
     }
 
-    /// What the answer asks for. `target` is where the request went, without redirects.
+    /// What the answer to the first attempt asks for. `target` is where the request went, without
+    /// redirects. The presenter hears of the answer.
     #[must_use]
     pub fn reaction(
         &self,
@@ -64,10 +65,17 @@ impl Attached {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Reaction {
+        self.take_notice(target, status, headers);
         if self.is_replay || !status.is_client_error() {
             return Reaction::GiveUp;
         }
         self.route.presenter.on_challenge(target, status, headers)
+    }
+
+    /// Lets the presenter hear of an answer that nothing is asked about: that to the replay, and any
+    /// for which [`reaction`](Self::reaction) is not called.
+    pub fn take_notice(&self, target: &Target<'_>, status: StatusCode, headers: &HeaderMap) {
+        self.route.presenter.on_answer(target, status, headers);
     }
 
     /// What the one replay is sent with: it still has to be [presented](Self::present). `None` if

@@ -6,20 +6,17 @@ use http_auth::ChallengeRef;
 
 use crate::presenter::Reaction;
 
-/// What a refusal of a bearer token asks for.
-///
-/// Only a 401 is about the token. One whose challenge names `insufficient_scope` or
-/// `invalid_request` would come again with any other token, and one with `Retry-After` is about
-/// time. A challenge that cannot be read is one that says nothing.
+/// [`Reaction::usual`].
 pub(crate) fn reaction(status: StatusCode, headers: &HeaderMap) -> Reaction {
     let hopeless = status != StatusCode::UNAUTHORIZED
         || headers.contains_key(RETRY_AFTER)
-        || errors(headers).any(|error| NOT_ABOUT_THE_TOKEN.contains(&error.as_str()));
+        || challenge_errors(headers).any(|error| NOT_ABOUT_THE_TOKEN.contains(&error.as_str()));
     if hopeless { Reaction::GiveUp } else { Reaction::ReplaceToken }
 }
 
-/// The `error` of every challenge.
-fn errors(headers: &HeaderMap) -> impl Iterator<Item = String> {
+/// The `error` of every challenge in `WWW-Authenticate` (RFC 6750 §3.1, RFC 9449 §7.1), for
+/// presenters of your own. What cannot be read is passed over.
+pub fn challenge_errors(headers: &HeaderMap) -> impl Iterator<Item = String> {
     let lines = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| {
         let challenges = http_auth::parser::ChallengeParser::new(line).map_while(Result::ok);

@@ -7,7 +7,6 @@ use tokenkeeper::{AccessToken, Error, ErrorKind};
 use zeroize::Zeroizing;
 
 use crate::bearer::not_bearer;
-use crate::challenge;
 use crate::presenter::{Presenter, Reaction};
 use crate::target::Target;
 
@@ -115,7 +114,7 @@ impl Presenter for CustomHeader {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Reaction {
-        challenge::reaction(status, headers)
+        Reaction::usual(status, headers)
     }
 }
 

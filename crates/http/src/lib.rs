@@ -50,7 +50,9 @@
 //!     let Some(again) = attached.renew(reaction).await else { return Ok(answer) };
 //!     let mut request = copy;
 //!     again.present(&target, request.headers_mut())?;
-//!     send(request).await
+//!     let answer = send(request).await?;
+//!     again.take_notice(&target, answer.status(), answer.headers());
+//!     Ok(answer)
 //! }
 //! ```
 //!
@@ -72,6 +74,7 @@ mod target;
 pub use attach::{Attach, TokenChoice};
 pub use attached::Attached;
 pub use bearer::Bearer;
+pub use challenge::challenge_errors;
 pub use custom_header::CustomHeader;
 pub use origin::Origin;
 pub use presenter::{Presenter, Reaction};

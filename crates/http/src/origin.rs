@@ -56,6 +56,13 @@ impl Origin {
         Ok(origin)
     }
 
+    /// Where a request goes.
+    #[must_use]
+    pub fn of(target: &Target<'_>) -> Self {
+        let host = target.host().to_ascii_lowercase().into();
+        Self { https: target.is_https(), host, port: target.port() }
+    }
+
     /// Whether requests to it are protected by TLS, or do not leave this machine.
     pub(crate) fn is_safe(&self) -> bool {
         self.https || is_loopback_host(&self.host)

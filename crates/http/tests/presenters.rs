@@ -4,7 +4,8 @@
 
 mod setup;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use setup::{API, get, manager, sent_to};
@@ -113,15 +114,83 @@ async fn nothing_that_is_shown_holds_a_token() {
     assert!(!shown.contains("access-1"), "{shown}");
 }
 
+/// With a header beside that of the token, as proofs are, and a count of the answers heard of.
+#[derive(Clone, Debug, Default)]
+struct WithProof {
+    heard: Arc<Mutex<Vec<u16>>>,
+}
+
+impl Presenter for WithProof {
+    fn header(&self) -> &HeaderName {
+        const { &http::header::AUTHORIZATION }
+    }
+
+    fn further_headers(&self) -> &[HeaderName] {
+        static PROOF: HeaderName = HeaderName::from_static("x-proof");
+        std::slice::from_ref(&PROOF)
+    }
+
+    fn present(
+        &self,
+        token: &AccessToken,
+        _: &Target<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        headers.insert("x-proof", "proof".parse().unwrap());
+        headers.insert("authorization", token.authorization());
+        Ok(())
+    }
+
+    fn on_challenge(&self, _: &Target<'_>, _: StatusCode, _: &HeaderMap) -> Reaction {
+        Reaction::Represent
+    }
+
+    fn on_answer(&self, _: &Target<'_>, status: StatusCode, _: &HeaderMap) {
+        self.heard.lock().unwrap().push(status.as_u16());
+    }
+}
+
+fn with_proof(presenter: &WithProof) -> Attach {
+    let manager = manager(&ScriptedProvider::new("svc"), &ManualClock::new());
+    Attach::new([Route::new(manager).origin(API).presenter(presenter.clone())]).unwrap()
+}
+
+#[test]
+fn what_goes_with_a_token_is_among_the_headers_to_be_left_behind() {
+    let attach = with_proof(&WithProof::default());
+
+    assert_eq!(attach.headers().collect::<Vec<_>>(), ["authorization", "x-proof"]);
+}
+
+#[tokio::test]
+async fn a_presenter_hears_of_every_answer_also_of_those_that_succeed() {
+    let presenter = WithProof::default();
+    let attached = setup::attached(&with_proof(&presenter)).await;
+    let uri = Uri::from_static(API);
+    let target = Target::of(&Method::GET, &uri).unwrap();
+    let reaction = |status| attached.reaction(&target, status, &HeaderMap::new());
+
+    assert_eq!(reaction(StatusCode::OK), Reaction::GiveUp);
+    assert_eq!(reaction(StatusCode::BAD_GATEWAY), Reaction::GiveUp);
+    let reaction = reaction(StatusCode::UNAUTHORIZED);
+    let again = attached.renew(reaction).await.unwrap();
+    again.take_notice(&target, StatusCode::CREATED, &HeaderMap::new());
+
+    assert_eq!(*presenter.heard.lock().unwrap(), [200, 502, 401, 201]);
+}
+
 /// A pointer to a presenter is one, with everything that it does.
 #[test]
 fn pointers_forward_every_method() {
     #[derive(Debug)]
-    struct Probe(HeaderName);
+    struct Probe(HeaderName, Arc<AtomicUsize>);
     #[deny(clippy::missing_trait_methods)]
     impl Presenter for Probe {
         fn header(&self) -> &HeaderName {
             &self.0
+        }
+        fn further_headers(&self) -> &[HeaderName] {
+            std::slice::from_ref(&self.0)
         }
         fn present(
             &self,
@@ -135,8 +204,12 @@ fn pointers_forward_every_method() {
         fn on_challenge(&self, _: &Target<'_>, _: StatusCode, _: &HeaderMap) -> Reaction {
             Reaction::Represent
         }
+        fn on_answer(&self, _: &Target<'_>, _: StatusCode, _: &HeaderMap) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
     }
-    let probe = || Probe(HeaderName::from_static("x-probe"));
+    let answers = Arc::new(AtomicUsize::new(0));
+    let probe = || Probe(HeaderName::from_static("x-probe"), answers.clone());
     let token = AccessToken::new("abc", "Bearer").unwrap();
     let uri = Uri::from_static(API);
     let target = Target::of(&Method::GET, &uri).unwrap();
@@ -145,8 +218,11 @@ fn pointers_forward_every_method() {
 
     for pointer in pointers {
         assert_eq!(pointer.header(), "x-probe");
+        assert_eq!(pointer.further_headers(), ["x-probe"]);
         assert_eq!(presented(pointer, &token).unwrap()["x-probe"], "probe");
         let reaction = pointer.on_challenge(&target, StatusCode::BAD_REQUEST, &HeaderMap::new());
         assert_eq!(reaction, Reaction::Represent);
+        pointer.on_answer(&target, StatusCode::OK, &HeaderMap::new());
     }
+    assert_eq!(answers.load(Ordering::SeqCst), 3);
 }

@@ -12,7 +12,7 @@ use tokenkeeper::{AccessToken, Error};
 ///
 /// - It must not block.
 /// - Every proof is a new one (RFC 9449 §4.2: `jti`).
-/// - Server nonces are kept per origin (RFC 9449 §8.2).
+/// - Nonces are kept per origin, those of token endpoints apart from those of APIs (RFC 9449 §9).
 /// - Neither the key nor a token shows in an error or `Debug`.
 /// - A wrapper forwards every method.
 pub trait ProofOfPossession: Debug + Send + Sync + 'static {
@@ -33,8 +33,10 @@ pub trait ProofOfPossession: Debug + Send + Sync + 'static {
         headers: &mut HeaderMap,
     ) -> Result<(), Error>;
 
-    /// Called with the headers of every answer, in which the next nonce may be (RFC 9449 §8).
-    fn take_notice(&self, uri: &Uri, headers: &HeaderMap);
+    /// Called with the headers of every answer, in which the next nonce may be (RFC 9449 §8.2), and
+    /// with the `token` that [`prove`](Self::prove) was called with: nonces of a token endpoint and
+    /// of an API differ, also where both are on one origin (RFC 9449 §9).
+    fn take_notice(&self, uri: &Uri, token: Option<&AccessToken>, headers: &HeaderMap);
 }
 
 macro_rules! forward_proof_of_possession {
@@ -54,8 +56,8 @@ macro_rules! forward_proof_of_possession {
                 (**self).prove(method, uri, token, headers)
             }
 
-            fn take_notice(&self, uri: &Uri, headers: &HeaderMap) {
-                (**self).take_notice(uri, headers);
+            fn take_notice(&self, uri: &Uri, token: Option<&AccessToken>, headers: &HeaderMap) {
+                (**self).take_notice(uri, token, headers);
             }
         }
     )*};

@@ -46,9 +46,26 @@ impl RefreshTokenProvider {
         RefreshTokenBuilder { settings: Settings::new(service_name, token_url) }
     }
 
+    /// With everything that a login was told.
+    #[cfg(feature = "authorization-code")]
+    pub(crate) fn of_login(settings: Settings, subject: &str) -> Result<Self, Error> {
+        RefreshTokenBuilder { settings }.subject(subject).build()
+    }
+
     fn nothing_to_exchange(&self) -> Error {
-        let what = "there is no refresh token to start from";
-        self.endpoint.located(Error::new(ErrorKind::LoginRequired, what))
+        let kind = ErrorKind::LoginRequired;
+        self.endpoint.located(match &self.endpoint.key {
+            None => Error::new(kind, "there is no refresh token to start from"),
+            Some(key) => {
+                let what = format!(
+                    "there is no refresh token to start from that is bound to the key {}",
+                    key.thumbprint()
+                );
+                Error::new(kind, what).with_advice(
+                    "log in; tokens that were bound to a key that is lost cannot be used any more",
+                )
+            }
+        })
     }
 }
 
@@ -85,7 +102,7 @@ impl TokenProvider for RefreshTokenProvider {
 /// Builds a [`RefreshTokenProvider`].
 #[derive(Clone, Debug)]
 pub struct RefreshTokenBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl RefreshTokenBuilder {

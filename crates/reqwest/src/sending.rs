@@ -5,7 +5,7 @@ use std::mem;
 use http::Method;
 use reqwest::{Request, Response, Url};
 use tokenkeeper::{Error, ErrorKind};
-use tokenkeeper_http::{Reaction, Target, TokenChoice};
+use tokenkeeper_http::{Attached, Reaction, Target, TokenChoice};
 
 use crate::kept_request::KeptRequest;
 use crate::redirect::Hops;
@@ -81,6 +81,7 @@ impl Tokens {
         let Some(attached) = attached else { return Ok(response) };
         self.check_source(kept, &response).map_err(Failure::Token)?;
         if !response.status().is_client_error() || !kept.has_origin_of(&response) {
+            self.take_notice(&attached, kept, &response);
             return Ok(response);
         }
         let Some(url) = kept.url() else { return Ok(response) };
@@ -103,7 +104,19 @@ impl Tokens {
         drop(response);
         let response = kept.timed(sender.execute(request)).await.map_err(Failure::Sender)?;
         self.check_source(kept, &response).map_err(Failure::Token)?;
+        self.take_notice(&again, kept, &response);
         Ok(response)
+    }
+
+    /// Lets the presenter hear of an answer from where the token went. Its URL is that of the
+    /// request, which would have to be read anew.
+    fn take_notice(&self, attached: &Attached, kept: &KeptRequest, response: &Response) {
+        if let Ok(target) = target_of(kept.method(), response.url())
+            && kept.has_url_of(response)
+            && self.attach.knows(&target)
+        {
+            attached.take_notice(&target, response.status(), response.headers());
+        }
     }
 
     /// An error if the client has followed a redirect of a request with a token, and was not to.

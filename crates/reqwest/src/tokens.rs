@@ -84,13 +84,13 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if a route puts its tokens into another header, of which `reqwest`
-    /// would take no care at all.
+    /// [`ErrorKind::Config`] if a route puts its tokens, or a proof that goes with them, into another
+    /// header, of which `reqwest` would take no care at all.
     pub fn danger_client_follows_redirects(mut self) -> Result<Self, Error> {
         if let Some(other) = self.attach.headers().find(|header| **header != AUTHORIZATION) {
             let what = format!(
-                "redirects: a client that follows them itself would take the token in `{other}` to \
-                 any host"
+                "redirects: a client that follows them itself would take the header `{other}` of a \
+                 token to any host"
             );
             return Err(Error::new(ErrorKind::Config, what)
                 .with_advice("use a client made with tokenkeeper_reqwest::without_redirects"));

@@ -89,9 +89,13 @@ impl<S, B, K: KeepBody<B>> Again<S, B, K> {
         drop(answer);
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into)?;
         let (method, uri) = (head.method.clone(), head.uri.clone());
+        let is_grpc = head.is_grpc;
         let mut request = head.into_request(bodies.restore(body));
-        attached.present(&rules.target(&method, &uri)?, request.headers_mut())?;
-        service.call(request).await.map_err(Into::into)
+        let target = rules.target(&method, &uri)?;
+        attached.present(&target, request.headers_mut())?;
+        let answer = service.call(request).await.map_err(Into::into)?;
+        attached.take_notice(&target, status_of(&answer, is_grpc), answer.headers());
+        Ok(answer)
     }
 }
 

@@ -1,0 +1,73 @@
+//! Tokens that are bound to a key: DPoP (RFC 9449) for `tokenkeeper`.
+//!
+//! A bearer token is good for whoever has it. A token that is bound to a key is good only together
+//! with a proof that its holder has the key, made anew for every request. So a token that leaks, in
+//! a log or through an API, is worth nothing to the finder.
+//!
+//! # Examples
+//!
+//! The key goes to the provider, so that tokens are bound to it, and its presenter onto the route of
+//! the API that they are for:
+//!
+//! ```
+//! use tokenkeeper::{StorageKey, TokenManager, TokenStorage};
+//! use tokenkeeper_dpop::DpopKey;
+//! use tokenkeeper_http::{Attach, Route};
+//! use tokenkeeper_providers::{ClientAuth, RefreshTokenProvider};
+//!
+//! async fn calendar(storage: impl TokenStorage + Clone) -> Result<Attach, tokenkeeper::Error> {
+//!     let place = StorageKey::new("calendar-dpop-key")?;
+//!     let key = DpopKey::load_or_generate(&storage, &place).await?;
+//!     let provider = RefreshTokenProvider::builder("calendar", "https://auth.example.org/token")
+//!         .client("desktop-app", ClientAuth::none())
+//!         .proof_of_possession(key.clone())
+//!         .build()?;
+//!     let manager = TokenManager::builder(provider).storage(storage).build()?;
+//!     let route = Route::new(manager).origin("https://calendar.example.com");
+//!     Attach::new([route.presenter(key.presenter())])
+//! }
+//! # let attach = pollster::block_on(calendar(tokenkeeper::MemoryStorage::new()))?;
+//! # assert_eq!(attach.headers().collect::<Vec<_>>(), ["authorization", "dpop"]);
+//! # Ok::<(), tokenkeeper::Error>(())
+//! ```
+//!
+//! `Attach` is what `tokenkeeper-reqwest` and `tokenkeeper-tower` are given, and what
+//! `tokenkeeper-http` shows how to use without them.
+//!
+//! # What it does
+//!
+//! - **Proofs.** Every request to the token endpoint and to the API gets a new one, also the second
+//!   attempt after a refusal and the next hop of a redirect, with the method and the URL of that
+//!   request, without query and fragment. It goes where the token goes and no further.
+//! - **Nonces** are kept for each origin, those of token endpoints apart from those of APIs, and the
+//!   newest one counts. They are taken from every answer, so that a server that hands out the next
+//!   one in time never refuses. After `use_dpop_nonce` the request is sent once more.
+//! - **Types are not mixed.** A token endpoint that answers with a bearer token although a key is set
+//!   is refused, a bearer token is not presented as a bound one, nor a bound one as a bearer token.
+//! - **The key tells tokens apart.** Its thumbprint is part of the provider's identity, so tokens are
+//!   never used with a key that they are not bound to.
+//!
+//! # When the key is lost
+//!
+//! A refresh token of a public client works with its key alone (RFC 9449 §5), so
+//! [`DpopKey::load_or_generate`] keeps the key beside the tokens. With another key the identity is
+//! another: the manager finds no tokens, and says
+//! [`LoginRequired`](tokenkeeper::ErrorKind::LoginRequired) where it cannot log in by itself. The old
+//! tokens stay under their own storage key, and are worth nothing. A confidential client may lose
+//! the key at any time: its refresh tokens are bound to the client, and its access tokens are issued
+//! anew; but it too begins again with a login, because the identity is another.
+//!
+//! # Behind a proxy
+//!
+//! A proof names the URL that was asked. An API that is told another one by a proxy in front of it
+//! refuses every proof (`invalid_dpop_proof`), which is for the API to mend.
+
+mod dpop;
+mod dpop_key;
+mod nonces;
+mod proof;
+mod stored_key;
+
+pub use dpop::Dpop;
+pub use dpop_key::DpopKey;
+pub use tokenkeeper_jwt::{Algorithm, SigningKey};

@@ -1,0 +1,74 @@
+//! The nonces that servers want in the next proof (RFC 9449 §8).
+//!
+//! A nonce is good at the server that issued it and nowhere else. A token endpoint and an API may
+//! be behind one origin and still be two servers, so they are told apart by whether a token is used
+//! there (§9); mixed up, each would refuse what the other said, for ever.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+use parking_lot::Mutex;
+use tokenkeeper_http::{Origin, Target};
+
+/// To whom a proof is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The token endpoint, and what is around it.
+    AuthorizationServer,
+    /// Where a token is used.
+    ResourceServer,
+}
+
+/// The newest nonce of every server.
+#[derive(Default)]
+pub(crate) struct Nonces {
+    newest: Mutex<Vec<Newest>>,
+}
+
+struct Newest {
+    side: Side,
+    origin: Origin,
+    nonce: Arc<str>,
+}
+
+impl Nonces {
+    /// What the next proof to this server is to have in it.
+    pub(crate) fn newest(&self, side: Side, target: &Target<'_>) -> Option<Arc<str>> {
+        let newest = self.newest.lock();
+        let of = newest.iter().find(|one| one.side == side && one.origin.is_of(target));
+        of.map(|one| Arc::clone(&one.nonce))
+    }
+
+    /// Keeps the nonce of an answer, if it has one (RFC 9449 §8.2).
+    pub(crate) fn take_notice(&self, side: Side, target: &Target<'_>, headers: &HeaderMap) {
+        let Some(nonce) = nonce_in(headers) else { return };
+        let mut newest = self.newest.lock();
+        let of = newest.iter_mut().find(|one| one.side == side && one.origin.is_of(target));
+        match of {
+            Some(one) if *one.nonce == *nonce => {}
+            Some(one) => one.nonce = nonce.into(),
+            None => newest.push(Newest { side, origin: Origin::of(target), nonce: nonce.into() }),
+        }
+    }
+}
+
+/// Nonces are no secrets, but belong to nobody else either.
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Nonces").field(&self.newest.lock().len()).finish()
+    }
+}
+
+/// The nonce of an answer. Of several nobody knows which one counts, and there must be one
+/// (RFC 9449 §8).
+pub(crate) fn nonce_in(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(&DPOP_NONCE).iter();
+    let nonce = all.next().filter(|_| all.next().is_none())?.to_str().ok()?;
+    let is_char = |b: u8| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E); // RFC 6749, appendix A
+    let fits = !nonce.is_empty() && nonce.len() <= LONGEST_NONCE && nonce.bytes().all(is_char);
+    fits.then_some(nonce)
+}
+
+static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+const LONGEST_NONCE: usize = 4 * 1024; // bytes; it goes into a header of ours, in base64
