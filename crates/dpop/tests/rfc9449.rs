@@ -194,8 +194,9 @@ fn nonces_of_a_token_endpoint_and_of_an_api_on_one_origin_are_kept_apart() {
 #[test]
 fn clones_share_the_nonces() {
     let key = key();
+    let clone = key.clone();
 
-    answered(&key.clone(), API, 200, &headers([("dpop-nonce", "n-1")]));
+    answered(&clone, API, 200, &headers([("dpop-nonce", "n-1")]));
 
     assert_eq!(nonce_for(&key, API).as_deref(), Some("n-1"));
 }
