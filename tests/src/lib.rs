@@ -15,12 +15,14 @@ pub mod fleet;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
+mod person;
 mod redis_server;
 mod wire;
 
 pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;
+pub use person::Person;
 pub use redis_server::RedisServer;
 pub use wire::{Wire, json_of, post_form};
 
@@ -47,6 +49,19 @@ struct ChoosingAStorage;
 #[must_use]
 pub fn server_url(variable: &str) -> String {
     server_setting(variable)
+}
+
+/// A private key in PEM, PKCS #8, whose public half the servers know: that of the client `key` at
+/// `oidc-provider`, and of `key <algorithm>` at glewlwyd. There are `ES256`, `RS256` (for `PS256` too)
+/// and `EdDSA`.
+///
+/// # Panics
+///
+/// Without the folder of the keys, or without such a key in it.
+#[must_use]
+pub fn client_key(algorithm: &str) -> Vec<u8> {
+    let folder = server_setting("TOKENKEEPER_CLIENT_KEYS");
+    std::fs::read(format!("{folder}/{algorithm}.pem")).expect("a key of that algorithm")
 }
 
 fn server_setting(variable: &str) -> String {

@@ -4,13 +4,15 @@
 //! each of them fills the machine with processes. They start their storages and most of their
 //! authorization servers themselves. What they count is shown: it is what a reader comes for.
 
+use std::ffi::OsStr;
+
 use anyhow::Result;
 
 use crate::servers::{oidc_provider, redis};
 use crate::workspace::{Workspace, run};
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let short_lived = [("ACCESS_TOKEN_TTL", "2")];
+    let short_lived = [("ACCESS_TOKEN_TTL", OsStr::new("2"))];
     let oidc_provider = oidc_provider::start_with(workspace, &short_lived)?;
 
     let mut tests = workspace.cargo(&["test", "--locked", "--package", "tokenkeeper-tests"]);

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::steps::now;
 use crate::workspace::Workspace;
 
+pub(crate) mod client_keys;
 pub(crate) mod glewlwyd;
 mod http;
 pub(crate) mod oidc_provider;

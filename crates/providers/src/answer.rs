@@ -19,6 +19,19 @@ use crate::members::Members;
 pub(crate) struct Dialect {
     pub(crate) comma_separated_scopes: bool,
     pub(crate) expires_in_milliseconds: bool,
+    /// The member with the tokens, where the answer itself has none.
+    pub(crate) nested_tokens: Option<&'static str>,
+    /// Types that are bearer tokens by another name.
+    pub(crate) bearer_names: &'static [&'static str],
+}
+
+impl Dialect {
+    pub(crate) const STANDARD: Self = Self {
+        comma_separated_scopes: false,
+        expires_in_milliseconds: false,
+        nested_tokens: None,
+        bearer_names: &[],
+    };
 }
 
 /// One answer, read.
@@ -124,6 +137,9 @@ impl Drop for StandardMembers {
 }
 
 fn granted(mut members: Members, dialect: Dialect) -> Option<Granted> {
+    if let Some(name) = dialect.nested_tokens {
+        members.lift_tokens(name);
+    }
     let mut access_token = members.take_text("access_token")?;
     if access_token.contains(char::REPLACEMENT_CHARACTER) {
         access_token.zeroize();
@@ -132,6 +148,9 @@ fn granted(mut members: Members, dialect: Dialect) -> Option<Granted> {
     let token_type = match members.take("token_type") {
         None | Some(Value::Null) => BEARER.to_owned(),
         Some(Value::String(name)) if name.trim().is_empty() => BEARER.to_owned(),
+        Some(Value::String(name)) if dialect.bearer_names.contains(&name.trim()) => {
+            BEARER.to_owned()
+        }
         Some(Value::String(name)) => name.trim().to_ascii_lowercase(),
         Some(_) => "?".to_owned(),
     };

@@ -116,7 +116,7 @@ impl ClientAuth {
             }
             Method::Post(secret) => Proof::Secret(secret.clone()),
             Method::Assertion(assertion) => {
-                let jwt = assertion.assertion(audience).await?;
+                let jwt = assertion.client_assertion(client_id, audience).await?;
                 check_text("client assertion", &jwt)?;
                 Proof::Assertion(jwt)
             }
@@ -147,6 +147,8 @@ impl Debug for ClientAuth {
 /// - `audience` is the issuer of the server where that is known, else the URL of the endpoint. A
 ///   server that wants something else there gets what the implementation puts into the JWT; nothing
 ///   looks into it.
+/// - A client authenticates by [`client_assertion`](Self::client_assertion); a grant is asked for by
+///   [`assertion`](Self::assertion).
 /// - It runs before [`ready_to_send`](tokenkeeper::FetchContext::ready_to_send) and within the time
 ///   of the attempt. It must not block.
 ///
@@ -174,6 +176,21 @@ pub trait AssertionSource: Debug + Send + Sync + 'static {
     ///
     /// Whatever keeps it from being signed. The attempt ends with that error; nothing was sent.
     async fn assertion(&self, audience: &str) -> Result<Secret, Error>;
+
+    /// A new assertion for this audience by which the client of that id authenticates.
+    ///
+    /// # Default
+    ///
+    /// [`assertion`](Self::assertion), for those who know the id. Whoever builds the assertion from
+    /// it cannot contradict the request, which has the id too.
+    ///
+    /// # Errors
+    ///
+    /// As [`assertion`](Self::assertion).
+    async fn client_assertion(&self, client_id: &str, audience: &str) -> Result<Secret, Error> {
+        let _ = client_id;
+        self.assertion(audience).await
+    }
 }
 
 /// The one proof in one request.

@@ -71,7 +71,7 @@ impl TokenProvider for ClientCredentialsProvider {
 /// Builds a [`ClientCredentialsProvider`].
 #[derive(Clone, Debug)]
 pub struct ClientCredentialsBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     grant_type: String,
 }
 

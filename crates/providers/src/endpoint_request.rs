@@ -43,7 +43,7 @@ impl EndpointRequest<'_> {
         let proof = caller.auth.proof(caller.client_id, caller.audience).await;
         let proof = proof.map_err(|error| self.located(error))?;
         let mut parameters = form.to_vec();
-        if proof.header().is_none() {
+        if proof.header().is_none() && !form.iter().any(|(name, _)| *name == "client_id") {
             parameters.push(("client_id", caller.client_id));
         }
         parameters.extend(proof.parameters().map(|(name, value): (&str, &str)| (name, value)));

@@ -7,6 +7,10 @@ use crate::answer::Dialect;
 /// Reads any body under any status; says whether there were tokens in it. Never panics.
 #[must_use]
 pub fn read_answer(status: StatusCode, body: &[u8], commas: bool, milliseconds: bool) -> bool {
-    let dialect = Dialect { comma_separated_scopes: commas, expires_in_milliseconds: milliseconds };
+    let dialect = Dialect {
+        comma_separated_scopes: commas,
+        expires_in_milliseconds: milliseconds,
+        ..Dialect::STANDARD
+    };
     crate::oauth2_client::has_tokens(status, body, dialect)
 }

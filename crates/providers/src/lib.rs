@@ -47,17 +47,26 @@
 //! those in the buffers of the `oauth2` crate and of JSON, HTTP and TLS libraries are out of reach.
 
 mod answer;
+#[cfg(feature = "authorization-code")]
+mod authorization_code;
+#[cfg(feature = "discovery")]
+mod authorization_server;
 #[cfg(feature = "reqwest")]
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod endpoint_request;
 mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod id_token;
 mod members;
 mod oauth2_client;
+#[cfg(feature = "discovery")]
+mod of_server;
 mod password;
 mod proof_of_possession;
 mod refresh_token;
@@ -67,16 +76,29 @@ mod refusal;
 pub mod reqwest_exchange;
 mod retry_after;
 mod scrub;
+#[cfg(feature = "discovery")]
+mod server_metadata;
+#[cfg(feature = "discovery")]
+mod services;
 mod settings;
 mod token_endpoint;
 mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
 
+#[cfg(feature = "authorization-code")]
+pub use authorization_code::{
+    AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
+    PendingLogin,
+};
+#[cfg(feature = "discovery")]
+pub use authorization_server::AuthorizationServer;
 #[cfg(feature = "reqwest")]
 pub use bundled_transport::BundledTransport;
 pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
+#[cfg(feature = "discovery")]
+pub use discovery::Discovery;
 pub use password::{PasswordBuilder, PasswordProvider};
 pub use proof_of_possession::ProofOfPossession;
 pub use refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};

@@ -26,6 +26,13 @@ impl Members {
         members
     }
 
+    /// Reads a JSON object, where nothing else is allowed.
+    #[cfg(any(feature = "discovery", feature = "introspection", feature = "user-info"))]
+    pub(crate) fn from_json(body: &[u8]) -> Option<Self> {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        read_json(std::str::from_utf8(body).ok()?.trim())
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
@@ -40,6 +47,19 @@ impl Members {
 
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name)
+    }
+
+    /// Takes tokens and what belongs to them out of the object in a member: they take the place of
+    /// those of the answer if it has none, and are dropped otherwise.
+    pub(crate) fn lift_tokens(&mut self, name: &str) {
+        let Some(Value::Object(holder)) = self.0.get_mut(name) else { return };
+        let of_tokens = |name: &&str| holder.remove_entry(*name);
+        let mut lifted = Members(OF_TOKENS.iter().filter_map(of_tokens).collect());
+        if self.get("access_token").is_none() && lifted.get("access_token").is_some() {
+            // A scope or lifetime beside the object is not that of the token in it.
+            OF_TOKENS.iter().for_each(|name| drop(self.0.remove(*name)));
+            self.0.append(&mut lifted.0);
+        }
     }
 
     /// What nobody took.
@@ -88,6 +108,10 @@ fn wipe(value: &mut Value) {
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What belongs to a token (RFC 6749 §5.1).
+const OF_TOKENS: &[&str] =
+    &["access_token", "token_type", "expires_in", "refresh_token", "id_token", "scope"];
 
 /// A form has at least one of these; any text with an equals sign would be one otherwise.
 const TELLING: &[&str] = &["access_token", "error"];

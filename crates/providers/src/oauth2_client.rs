@@ -24,7 +24,7 @@ use oauth2::{
     ResourceOwnerUsername, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
 #[cfg(feature = "authorization-code")]
-use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl};
+use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokenkeeper::{AccessToken, Error, ErrorKind, FetchContext, Scopes, Secret, TokenSet};
@@ -65,7 +65,7 @@ pub(crate) enum Grant<'a> {
     Named { grant_type: &'a str, parameters: &'a [(&'a str, &'a str)], secrets: &'a [&'a Secret] },
     /// RFC 6749 §4.1.3, with the verifier of RFC 7636 §4.5.
     #[cfg(feature = "authorization-code")]
-    Code { code: &'a Secret, redirect_uri: &'a RedirectUrl, verifier: &'a Secret },
+    Code { code: &'a Secret, redirect_uri: &'a str, verifier: &'a Secret },
     /// RFC 6749 §4.3.
     Password { username: &'a str, password: &'a Secret },
     /// RFC 6749 §6.
@@ -159,7 +159,11 @@ impl Exchange<'_> {
                 let code = AuthorizationCode::new(code.expose_secret().to_owned());
                 let verifier = PkceCodeVerifier::new(verifier.expose_secret().to_owned());
                 let request = client.exchange_code(code).set_pkce_verifier(verifier);
-                answer_to!(request.set_redirect_uri(Cow::Borrowed(redirect_uri)))
+                let redirect_uri = RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| {
+                    let what = "the redirect URI of a pending login cannot be read";
+                    Failure::NotAnswered(Error::new(ErrorKind::Internal, what))
+                })?;
+                answer_to!(request.set_redirect_uri(Cow::Owned(redirect_uri)))
             }
             Grant::Password { username, password } => {
                 let username = ResourceOwnerUsername::new(username.to_owned());
@@ -194,6 +198,19 @@ impl Exchange<'_> {
             (Issues::AccessToken, None) => &[BEARER],
         }
     }
+}
+
+/// A code verifier of 256 random bits, and its challenge by S256 (RFC 7636 §4.1, §4.2).
+#[cfg(feature = "authorization-code")]
+pub(crate) fn new_challenge() -> (Secret, String) {
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    (Secret::from(verifier.into_secret()), challenge.as_str().to_owned())
+}
+
+/// 256 random bits as text, for a state or nonce.
+#[cfg(feature = "authorization-code")]
+pub(crate) fn new_random() -> Secret {
+    Secret::from(CsrfToken::new_random_len(32).into_secret())
 }
 
 /// Reads an answer as a provider would and says whether it had tokens; for fuzzing.

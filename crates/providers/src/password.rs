@@ -98,7 +98,7 @@ impl TokenProvider for PasswordProvider {
 /// Builds a [`PasswordProvider`].
 #[derive(Clone, Debug)]
 pub struct PasswordBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     user: Option<(String, Secret)>,
     forgets: bool,
 }

@@ -46,6 +46,12 @@ impl RefreshTokenProvider {
         RefreshTokenBuilder { settings: Settings::new(service_name, token_url) }
     }
 
+    /// With everything that a login was told.
+    #[cfg(feature = "authorization-code")]
+    pub(crate) fn of_login(settings: Settings, subject: &str) -> Result<Self, Error> {
+        RefreshTokenBuilder { settings }.subject(subject).build()
+    }
+
     fn nothing_to_exchange(&self) -> Error {
         let kind = ErrorKind::LoginRequired;
         self.endpoint.located(match &self.endpoint.key {
@@ -96,7 +102,7 @@ impl TokenProvider for RefreshTokenProvider {
 /// Builds a [`RefreshTokenProvider`].
 #[derive(Clone, Debug)]
 pub struct RefreshTokenBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl RefreshTokenBuilder {

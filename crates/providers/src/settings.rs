@@ -207,12 +207,12 @@ fn check_lifetime(lifetime: Duration) -> Result<(), Error> {
 }
 
 #[cfg(feature = "reqwest")]
-fn bundled(allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
+pub(crate) fn bundled(allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
     Ok(crate::BundledTransport::shared(allow_http)?)
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn bundled(_allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
+pub(crate) fn bundled(_allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
     Err(config_error("transport", "must be given, because the feature `reqwest` is off"))
 }
 
@@ -304,6 +304,22 @@ macro_rules! shared_setters {
             self
         }
 
+        /// For a service that puts the tokens into an object inside of its answer, such as Slack's
+        /// `authed_user`. What such an object holds counts if the answer itself has no access token.
+        #[must_use]
+        pub fn tokens_nested_in(mut self, member: &'static str) -> Self {
+            self.settings.dialect.nested_tokens = Some(member);
+            self
+        }
+
+        /// For a service that has other names for bearer tokens, such as Slack's `bot`. Everywhere
+        /// else a token of an unknown type is not used (RFC 6749 §7.1).
+        #[must_use]
+        pub fn bearer_tokens_named(mut self, types: &'static [&'static str]) -> Self {
+            self.settings.dialect.bearer_names = types;
+            self
+        }
+
         /// What sends the requests.
         ///
         /// # Default
@@ -385,7 +401,7 @@ macro_rules! shared_setters {
 pub(crate) use shared_setters;
 
 /// Parameters that have a setter, or that belong to grants and proofs.
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "grant_type",
     "client_id",
     "client_secret",

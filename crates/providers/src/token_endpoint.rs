@@ -11,6 +11,7 @@ use crate::answer::Dialect;
 use crate::client_auth::ClientAuth;
 use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::EndpointUrl;
+use crate::id_token::IdToken;
 use crate::oauth2_client::{Exchange, Failure, Grant, Issues};
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Purpose;
@@ -44,11 +45,20 @@ impl TokenEndpoint {
         grant: Grant<'_>,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
-        let scopes = Some(&self.scopes);
-        let tokens = self.exchange(ExchangeKind::Fetch, grant, scopes, &[], cx).await?;
-        if tokens.scopes().is_none() && !self.scopes.is_empty() {
+        self.fetch_for(grant, &self.scopes, cx).await
+    }
+
+    /// A first exchange for other scopes than the configured ones.
+    pub(crate) async fn fetch_for(
+        &self,
+        grant: Grant<'_>,
+        scopes: &Scopes,
+        cx: &FetchContext<'_>,
+    ) -> Result<TokenSet, Error> {
+        let tokens = self.exchange(ExchangeKind::Fetch, grant, Some(scopes), &[], cx).await?;
+        if tokens.scopes().is_none() && !scopes.is_empty() {
             // An answer that says nothing grants what was asked for (RFC 6749 §5.1).
-            return Ok(tokens.with_scopes(self.scopes.clone()));
+            return Ok(tokens.with_scopes(scopes.clone()));
         }
         Ok(tokens)
     }
@@ -63,7 +73,18 @@ impl TokenEndpoint {
     ) -> Result<TokenSet, Error> {
         let scopes = self.scopes_on_refresh.then_some(&self.scopes);
         let grant = Grant::Refresh(refresh_token);
-        self.exchange(ExchangeKind::Refresh, grant, scopes, &secrets_of(current), cx).await
+        let held = secrets_of(current);
+        let tokens = self.exchange(ExchangeKind::Refresh, grant, scopes, &held, cx).await?;
+        // One that cannot be read costs nothing: the refresh token may be spent.
+        let [first, next] = [current, &tokens].map(|tokens| IdToken::read(tokens.id_token()?));
+        match (first, next) {
+            (Some(first), Some(next)) if !next.continues(&first) => {
+                let what = "the id token that came with the refresh names another person, issuer or \
+                            client (OpenID Connect Core §12.2), so none of the tokens is used";
+                Err(self.located(Error::new(ErrorKind::RefreshRejected, what)))
+            }
+            _ => Ok(tokens),
+        }
     }
 
     /// Revokes the refresh token, and then the access token (RFC 7009 §2.1). The refresh token

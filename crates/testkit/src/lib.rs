@@ -95,8 +95,8 @@ mod scripted_provider;
 mod step;
 
 pub use auth_server::{
-    ClientAuth, EchoForm, Endpoint, FakeAuthServer, FakeAuthServerBuilder, Fault, HeldRequests,
-    ReceivedRequest, RetryAfter, Stats, TokenAnswer,
+    Browser, ClientAuth, Decision, EchoForm, Endpoint, FakeAuthServer, FakeAuthServerBuilder,
+    Fault, HeldRequests, Page, ReceivedRequest, RetryAfter, Stats, TokenAnswer,
 };
 pub use faulty_storage::{FaultyStorage, StorageFault, StorageOperation};
 pub use gate::Gate;

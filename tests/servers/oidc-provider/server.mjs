@@ -1,102 +1,106 @@
 // A real authorization server for the interop tests.
 //
 // Everything here is the stock behaviour of `oidc-provider`, with two additions that are ours: the
-// password grant, which the package leaves to its users, and the counters under `/_stats`, by which a
-// test sees how many token requests really arrived. Counters are kept per client, so that tests that
-// run side by side with different clients do not disturb each other.
+// grants of `grants.mjs`, which the package leaves to its users, and the counters under `/_stats`, by
+// which a test sees how many token requests really arrived. Counters are kept per client, so that tests
+// that run side by side with different clients do not disturb each other.
 //
 //   PORT                         where to listen on 127.0.0.1; required
+//   CLIENT_KEYS                  the folder of the keys of the client that signs; without it there is none
 //   ACCESS_TOKEN_TTL             seconds, 300
 //   REFRESH_TOKEN_TTL            seconds, 3600
+//   AUTHORIZATION_CODE_TTL       seconds, 60
+//   DEVICE_CODE_TTL              seconds, 120
 //   ROTATE_REFRESH_TOKENS        1 (a spent refresh token revokes its family) or 0
+//   DPOP_NONCE                   1 (every DPoP proof needs a nonce of ours) or 0
+//
+// A person logs in at its own pages, as alice or bob; any password will do there.
 
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
+import { CLIENTS, SCOPES, SHORT_LIVED } from './clients.mjs';
+import { PASSWORDS, registerGrants } from './grants.mjs';
 
 const port = setting('PORT');
 const issuer = `http://127.0.0.1:${port}`;
 const accessTokenTtl = setting('ACCESS_TOKEN_TTL', 300);
 const refreshTokenTtl = setting('REFRESH_TOKEN_TTL', 3600);
+const authorizationCodeTtl = setting('AUTHORIZATION_CODE_TTL', 60);
+const deviceCodeTtl = setting('DEVICE_CODE_TTL', 120);
 const rotate = setting('ROTATE_REFRESH_TOKENS', 1) !== 0;
+const nonceIsRequired = setting('DPOP_NONCE', 0) !== 0;
 
-const SCOPES = ['openid', 'offline_access', 'api:read', 'api:write'];
+const DAY = 24 * 3600;
 
-const PASSWORDS = new Map([
-  ['alice', 'wonderland'],
-  ['bob', 'pässwörd+&=% ✓'],
-]);
+// RFC 8707. Only these exist, and tokens for them are good for nothing else, userinfo included.
+const RESOURCES = ['https://calendar.example.test/', 'https://mail.example.test/'];
 
-const CLIENTS = [
-  client('basic', 'basic-secret', 'client_secret_basic'),
-  client('post', 'post-secret', 'client_secret_post'),
-  // Only a client that percent-encodes both halves (RFC 6749 §2.3.1) gets in here.
-  client('we:ird client', 'p%40ss w+rd:&=/?', 'client_secret_basic'),
-  client('public', undefined, 'none'),
-];
+const ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'];
 
 const counts = new Map();
 
 const provider = new Provider(issuer, {
   clients: CLIENTS,
   scopes: SCOPES,
+  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
   jwks: { keys: [signingKey()] },
-  cookies: { keys: ['no browser ever comes here'] },
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+  cookies: { keys: [randomBytes(32).toString('hex')] },
+  clientAuthMethods: [
+    'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
+  ],
+  enabledJWA: {
+    clientAuthSigningAlgValues: ['HS256', ...ALGORITHMS],
+    dPoPSigningAlgValues: ALGORITHMS,
+  },
   // The package's default keeps an expired token good for another 15 s, which hides mistakes.
   clockTolerance: 0,
+  pkce: { required: () => true }, // it knows no method but S256
   rotateRefreshToken: rotate,
   ttl: {
-    AccessToken: accessTokenTtl,
-    ClientCredentials: accessTokenTtl,
+    AccessToken: shortFor(accessTokenTtl),
+    ClientCredentials: shortFor(accessTokenTtl),
+    AuthorizationCode: shortFor(authorizationCodeTtl),
+    DeviceCode: shortFor(deviceCodeTtl),
     RefreshToken: refreshTokenTtl,
     IdToken: accessTokenTtl,
-    Grant: 24 * 3600,
+    Grant: DAY,
+    Interaction: DAY,
+    Session: DAY,
   },
   features: {
     clientCredentials: { enabled: true },
-    devInteractions: { enabled: false },
+    deviceFlow: { enabled: true },
+    devInteractions: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => nonceIsRequired },
     introspection: { enabled: true, allowedPolicy: () => true },
+    pushedAuthorizationRequests: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (ctx, asking, oneOf) => oneOf?.[0],
+      getResourceServerInfo: resourceServer,
+      useGrantedResource: () => true,
+    },
     revocation: { enabled: true, allowedPolicy: (ctx, asking, token) => token.clientId === asking.clientId },
+    userinfo: { enabled: true },
   },
-  findAccount: (ctx, id) => (PASSWORDS.has(id) ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
+  findAccount: (ctx, id) => (PASSWORDS.has(id) ? { accountId: id, claims: () => claimsOf(id) } : undefined),
 });
 
-provider.registerGrantType('password', passwordGrant, ['username', 'password', 'scope']);
+registerGrants(provider, issuer);
 provider.use(countTokenRequests);
 provider.listen(port, '127.0.0.1', () => console.log(`listening at ${issuer}`));
 
-// RFC 6749 §4.3. Without a `scope`, a refresh token comes along, as it does from most servers that
-// still offer this grant; with one, only if it names `offline_access`.
-async function passwordGrant(ctx) {
-  const { username, password, scope } = ctx.oidc.params;
-  if (username === undefined || password === undefined) {
-    throw new errors.InvalidRequest('username and password are required');
-  }
-  if (PASSWORDS.get(username) !== password) {
-    throw new errors.InvalidGrant('wrong username or password');
-  }
-  const scopes = (scope ?? 'offline_access').split(' ').filter(Boolean);
-  const unknown = scopes.find((name) => !SCOPES.includes(name));
-  if (unknown !== undefined) {
-    throw new errors.InvalidScope('no such scope', unknown);
-  }
+function claimsOf(id) {
+  return { sub: id, email: `${id}@example.test`, email_verified: true };
+}
 
-  const { client: asking } = ctx.oidc;
-  const grant = new provider.Grant({ accountId: username, clientId: asking.clientId });
-  grant.addOIDCScope(scopes.join(' '));
-  const grantId = await grant.save();
-  const origin = { accountId: username, client: asking, grantId, gty: 'password', scope: scopes.join(' ') };
+function resourceServer(ctx, resource) {
+  if (!RESOURCES.includes(resource)) throw new errors.InvalidTarget();
+  return { audience: resource, scope: 'api:read api:write', accessTokenTTL: accessTokenTtl };
+}
 
-  const access = new provider.AccessToken(origin);
-  ctx.body = {
-    access_token: await access.save(),
-    token_type: access.tokenType,
-    expires_in: access.expiration,
-    scope: origin.scope,
-  };
-  if (scopes.includes('offline_access')) {
-    ctx.body.refresh_token = await new provider.RefreshToken({ ...origin, rotations: 0 }).save();
-  }
+function shortFor(seconds) {
+  return (ctx, token, asking) => (asking?.clientId === SHORT_LIVED ? 1 : seconds);
 }
 
 // GET /_stats is `{"<client id>": {"<grant> <status>": n}}`; GET /_reset forgets all of it, or one
@@ -119,18 +123,6 @@ async function countTokenRequests(ctx, next) {
   const share = counts.get(who) ?? {};
   share[what] = (share[what] ?? 0) + 1;
   counts.set(who, share);
-}
-
-function client(id, secret, method) {
-  return {
-    client_id: id,
-    client_secret: secret,
-    token_endpoint_auth_method: method,
-    grant_types: ['client_credentials', 'password', 'refresh_token'],
-    response_types: [],
-    redirect_uris: [],
-    scope: SCOPES.join(' '),
-  };
 }
 
 // A key of this run only: nothing outlives the server.

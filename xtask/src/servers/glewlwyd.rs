@@ -2,7 +2,8 @@
 //!
 //! It answers a wrong secret with 403 and an empty body, takes Basic credentials only as they are, and
 //! writes `bearer` in lower case. It is set up over its own admin API, by the requests of
-//! `tests/servers/glewlwyd/setup.json`; every run starts from an empty database.
+//! `tests/servers/glewlwyd/setup.json`; every run starts from an empty database. There are two of its
+//! servers in it, `/api/oidc` and `/api/strict`, which have users and clients in common.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,11 +12,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::client_keys::{self, ClientKeys};
 use super::{Ready, Server, free_port, http, read, recipe, run_folder, url, write};
 use crate::tools;
 use crate::workspace::{Workspace, output};
 
-pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
+pub(crate) fn start(workspace: &Workspace, client_keys: &ClientKeys) -> Result<Server> {
     tools::require_programs(&[
         // Its database is a file here, so what would set up MariaDB stays away.
         ("glewlwyd", &["glewlwyd", "dbconfig-sqlite3"]),
@@ -35,7 +37,14 @@ pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
     let mut glewlwyd = Command::new("glewlwyd");
     glewlwyd.arg(format!("--config-file={}", config.display()));
     let server = Server::start(&glewlwyd, folder, port, Ready::Get("/config"))?;
-    let fill = [("@URL@", url(port)), ("@PRIVATE_KEY@", private_key), ("@PUBLIC_KEY@", public_key)];
+    let mut fill = vec![
+        ("@URL@".to_owned(), url(port)),
+        ("@PRIVATE_KEY@".to_owned(), private_key),
+        ("@PUBLIC_KEY@".to_owned(), public_key),
+    ];
+    for (algorithm, public_key) in client_keys.public_keys()? {
+        fill.push((format!("@CLIENT_KEY_{algorithm}@"), public_key));
+    }
     let mut requests = serde_json::from_str(&read(&recipe.join("setup.json"))?)
         .context("setup.json is not JSON")?;
     fill_in(&mut requests, &fill);
@@ -51,18 +60,15 @@ fn create_database(folder: &Path) -> Result<()> {
 }
 
 fn key_pair(folder: &Path) -> Result<(String, String)> {
-    let [private_key, public_key] = ["private.pem", "public.pem"].map(|name| folder.join(name));
+    let private_key = folder.join("private.pem");
     let mut generate = Command::new("openssl");
     generate.args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
     output(generate.arg("-out").arg(&private_key))?;
-    let mut publish = Command::new("openssl");
-    publish.args(["pkey", "-pubout", "-in"]).arg(&private_key).arg("-out").arg(&public_key);
-    output(&mut publish)?;
-    Ok((read(&private_key)?, read(&public_key)?))
+    Ok((read(&private_key)?, client_keys::public_key(&private_key)?))
 }
 
 /// Replaces every string that is one of the placeholders, or begins with it.
-fn fill_in(value: &mut Value, fill: &[(&str, String)]) {
+fn fill_in(value: &mut Value, fill: &[(String, String)]) {
     match value {
         Value::String(text) => {
             for (placeholder, with) in fill {
@@ -82,12 +88,33 @@ fn set_up(port: u16, requests: &Value) -> Result<()> {
     let cookie = login.cookie().context("glewlwyd does not let its administrator in")?;
     for request in requests.as_array().context("setup.json is not a list")? {
         let path = request["post"].as_str().context("a request of setup.json has no `post`")?;
-        let answer = http::post_json(port, path, cookie, &request["body"])?;
-        if answer.status != 200 {
-            bail!("glewlwyd answers {} to {request}: {}", answer.status, answer.body);
+        let mut body = request["body"].clone();
+        post(port, path, cookie, &body)?;
+        if let Some(differences) = request.get("again_with") {
+            merge(&mut body, differences);
+            post(port, path, cookie, &body)?;
         }
     }
     Ok(())
+}
+
+fn post(port: u16, path: &str, cookie: &str, body: &Value) -> Result<()> {
+    let answer = http::post_json(port, path, cookie, body)?;
+    if answer.status != 200 {
+        bail!("glewlwyd answers {} to {body}: {}", answer.status, answer.body);
+    }
+    Ok(())
+}
+
+fn merge(into: &mut Value, differences: &Value) {
+    match (into, differences) {
+        (Value::Object(into), Value::Object(differences)) => {
+            for (name, difference) in differences {
+                merge(into.entry(name).or_insert(Value::Null), difference);
+            }
+        }
+        (into, difference) => *into = difference.clone(),
+    }
 }
 
 const SCHEMA: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";

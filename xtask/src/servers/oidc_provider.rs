@@ -3,6 +3,7 @@
 //! `tests/servers/oidc-provider` holds its configuration; packages are installed from the lock file
 //! into `.servers`, and again when the lock file changes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,12 +14,8 @@ use super::{Ready, Server, free_port, read, recipe, run_folder, write};
 use crate::tools;
 use crate::workspace::{self, Workspace, output};
 
-pub(crate) fn start(workspace: &Workspace) -> Result<Server> {
-    start_with(workspace, &[])
-}
-
-/// With other settings than the usual ones; `server.mjs` says which there are.
-pub(crate) fn start_with(workspace: &Workspace, settings: &[(&str, &str)]) -> Result<Server> {
+/// With these settings instead of the usual ones; `server.mjs` says which there are.
+pub(crate) fn start_with(workspace: &Workspace, settings: &[(&str, &OsStr)]) -> Result<Server> {
     tools::require_programs(&[("node", &["nodejs"]), ("npm", &["npm"])])?;
     require_node_version()?;
     let home = workspace.ignored("oidc-provider")?;
@@ -28,7 +25,12 @@ pub(crate) fn start_with(workspace: &Workspace, settings: &[(&str, &str)]) -> Re
     let mut node = Command::new("node");
     node.arg(home.join("server.mjs")).env("PORT", port.to_string());
     node.envs(settings.iter().copied());
-    Server::start(&node, run_folder(workspace, "oidc-provider")?, port, Ready::Get("/_stats"))
+    Server::start(
+        &node,
+        run_folder(workspace, &format!("oidc-provider-{port}"))?,
+        port,
+        Ready::Get("/_stats"),
+    )
 }
 
 fn require_node_version() -> Result<()> {
@@ -43,7 +45,7 @@ fn require_node_version() -> Result<()> {
 
 fn install(workspace: &Workspace, home: &Path) -> Result<()> {
     let recipe = recipe(workspace, "oidc-provider");
-    for file in [".npmrc", "package.json", "package-lock.json", "server.mjs"] {
+    for file in FILES {
         fs::copy(recipe.join(file), home.join(file))
             .with_context(|| format!("cannot copy {file}"))?;
     }
@@ -59,4 +61,6 @@ fn install(workspace: &Workspace, home: &Path) -> Result<()> {
     write(&installed, &lock)
 }
 
+const FILES: [&str; 6] =
+    [".npmrc", "package.json", "package-lock.json", "clients.mjs", "grants.mjs", "server.mjs"];
 const OLDEST_NODE: u32 = 20; // 22 is what it asks for; on 20 it warns and works

@@ -8,8 +8,12 @@ use serde_json::{Map, Value};
 use tokenkeeper::{Clock, Scopes, Secret, SystemClock};
 
 use super::FakeAuthServer;
+use super::authorization::Logins;
 use super::clients::{Client, ClientAuth, Clients};
+use super::device::Devices;
 use super::listener::Listener;
+use super::login_settings::LoginSettings;
+use super::people::People;
 use super::state::{Config, DEFAULT_LIFETIME, Shared, State};
 use super::stats::Stats;
 use super::token_book::{Terms, TokenBook};
@@ -26,7 +30,8 @@ pub struct FakeAuthServerBuilder {
     clients: Vec<Client>,
     users: HashMap<String, Secret>,
     terms: Terms,
-    config: Config,
+    pub(super) config: Config,
+    pub(super) person: String,
 }
 
 impl FakeAuthServerBuilder {
@@ -45,7 +50,12 @@ impl FakeAuthServerBuilder {
                 revocation_path: "/revoke".to_owned(),
                 resource_prefix: "/api".to_owned(),
                 public_paths: Vec::new(),
-                issuer: None,
+                tokens_of: None,
+                url: String::new(),
+                issuer_path: String::new(),
+                redirect_uris: Vec::new(),
+                login: LoginSettings::default(),
+                allowed_resources: None,
                 states_lifetime: true,
                 issues_refresh_tokens: true,
                 refreshes_client_credentials: false,
@@ -53,6 +63,7 @@ impl FakeAuthServerBuilder {
                 extra: Map::new(),
                 clock: Arc::new(SystemClock),
             },
+            person: "alice".to_owned(),
         }
     }
 
@@ -145,7 +156,7 @@ impl FakeAuthServerBuilder {
     /// The resource takes the tokens that `issuer` issued, and not those of this server: an API on
     /// another origin than its authorization server.
     pub fn accept_tokens_of(mut self, issuer: &FakeAuthServer) -> Self {
-        self.config.issuer = Some(Arc::clone(&issuer.shared));
+        self.config.tokens_of = Some(Arc::clone(&issuer.shared));
         self
     }
 
@@ -184,12 +195,19 @@ impl FakeAuthServerBuilder {
             stats: Stats::default(),
             log: VecDeque::new(),
             token_answers: VecDeque::new(),
+            people: People { at_browser: self.person, decisions: VecDeque::new() },
+            logins: Logins::default(),
+            devices: Devices::default(),
+            id_token_claims: Map::new(),
         };
-        let shared = Arc::new(Shared::new(self.config, state));
+        let started = Listener::bind().and_then(|(socket, address)| {
+            self.config.url = format!("http://{address}");
+            let shared = Arc::new(Shared::new(self.config, state));
+            let listener = Listener::start(socket, address, Arc::clone(&shared))?;
+            Ok(FakeAuthServer { shared, listener })
+        });
         #[expect(clippy::expect_used, reason = "a test without its server cannot go on")]
-        let listener =
-            Listener::start(Arc::clone(&shared)).expect("FakeAuthServer could not be started");
-        FakeAuthServer { shared, listener }
+        started.expect("FakeAuthServer could not be started")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The body of a request to the token or revocation endpoint.
+//! The parameters of a request.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,10 @@ use http::{Method, StatusCode, header};
 use super::answer::Answer;
 use super::received_request::ReceivedRequest;
 
-/// Form fields, each at most once; those without a value count as left out (RFC 6749 §3.2).
+/// Form fields; those without a value count as left out (RFC 6749 §3.2). Each comes at most once,
+/// except for those that name where a token is to be used.
 #[derive(Default)]
-pub(super) struct Form(HashMap<String, String>);
+pub(super) struct Form(HashMap<String, Vec<String>>);
 
 impl Form {
     /// Checks that the request is a POST of a form with nothing in the query.
@@ -33,19 +34,40 @@ impl Form {
         Self::of_fields(request.form())
     }
 
+    /// Checks that the request is a GET, and takes its query.
+    pub(super) fn of_query(request: &ReceivedRequest) -> Result<Self, Answer> {
+        if request.method() != Method::GET {
+            let what = "this endpoint takes only GET";
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            return Err(
+                Answer::oauth_error(status, "invalid_request", what).with(header::ALLOW, "GET")
+            );
+        }
+        let query = request.query().unwrap_or_default();
+        Self::of_fields(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
     fn of_fields(fields: Vec<(String, String)>) -> Result<Self, Answer> {
-        let mut form = HashMap::new();
-        for (name, value) in fields {
-            if form.insert(name, value).is_some() {
+        let mut form: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            let may_repeat = REPEATABLE.contains(&name.as_str());
+            let values = form.entry(name).or_default();
+            if !values.is_empty() && !may_repeat {
                 return Err(Answer::refusal("invalid_request", "a parameter is repeated"));
             }
+            values.push(value);
         }
-        form.retain(|_, value| !value.is_empty());
         Ok(Self(form))
     }
 
+    /// The only value of a parameter, or the first of one that may come more than once.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.all(name).first().map(String::as_str)
+    }
+
+    /// All values of a parameter.
+    pub(super) fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn require(&self, name: &str) -> Result<&str, Answer> {
@@ -53,3 +75,6 @@ impl Form {
             .ok_or_else(|| Answer::refusal("invalid_request", &format!("{name} is missing")))
     }
 }
+
+/// RFC 8707 §2, RFC 8693 §2.1.
+const REPEATABLE: [&str; 2] = ["resource", "audience"];

@@ -23,11 +23,12 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, AnswerBody, Cut};
-use super::endpoints;
+use super::endpoint::Endpoint;
 use super::fault::{self, Fault};
 use super::received_request::ReceivedRequest;
-use super::state::{Endpoint, Shared};
+use super::state::Shared;
 use super::token_answer::TokenAnswer;
+use super::{authorization, device, resource, revocation, token_endpoint};
 
 /// Serves until it is dropped.
 #[derive(Debug)]
@@ -39,10 +40,19 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
+    /// A free port of 127.0.0.1, where connections queue until the server starts.
+    pub(super) fn bind() -> io::Result<(StdListener, SocketAddr)> {
         let socket = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
+        Ok((socket, address))
+    }
+
+    pub(super) fn start(
+        socket: StdListener,
+        address: SocketAddr,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, until) = oneshot::channel();
         let (has_stopped, stopped) = mpsc::channel();
@@ -107,7 +117,7 @@ async fn respond(
     shared: Arc<Shared>,
     request: ReceivedRequest,
 ) -> Result<Response<AnswerBody>, Cut> {
-    let endpoint = shared.endpoint_of(request.path());
+    let endpoint = Endpoint::of_path(request.path(), &shared.config);
     let received_at = shared.config.clock.now();
     shared.state.lock().receive(endpoint, &request);
     let Some(endpoint) = endpoint else {
@@ -158,15 +168,24 @@ fn act(
     same_access_token: bool,
 ) -> Answer {
     let config = &shared.config;
+    let state = || shared.state.lock();
     match endpoint {
-        Endpoint::Token => {
-            endpoints::token(config, &mut shared.state.lock(), request, same_access_token)
-        }
-        Endpoint::Revocation => endpoints::revocation(&mut shared.state.lock(), request),
+        Endpoint::Token => token_endpoint::token(config, &mut state(), request, same_access_token),
+        Endpoint::Revocation => revocation::revocation(&mut state(), request),
         Endpoint::Resource => {
-            let issuer = config.issuer.as_deref().unwrap_or(shared);
+            let issuer = config.tokens_of.as_deref().unwrap_or(shared);
             let now = issuer.config.clock.now();
-            endpoints::resource(config, &issuer.state.lock().book, &now, request)
+            resource::resource(config, &issuer.state.lock().book, &now, request)
+        }
+        Endpoint::Authorization => authorization::authorization(config, &mut state(), request),
+        Endpoint::PushedAuthorization => {
+            authorization::pushed_authorization(config, &mut state(), request)
+        }
+        Endpoint::DeviceAuthorization => {
+            device::device_authorization(config, &mut state(), request)
+        }
+        Endpoint::Introspection | Endpoint::UserInfo | Endpoint::Metadata => {
+            fault::html(StatusCode::NOT_FOUND, "Not found")
         }
     }
 }

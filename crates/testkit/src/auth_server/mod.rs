@@ -5,26 +5,42 @@
 //! every fault, delay and verdict a test can order and count.
 
 mod answer;
+mod authorization;
+mod browser;
 mod builder;
 mod clients;
-mod endpoints;
+mod code_grant;
+mod device;
+mod endpoint;
 mod fault;
 mod form;
+mod id_token;
+mod jwt;
 mod listener;
+mod login_request;
+mod login_settings;
+mod logins;
+mod people;
 mod received_request;
+mod resource;
+mod revocation;
 mod state;
 mod stats;
 mod token_answer;
 mod token_book;
+mod token_endpoint;
+mod user_info;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use browser::{Browser, Page};
 pub use builder::FakeAuthServerBuilder;
 pub use clients::ClientAuth;
+pub use endpoint::Endpoint;
 pub use fault::{EchoForm, Fault, RetryAfter};
+pub use people::Decision;
 pub use received_request::ReceivedRequest;
-pub use state::Endpoint;
 pub use stats::Stats;
 pub use token_answer::TokenAnswer;
 
@@ -152,7 +168,7 @@ impl FakeAuthServer {
     /// Holds requests to this endpoint that come from now on, before the server acts.
     #[must_use = "dropping it lets the requests go"]
     pub fn hold_at(&self, endpoint: Endpoint) -> HeldRequests {
-        let gate = self.shared.gate(endpoint).clone();
+        let gate = self.shared.gate(endpoint);
         gate.hold();
         HeldRequests { gate }
     }
@@ -192,7 +208,9 @@ impl FakeAuthServer {
         let username = Some(username.to_owned());
         let mut state = self.shared.state.lock();
         let terms = state.terms;
-        let family = state.book.open_family(Family { client_id, username, scopes });
+        let resources = Vec::new();
+        let family = Family { client_id, username, scopes, resources, sign_in: None };
+        let family = state.book.open_family(family);
         state.book.issue_refresh(family, &terms, &now)
     }
 

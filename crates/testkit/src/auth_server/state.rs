@@ -8,25 +8,19 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokenkeeper::{Clock, Scopes, Secret};
 
+use super::authorization::Logins;
 use super::clients::Clients;
+use super::device::Devices;
+use super::endpoint::Endpoint;
 use super::fault::Fault;
+use super::form::Form;
+use super::login_settings::LoginSettings;
+use super::people::People;
 use super::received_request::ReceivedRequest;
 use super::stats::Stats;
 use super::token_answer::TokenAnswer;
 use super::token_book::{Terms, TokenBook};
 use crate::gate::Gate;
-
-/// A part of the server that faults and gates can be set for on their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Endpoint {
-    /// The token endpoint (RFC 6749 §3.2).
-    Token,
-    /// The revocation endpoint (RFC 7009 §2).
-    Revocation,
-    /// The protected resource (RFC 6750).
-    Resource,
-}
 
 /// What stays as it was built.
 #[derive(Clone)]
@@ -36,7 +30,14 @@ pub(super) struct Config {
     pub(super) resource_prefix: String,
     pub(super) public_paths: Vec<String>,
     /// Whose tokens the resource takes, if not its own.
-    pub(super) issuer: Option<Arc<Shared>>,
+    pub(super) tokens_of: Option<Arc<Shared>>,
+    /// Scheme, host and port.
+    pub(super) url: String,
+    pub(super) issuer_path: String,
+    /// By client.
+    pub(super) redirect_uris: Vec<(String, String)>,
+    pub(super) login: LoginSettings,
+    pub(super) allowed_resources: Option<Vec<String>>,
     pub(super) states_lifetime: bool,
     pub(super) issues_refresh_tokens: bool,
     pub(super) refreshes_client_credentials: bool,
@@ -49,9 +50,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) state: Mutex<State>,
     pub(super) hung: Gate,
-    token_gate: Gate,
-    revocation_gate: Gate,
-    resource_gate: Gate,
+    gates: Mutex<HashMap<Endpoint, Gate>>,
 }
 
 pub(super) struct State {
@@ -63,39 +62,47 @@ pub(super) struct State {
     pub(super) stats: Stats,
     pub(super) log: VecDeque<ReceivedRequest>,
     pub(super) token_answers: VecDeque<TokenAnswer>,
+    pub(super) people: People,
+    pub(super) logins: Logins,
+    pub(super) devices: Devices,
+    pub(super) id_token_claims: Map<String, Value>,
 }
 
 impl Shared {
     pub(super) fn new(config: Config, state: State) -> Self {
-        Self {
-            config,
-            state: Mutex::new(state),
-            hung: Gate::closed(),
-            token_gate: Gate::open(),
-            revocation_gate: Gate::open(),
-            resource_gate: Gate::open(),
-        }
+        Self { config, state: Mutex::new(state), hung: Gate::closed(), gates: Mutex::default() }
     }
 
-    pub(super) fn gate(&self, endpoint: Endpoint) -> &Gate {
-        match endpoint {
-            Endpoint::Token => &self.token_gate,
-            Endpoint::Revocation => &self.revocation_gate,
-            Endpoint::Resource => &self.resource_gate,
-        }
+    pub(super) fn gate(&self, endpoint: Endpoint) -> Gate {
+        self.gates.lock().entry(endpoint).or_insert_with(Gate::open).clone()
+    }
+}
+
+impl Config {
+    pub(super) fn issuer(&self) -> String {
+        self.url.clone() + &self.issuer_path
     }
 
-    /// The part of the server that this path belongs to, if it belongs to one.
-    pub(super) fn endpoint_of(&self, path: &str) -> Option<Endpoint> {
-        let config = &self.config;
-        if path == config.token_path {
-            return Some(Endpoint::Token);
+    /// RFC 8414 §3.1 puts the path of the issuer last, OpenID Connect Discovery §4 first.
+    pub(super) fn metadata_paths(&self) -> [String; 2] {
+        let path = &self.issuer_path;
+        [
+            format!("/.well-known/oauth-authorization-server{path}"),
+            format!("{path}/.well-known/openid-configuration"),
+        ]
+    }
+
+    /// The resources that a request names (RFC 8707 §2).
+    pub(super) fn resources_of(&self, form: &Form) -> Result<Vec<String>, &'static str> {
+        let resources = form.all("resource");
+        if resources.iter().any(|uri| uri.contains('#') || !uri.contains(':')) {
+            return Err("a resource is no absolute URI without a fragment");
         }
-        if path == config.revocation_path {
-            return Some(Endpoint::Revocation);
+        let allowed = self.allowed_resources.as_ref();
+        if allowed.is_some_and(|allowed| resources.iter().any(|uri| !allowed.contains(uri))) {
+            return Err("a resource is unknown");
         }
-        let below = path.strip_prefix(config.resource_prefix.as_str())?;
-        (below.is_empty() || below.starts_with('/')).then_some(Endpoint::Resource)
+        Ok(resources.to_vec())
     }
 }
 
@@ -123,8 +130,7 @@ impl State {
                 let grant = request.param("grant_type").unwrap_or_else(|| "no grant".to_owned());
                 self.stats.by_grant.entry((grant, status)).or_default()
             }
-            Endpoint::Revocation => self.stats.revocations.entry(status).or_default(),
-            Endpoint::Resource => self.stats.resource.entry(status).or_default(),
+            _ => self.stats.answers.entry((endpoint, status)).or_default(),
         };
         *count += 1;
     }

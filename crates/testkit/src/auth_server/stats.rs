@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::endpoint::Endpoint;
+
 /// What a [`FakeAuthServer`](crate::FakeAuthServer) saw since it started or was reset. `Display`
 /// says it in plain words.
 #[derive(Clone, Debug, Default)]
@@ -10,8 +12,7 @@ pub struct Stats {
     pub(super) requests: usize,
     pub(super) exchanges: usize,
     pub(super) by_grant: BTreeMap<(String, u16), usize>,
-    pub(super) revocations: BTreeMap<u16, usize>,
-    pub(super) resource: BTreeMap<u16, usize>,
+    pub(super) answers: BTreeMap<(Endpoint, u16), usize>,
     pub(super) lost_answers: usize,
     pub(super) reuses: usize,
     pub(super) in_flight: usize,
@@ -38,16 +39,26 @@ impl Stats {
         self.by_grant.get(&(grant_type.to_owned(), status)).copied().unwrap_or(0)
     }
 
+    /// Requests to this endpoint that came to this status.
+    #[must_use]
+    pub fn answers(&self, endpoint: Endpoint, status: u16) -> usize {
+        if endpoint == Endpoint::Token {
+            let counts = self.by_grant.iter().filter(|((_, answered), _)| *answered == status);
+            return counts.map(|(_, count)| count).sum();
+        }
+        self.answers.get(&(endpoint, status)).copied().unwrap_or(0)
+    }
+
     /// Requests to the revocation endpoint that came to this status.
     #[must_use]
     pub fn revocations(&self, status: u16) -> usize {
-        self.revocations.get(&status).copied().unwrap_or(0)
+        self.answers(Endpoint::Revocation, status)
     }
 
     /// Requests to the protected resource that came to this status.
     #[must_use]
     pub fn resource(&self, status: u16) -> usize {
-        self.resource.get(&status).copied().unwrap_or(0)
+        self.answers(Endpoint::Resource, status)
     }
 
     /// Answers that a fault kept from arriving whole.
@@ -85,11 +96,8 @@ impl fmt::Display for Stats {
         for ((grant, status), count) in &self.by_grant {
             write!(f, "; {grant} answered {status}: {count}")?;
         }
-        for (status, count) in &self.revocations {
-            write!(f, "; revocation answered {status}: {count}")?;
-        }
-        for (status, count) in &self.resource {
-            write!(f, "; resource answered {status}: {count}")?;
+        for ((endpoint, status), count) in &self.answers {
+            write!(f, "; {endpoint} answered {status}: {count}")?;
         }
         write!(f, "; answers lost: {}; refresh tokens reused: {}", self.lost_answers, self.reuses)
     }

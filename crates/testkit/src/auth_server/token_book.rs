@@ -15,6 +15,23 @@ pub(super) struct Family {
     /// Absent where the client acts for itself.
     pub(super) username: Option<String>,
     pub(super) scopes: Scopes,
+    /// The resources that it was asked for (RFC 8707), if for any in particular.
+    pub(super) resources: Vec<String>,
+    /// Present where the person came themselves, and not their password.
+    pub(super) sign_in: Option<SignIn>,
+}
+
+/// When and how a person came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignIn {
+    pub(super) at: Now,
+}
+
+/// What one access token is good for.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    pub(super) scopes: Scopes,
+    pub(super) resources: Vec<String>,
 }
 
 /// How new tokens are made.
@@ -37,7 +54,8 @@ pub(super) struct TokenBook {
 
 struct Access {
     family: usize,
-    scopes: Scopes,
+    grant: Grant,
+    issued_at: Now,
     ends: Now,
     dead: bool,
 }
@@ -62,7 +80,7 @@ pub(super) enum Spending {
 
 /// What a bearer token at the resource comes to.
 pub(super) enum Presented {
-    Live { family: Family, scopes: Scopes },
+    Live { family: Family, grant: Grant, issued_at: Now, ends: Now },
     Dead,
 }
 
@@ -79,13 +97,14 @@ impl TokenBook {
     pub(super) fn issue_access(
         &mut self,
         family: usize,
-        scopes: Scopes,
+        grant: Grant,
         terms: &Terms,
         now: &Now,
     ) -> String {
         let token = random_token("at");
         let ends = now.after(terms.lifetime);
-        self.access.insert(token.clone(), Access { family, scopes, ends, dead: false });
+        let access = Access { family, grant, issued_at: *now, ends, dead: false };
+        self.access.insert(token.clone(), access);
         self.last_access = Some(token.clone());
         token
     }
@@ -103,6 +122,12 @@ impl TokenBook {
         let ends = terms.refresh_lifetime.map(|lifetime| now.after(lifetime));
         self.refresh.insert(token.clone(), Refresh { family, ends, spent_at: None, dead: false });
         token
+    }
+
+    /// What the login of a refresh token was granted, if it is known.
+    pub(super) fn resources_of_refresh(&self, token: &str) -> Vec<String> {
+        let family = self.refresh.get(token).and_then(|refresh| self.family(refresh.family));
+        family.map(|family| family.resources.clone()).unwrap_or_default()
     }
 
     /// Spends a refresh token. `wanted` are the scopes that the request names, if it does.
@@ -142,7 +167,9 @@ impl TokenBook {
         let access = self.access.get(token).filter(|a| !a.dead && !has_ended(&a.ends, now));
         let found = access.and_then(|access| {
             let family = self.families.get(access.family)?.clone();
-            Some(Presented::Live { family, scopes: access.scopes.clone() })
+            let grant = access.grant.clone();
+            let (issued_at, ends) = (access.issued_at, access.ends);
+            Some(Presented::Live { family, grant, issued_at, ends })
         });
         found.unwrap_or(Presented::Dead)
     }
@@ -194,7 +221,7 @@ impl TokenBook {
         self.reuses = 0;
     }
 
-    fn kill_family(&mut self, family: usize) {
+    pub(super) fn kill_family(&mut self, family: usize) {
         let access = self.access.values_mut().filter(|access| access.family == family);
         access.for_each(|access| access.dead = true);
         let refresh = self.refresh.values_mut().filter(|refresh| refresh.family == family);
@@ -206,11 +233,11 @@ pub(super) fn contains_all(granted: &Scopes, wanted: &Scopes) -> bool {
     wanted.iter().all(|scope| granted.contains(scope))
 }
 
-fn has_ended(ends: &Now, now: &Now) -> bool {
+pub(super) fn has_ended(ends: &Now, now: &Now) -> bool {
     now.until(ends).is_zero()
 }
 
-fn random_token(kind: &str) -> String {
+pub(super) fn random_token(kind: &str) -> String {
     let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(32).collect();
     format!("{kind}.{random}")
 }

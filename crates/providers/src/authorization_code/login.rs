@@ -1,0 +1,363 @@
+//! Both ends of a login: the request, and what is made of its answer.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper::{Clock, Error, ErrorKind, FetchContext, OAuthError, Scopes, Secret, TokenSet};
+
+use super::authorization_request::AuthorizationRequest;
+use super::builder::{AuthorizationCodeLoginBuilder, S256, check_parameters};
+use super::callback::{Callback, Outcome};
+use super::id_token_check::{Expected, check_id_token};
+use super::pending_login::PendingLogin;
+use super::pushed_request::push;
+use super::redirect_uri::check_redirect_uri;
+use crate::endpoint_url::{EndpointUrl, config_error};
+use crate::error_codes::class_of;
+use crate::oauth2_client::{Grant, new_challenge, new_random};
+use crate::refresh_token::RefreshTokenProvider;
+use crate::scrub::scrubbed;
+use crate::settings::Settings;
+use crate::token_endpoint::TokenEndpoint;
+
+/// Logs people in through their browser (RFC 6749 §4.1).
+///
+/// [`begin`](Self::begin) says where to send the browser, [`finish`](Self::finish) makes tokens of
+/// what it brings back, and [`provider`](Self::provider) keeps them fresh. Each login has its own
+/// state, verifier (RFC 7636, always `S256`) and, with the scope `openid`, nonce, so any number of
+/// them can be under way.
+///
+/// A login that fails is [`ErrorKind::LoginRequired`], and the message says why: another state or
+/// issuer, a person who declined, a code that was refused. Then a new one is begun; nothing of the
+/// old one can be used again.
+///
+/// # Examples
+///
+/// ```
+/// use tokenkeeper::TokenProvider;
+/// use tokenkeeper_providers::{AuthorizationCodeLogin, ClientAuth};
+///
+/// # #[cfg(feature = "reqwest")] {
+/// let login = AuthorizationCodeLogin::builder(
+///     "calendar",
+///     "https://auth.example.org/authorize",
+///     "https://auth.example.org/token",
+/// )
+/// .client("web", ClientAuth::basic("hunter2"))
+/// .redirect_uri("https://app.example.org/callback")
+/// .scopes(["calendar.read"])
+/// .build()?;
+/// // let pending = login.begin().await?;
+/// // … send the browser to pending.authorization_url(), keep pending under pending.state() …
+/// // let callback = Callback::parse(&query)?;
+/// // manager.install(login.finish(pending, &callback).await?).await?;
+/// assert!(!login.provider("alice")?.unattended());
+/// # }
+/// # Ok::<(), tokenkeeper::Error>(())
+/// ```
+pub struct AuthorizationCodeLogin {
+    /// For providers.
+    pub(super) settings: Settings,
+    pub(super) endpoint: TokenEndpoint,
+    pub(super) authorization_url: EndpointUrl,
+    pub(super) pushed_url: Option<EndpointUrl>,
+    pub(super) redirect_uri: Option<String>,
+    /// Audience, resources, and the thumbprint of the key.
+    pub(super) asked: Vec<(String, String)>,
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) iss_required: bool,
+    pub(super) lifetime: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The fingerprint of client and server.
+    pub(super) server: String,
+}
+
+impl AuthorizationCodeLogin {
+    /// Starts with a name for the service, as it is to appear in errors and logs, and the URLs of
+    /// its authorization and token endpoints.
+    #[must_use]
+    pub fn builder(
+        service_name: &str,
+        authorization_url: &str,
+        token_url: &str,
+    ) -> AuthorizationCodeLoginBuilder {
+        AuthorizationCodeLoginBuilder::new(service_name, authorization_url, token_url)
+    }
+
+    /// Begins a login. Nothing is sent, unless requests are
+    /// [pushed](AuthorizationCodeLoginBuilder::pushed_authorization_request_url).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if there is no redirect URI; otherwise only those of a pushed request.
+    pub async fn begin(&self) -> Result<PendingLogin, Error> {
+        self.begin_with(&AuthorizationRequest::new()).await
+    }
+
+    /// Begins a login with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if an option is wrong; those of a pushed request.
+    pub async fn begin_with(&self, request: &AuthorizationRequest) -> Result<PendingLogin, Error> {
+        let (redirect_uri, scopes) =
+            self.checked(request).map_err(|error| self.endpoint.located(error))?;
+        let (verifier, challenge) = new_challenge();
+        let state = new_random();
+        let nonce = scopes.contains(OPENID).then(new_random);
+        let scope = scopes.to_string();
+        let mut form = vec![
+            ("response_type", "code"),
+            ("client_id", &self.endpoint.client_id),
+            ("redirect_uri", redirect_uri),
+            ("state", state.expose_secret()),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", S256),
+        ];
+        form.extend((!scope.is_empty()).then_some(("scope", scope.as_str())));
+        form.extend(nonce.as_ref().map(|nonce| ("nonce", nonce.expose_secret())));
+        form.extend(pairs(&self.asked));
+        // What this login says takes the place of what every login says.
+        let extra: BTreeMap<_, _> =
+            pairs(&self.parameters).chain(pairs(&request.parameters)).collect();
+        form.extend(extra);
+
+        let now = self.clock.now().wall();
+        let (authorization_url, authorization_url_ends_at) = match &self.pushed_url {
+            None => (self.url_with(&form), None),
+            Some(url) => {
+                let secrets = nonce.iter().chain([&state]).collect();
+                let pushed = push(&self.endpoint, url, &form, secrets, now).await?;
+                let request_uri = pushed.request_uri.expose_secret();
+                let form = [("client_id", &*self.endpoint.client_id), ("request_uri", request_uri)];
+                (self.url_with(&form), pushed.ends_at)
+            }
+        };
+        Ok(PendingLogin {
+            authorization_url,
+            authorization_url_ends_at,
+            state,
+            verifier,
+            nonce,
+            redirect_uri: redirect_uri.to_owned(),
+            scopes,
+            server: self.server.clone(),
+            expires_at: now + self.lifetime,
+        })
+    }
+
+    /// Holds the callback against the login that it should be of, and exchanges its code for tokens
+    /// (RFC 6749 §4.1.3), which go into a manager by `install`.
+    ///
+    /// With the scope `openid` there is an id token in them, and it was checked: that it is of this
+    /// issuer (if that is known), for this client, of this login (nonce) and of this access token.
+    /// Its signature was not, because it came from the token endpoint itself (OpenID Connect Core
+    /// §3.1.3.7, point 6). An answer without one is refused (§3.1.3.3), unless it says that `openid`
+    /// was not granted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LoginRequired`] if the callback is not of this login, if it came too late, if
+    /// the person declined, or if the code was refused. Other kinds as the token endpoint says.
+    ///
+    /// # Cancel safety
+    ///
+    /// A code is good for one exchange. If this is dropped, a new login has to be begun.
+    pub async fn finish(
+        &self,
+        pending: PendingLogin,
+        callback: &Callback,
+    ) -> Result<TokenSet, Error> {
+        let code = self.code_of(&pending, callback)?;
+        let grant =
+            Grant::Code { code, redirect_uri: &pending.redirect_uri, verifier: &pending.verifier };
+        let cx = FetchContext::detached(&self.clock, EXCHANGE_TIMEOUT);
+        let tokens = self.endpoint.fetch_for(grant, &pending.scopes, &cx).await;
+        let tokens = tokens.map_err(|error| self.without_tokens(error))?;
+        if let Some(nonce) = &pending.nonce {
+            self.check_openid(&tokens, nonce)?;
+        }
+        Ok(tokens)
+    }
+
+    /// Keeps the tokens of a person fresh who logged in. `subject` is whose they are, in any words
+    /// that tell people apart; it is not sent. It has the client, scopes, key and transport of this
+    /// login, and the same identity as a [`RefreshTokenProvider`] that is built from them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the subject is empty or has control characters.
+    pub fn provider(&self, subject: &str) -> Result<RefreshTokenProvider, Error> {
+        RefreshTokenProvider::of_login(self.settings.clone(), subject)
+    }
+
+    /// The name that the service was given.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        &self.settings.service_name
+    }
+
+    /// Redirect URI and scopes of one login.
+    fn checked<'a>(
+        &'a self,
+        request: &'a AuthorizationRequest,
+    ) -> Result<(&'a str, Scopes), Error> {
+        let Some(uri) = request.redirect_uri.as_deref().or(self.redirect_uri.as_deref()) else {
+            let what = "must be given, to the builder or to each login";
+            return Err(config_error("redirect URI", what));
+        };
+        check_redirect_uri(uri, self.settings.allow_http)?;
+        check_parameters(&request.parameters)?;
+        let own = request.scopes.iter().map(String::as_str);
+        Ok((uri, Scopes::new(self.endpoint.scopes.iter().chain(own))?))
+    }
+
+    fn url_with(&self, parameters: &[(&str, &str)]) -> Secret {
+        let mut url = self.authorization_url.url().clone();
+        url.query_pairs_mut().extend_pairs(parameters);
+        Secret::from(String::from(url))
+    }
+
+    /// The code, if everything around it is right. What the server says counts only after that.
+    fn code_of<'c>(
+        &self,
+        pending: &PendingLogin,
+        callback: &'c Callback,
+    ) -> Result<&'c Secret, Error> {
+        if pending.server != self.server {
+            let what = "the pending login is one with another client or server";
+            return Err(self.refused(what));
+        }
+        if !callback.is_of(&pending.state) {
+            let what = "the callback has another `state`, so it belongs to another login, or \
+                        somebody forged it";
+            return Err(self.refused(what));
+        }
+        match (&callback.iss, &self.endpoint.issuer) {
+            (Some(iss), Some(issuer)) if iss != issuer => {
+                let what = "the callback is of another server: it has another `iss` (RFC 9207)";
+                return Err(self.refused(what));
+            }
+            (None, _) if self.iss_required => {
+                let what = "the callback has no `iss`, which this server always sends (RFC 9207), \
+                            so it may be of another one";
+                return Err(self.refused(what));
+            }
+            _ => {}
+        }
+        if self.clock.now().wall() >= pending.expires_at {
+            return Err(self.refused("the login took too long"));
+        }
+        match &callback.outcome {
+            Outcome::Code(code) => Ok(code),
+            Outcome::Error(error) => Err(self.declined(error, pending)),
+        }
+    }
+
+    /// The error of a callback (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+    fn declined(&self, error: &OAuthError, pending: &PendingLogin) -> Error {
+        let (kind, what, advice) = match class_of(error.code()) {
+            "access_denied" => {
+                let what = "the login was declined, by the person or by the server";
+                (ErrorKind::LoginRequired, what, NEW_LOGIN)
+            }
+            "server_error" | "temporarily_unavailable" => {
+                let what = "the server cannot log anybody in now";
+                (ErrorKind::Unavailable, what, "begin a new login later")
+            }
+            code if MISTAKES.contains(&code) => {
+                let what = "the server refused the authorization request";
+                let advice = "correct the client, its redirect URI, scopes or parameters, then \
+                              begin a new login";
+                (ErrorKind::RequestRejected, what, advice)
+            }
+            _ => (ErrorKind::LoginRequired, "the server did not log the person in", NEW_LOGIN),
+        };
+        let secrets: Vec<_> = pending.nonce.iter().chain([&pending.state]).collect();
+        let oauth = scrubbed(error.code(), error.description(), &secrets);
+        self.endpoint.located(Error::new(kind, what).with_oauth(oauth).with_advice(advice))
+    }
+
+    /// An error of the token endpoint, in terms of a login: the code is gone in any case.
+    fn without_tokens(&self, error: Error) -> Error {
+        let class = error.oauth().map(|oauth| class_of(oauth.code()));
+        match (error.kind(), class) {
+            (ErrorKind::CredentialsRejected, Some("invalid_grant")) => {
+                let what = "the code of the callback was refused; codes are good for one use and \
+                            for a short time, with the redirect URI of the login";
+                let mut refused = Error::new(ErrorKind::LoginRequired, what);
+                refused = error.status().into_iter().fold(refused, Error::with_status);
+                refused = error.oauth().cloned().into_iter().fold(refused, Error::with_oauth);
+                self.endpoint.located(refused.with_advice(NEW_LOGIN))
+            }
+            (ErrorKind::CredentialsRejected, _) => error
+                .with_advice("correct the client and its authentication, then begin a new login"),
+            (ErrorKind::Transport, _) => error.with_advice(
+                "check that the token endpoint can be reached, then begin a new login",
+            ),
+            (ErrorKind::Unavailable | ErrorKind::LoginRequired, _) => error.with_advice(NEW_LOGIN),
+            (ErrorKind::InvalidResponse, _) => error.with_advice(
+                "check that the URL is that of a token endpoint, then begin a new login",
+            ),
+            _ => error,
+        }
+    }
+
+    fn check_openid(&self, tokens: &TokenSet, nonce: &Secret) -> Result<(), Error> {
+        let Some(id_token) = tokens.id_token() else {
+            if tokens.scopes().is_some_and(|granted| !granted.contains(OPENID)) {
+                return Ok(());
+            }
+            let what = "the answer has no id token, although the scope `openid` was asked for \
+                        (OpenID Connect Core §3.1.3.3)";
+            return Err(self.refused(what));
+        };
+        let expected = Expected {
+            issuer: self.endpoint.issuer.as_deref(),
+            client_id: &self.endpoint.client_id,
+            nonce,
+            access_token: tokens.access_token().map(|token| token.secret()),
+            now: self.clock.now().wall(),
+        };
+        check_id_token(id_token, &expected).map_err(|why| {
+            self.refused(format!("the id token {why} (OpenID Connect Core §3.1.3.7)"))
+        })
+    }
+
+    fn refused(&self, what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+        let error = Error::new(ErrorKind::LoginRequired, what).with_advice(NEW_LOGIN);
+        self.endpoint.located(error)
+    }
+}
+
+impl fmt::Debug for AuthorizationCodeLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationCodeLogin")
+            .field("authorization_url", &self.authorization_url)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+fn pairs(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+const OPENID: &str = "openid";
+const NEW_LOGIN: &str = "begin a new login";
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30); // the same as with a manager
+
+/// Codes of a callback that a person cannot do anything about.
+const MISTAKES: &[&str] = &[
+    "invalid_request",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_request_uri",
+    "invalid_request_object",
+    "request_not_supported",
+    "request_uri_not_supported",
+];

@@ -1,0 +1,63 @@
+//! Pushed authorization requests (RFC 9126): what a login asks for goes to the server directly, and
+//! the browser gets a reference that is good once.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use tokenkeeper::{Error, ErrorKind, Secret};
+use url::Url;
+
+use crate::endpoint_request::Caller;
+use crate::endpoint_url::EndpointUrl;
+use crate::refusal::Purpose;
+use crate::token_endpoint::TokenEndpoint;
+
+/// A request that the server keeps.
+pub(super) struct PushedRequest {
+    pub(super) request_uri: Secret,
+    pub(super) ends_at: Option<SystemTime>,
+}
+
+/// RFC 9126 §2.2.
+#[derive(Deserialize)]
+struct Answer {
+    request_uri: String,
+    expires_in: Option<serde_json::Number>,
+}
+
+/// Posts the request. `now` is from before it was sent.
+pub(super) async fn push(
+    endpoint: &TokenEndpoint,
+    url: &EndpointUrl,
+    form: &[(&str, &str)],
+    secrets: Vec<&Secret>,
+    now: SystemTime,
+) -> Result<PushedRequest, Error> {
+    let purpose = Purpose::Other("take the authorization request");
+    let caller = Caller {
+        client_id: &endpoint.client_id,
+        auth: &endpoint.auth,
+        audience: endpoint.audience(url),
+    };
+    let body = endpoint.request(url, purpose, secrets).post(caller, form).await?;
+    read(&body, now).map_err(|why| {
+        let what = format!("the answer of {} to the authorization request {why}", url.host());
+        let error = Error::new(ErrorKind::InvalidResponse, what);
+        let advice = "check that the URL is that of pushed authorization requests (RFC 9126)";
+        endpoint.located(error.with_advice(advice))
+    })
+}
+
+fn read(body: &[u8], now: SystemTime) -> Result<PushedRequest, &'static str> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| "has no `request_uri`")?;
+    let request_uri = Secret::from(answer.request_uri);
+    let text = request_uri.expose_secret();
+    let is_sendable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_sendable || Url::parse(text).is_err() {
+        return Err("has a `request_uri` that is no URI");
+    }
+    // It is REQUIRED, and a secondary field: without it the reference is as good.
+    let seconds = answer.expires_in.and_then(|number| number.as_f64());
+    let lifetime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(PushedRequest { request_uri, ends_at: lifetime.and_then(|span| now.checked_add(span)) })
+}

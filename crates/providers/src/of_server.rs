@@ -1,0 +1,72 @@
+//! Builders that start from what a server says of itself.
+//!
+//! All of them are here, because the two functions differ in nothing but the endpoints that a
+//! builder begins with.
+
+use tokenkeeper::Error;
+
+use crate::authorization_server::AuthorizationServer;
+use crate::{
+    ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
+    RefreshTokenBuilder, RefreshTokenProvider,
+};
+
+macro_rules! of_server {
+    ($($type:ident => $builder:ident, $begin:expr;)*) => {$(
+        impl $type {
+            /// Starts with a server that was [discovered](crate::Discovery) or that is a constant:
+            /// with its URLs, its name and its peculiarities. All of that can be set anew.
+            ///
+            /// # Errors
+            ///
+            /// [`ErrorKind::Unsupported`](tokenkeeper::ErrorKind::Unsupported) if the server names
+            /// no endpoint for this, or offers only what must not be used.
+            pub fn of_server(
+                service_name: &str,
+                server: &AuthorizationServer,
+            ) -> Result<$builder, Error> {
+                let begin: fn(&str, &AuthorizationServer) -> Result<$builder, Error> = $begin;
+                begin(service_name, server).map_err(|error| error.at_service(service_name))
+            }
+
+            /// Starts with a server by its name alone: asks it for its endpoints, with the bundled
+            /// transport, as [`Discovery`](crate::Discovery) does it. What it says is kept for all
+            /// of the process.
+            ///
+            /// # Errors
+            ///
+            /// As [`Discovery::server`](crate::Discovery::server) and
+            /// [`of_server`](Self::of_server).
+            #[cfg(feature = "reqwest")]
+            pub async fn discover(service_name: &str, issuer: &str) -> Result<$builder, Error> {
+                Self::of_server(service_name, &*discovered(issuer).await?)
+            }
+        }
+    )*};
+}
+
+of_server! {
+    ClientCredentialsProvider => ClientCredentialsBuilder, |service_name, server| {
+        let mut builder = Self::builder(service_name, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+    PasswordProvider => PasswordBuilder, |service_name, server| {
+        let mut builder = Self::builder(service_name, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+    RefreshTokenProvider => RefreshTokenBuilder, |service_name, server| {
+        let mut builder = Self::builder(service_name, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+}
+
+#[cfg(feature = "reqwest")]
+async fn discovered(issuer: &str) -> Result<std::sync::Arc<AuthorizationServer>, Error> {
+    static SHARED: std::sync::LazyLock<crate::Discovery> =
+        std::sync::LazyLock::new(crate::Discovery::new);
+
+    SHARED.server(issuer).await
+}

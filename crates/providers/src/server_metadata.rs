@@ -1,0 +1,147 @@
+//! Reading the document of a server (RFC 8414 §3.2).
+//!
+//! A member that makes no sense counts as absent, because one odd member must not cost the others.
+//! Only the name of the server has to be there, and right: whoever takes the document of another
+//! server sends that one the codes and secrets of this.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+use tokenkeeper::{Error, ErrorKind};
+
+use crate::authorization_server::{AuthorizationServer, Endpoints, Words};
+use crate::endpoint_url::{EndpointUrl, config_error};
+use crate::members::Members;
+
+impl AuthorizationServer {
+    /// Reads a document that was fetched otherwise, or kept in a file. `issuer` is the server that it
+    /// is supposed to be of.
+    ///
+    /// An endpoint that is no https URL, or http on this machine, counts as absent, and so does
+    /// every other member that makes no sense.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidResponse`] if it is no JSON object or names no issuer.
+    /// - [`ErrorKind::Config`] if the issuer is no URL, or if it is another one than the document
+    ///   names, character by character (RFC 8414 §3.3).
+    pub fn from_json(issuer: &str, document: &[u8]) -> Result<Self, Error> {
+        Self::read(issuer, document, false)
+    }
+
+    pub(crate) fn read(issuer: &str, document: &[u8], allow_http: bool) -> Result<Self, Error> {
+        check_issuer(issuer, allow_http)?;
+        let Some(mut members) = Members::from_json(document) else {
+            return Err(not_metadata("is no JSON object"));
+        };
+        let Some(named) = members.take_text("issuer") else {
+            return Err(not_metadata("names no issuer (RFC 8414 §2)"));
+        };
+        if named != issuer {
+            return Err(of_another(&named));
+        }
+        let aliases = match members.take("mtls_endpoint_aliases") {
+            Some(Value::Object(mut aliases)) => endpoints(&mut aliases, allow_http),
+            _ => Endpoints::NONE,
+        };
+        let mut members = members.into_rest();
+        Ok(Self {
+            issuer: Some(Cow::Owned(named)),
+            endpoints: endpoints(&mut members, allow_http),
+            mtls_aliases: aliases,
+            jwks_url: url(&mut members, "jwks_uri", allow_http),
+            requires_pushed_requests: is_true(
+                &mut members,
+                "require_pushed_authorization_requests",
+            ),
+            sends_iss: is_true(&mut members, "authorization_response_iss_parameter_supported"),
+            scopes: words(&mut members, "scopes_supported"),
+            grant_types: words(&mut members, "grant_types_supported"),
+            token_auth_methods: words(&mut members, "token_endpoint_auth_methods_supported"),
+            revocation_auth_methods: words(
+                &mut members,
+                "revocation_endpoint_auth_methods_supported",
+            ),
+            introspection_auth_methods: words(
+                &mut members,
+                "introspection_endpoint_auth_methods_supported",
+            ),
+            code_challenge_methods: words(&mut members, "code_challenge_methods_supported"),
+            dpop_algorithms: words(&mut members, "dpop_signing_alg_values_supported"),
+            rest: Some(members),
+            allow_http,
+            ..Self::UNKNOWN
+        })
+    }
+}
+
+/// RFC 8414 §2: https, without query and fragment.
+pub(crate) fn check_issuer(issuer: &str, allow_http: bool) -> Result<EndpointUrl, Error> {
+    let url = EndpointUrl::parse("issuer", issuer, allow_http)?;
+    if url.url().query().is_some() {
+        return Err(config_error("issuer", "must not have a query (RFC 8414 §2)"));
+    }
+    Ok(url)
+}
+
+/// Whether an error says that the document is of another server.
+pub(crate) fn is_of_another(error: &Error) -> bool {
+    error.kind() == ErrorKind::Config
+}
+
+fn of_another(named: &str) -> Error {
+    let mut what = "the document is of another issuer, so it must not be used (RFC 8414 §3.3)";
+    let shown;
+    let is_plain = named.bytes().all(|b| b.is_ascii_graphic() && b != b'?');
+    if is_plain && named.len() <= LONGEST_SHOWN {
+        shown = format!("{what}; it names `{named}`");
+        what = &shown;
+    }
+    Error::new(ErrorKind::Config, what.to_owned()).with_advice(
+        "if that is the server you mean, give its issuer exactly as the document does, to the slash",
+    )
+}
+
+fn not_metadata(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidResponse, format!("the document {what}"))
+        .with_advice("check that the issuer is that of an authorization server")
+}
+
+fn endpoints(members: &mut Map<String, Value>, allow_http: bool) -> Endpoints {
+    let mut url = |name| url(members, name, allow_http);
+    Endpoints {
+        authorization: url("authorization_endpoint"),
+        token: url("token_endpoint"),
+        revocation: url("revocation_endpoint"),
+        introspection: url("introspection_endpoint"),
+        user_info: url("userinfo_endpoint"),
+        device_authorization: url("device_authorization_endpoint"),
+        pushed_authorization_request: url("pushed_authorization_request_endpoint"),
+    }
+}
+
+fn url(
+    members: &mut Map<String, Value>,
+    name: &str,
+    allow_http: bool,
+) -> Option<Cow<'static, str>> {
+    let Some(Value::String(text)) = members.remove(name) else { return None };
+    EndpointUrl::parse(name, &text, allow_http).is_ok().then_some(Cow::Owned(text))
+}
+
+fn is_true(members: &mut Map<String, Value>, name: &str) -> bool {
+    members.remove(name) == Some(Value::Bool(true))
+}
+
+/// A list without a name in it says nothing, so it counts as absent too.
+fn words(members: &mut Map<String, Value>, name: &str) -> Option<Words> {
+    let Some(Value::Array(items)) = members.remove(name) else { return None };
+    let words = items.into_iter().filter_map(|item| match item {
+        Value::String(word) => Some(word),
+        _ => None,
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then_some(Words::Read(words))
+}
+
+const LONGEST_SHOWN: usize = 200; // characters of an issuer in a message

@@ -1,0 +1,86 @@
+//! JSON web tokens, as far as this server reads and writes them (RFC 7515, RFC 7519).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// A token that was taken apart. Nothing about it is checked yet.
+pub(super) struct Jwt {
+    pub(super) header: Map<String, Value>,
+    pub(super) claims: Map<String, Value>,
+    signed: String,
+    signature: String,
+}
+
+impl Jwt {
+    /// `None` for what is no token of three parts with JSON in the first two.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        Some(Self {
+            header: object(header)?,
+            claims: object(claims)?,
+            signed: signed.to_owned(),
+            signature: signature.to_owned(),
+        })
+    }
+
+    /// A token signed with HS256, or not signed at all (`none`) where there is no secret.
+    pub(super) fn write(claims: &Map<String, Value>, secret: Option<&str>) -> String {
+        let algorithm = if secret.is_some() { "HS256" } else { "none" };
+        let header = json!({ "alg": algorithm, "typ": "JWT" }).to_string();
+        let claims = Value::Object(claims.clone()).to_string();
+        let signed = format!("{}.{}", base64_url(header), base64_url(claims));
+        let signature = secret.and_then(|secret| mac(secret, &signed));
+        let signature =
+            signature.map(|mac| base64_url(mac.finalize().into_bytes())).unwrap_or_default();
+        format!("{signed}.{signature}")
+    }
+
+    /// Whether it is signed with HS256 and this secret.
+    pub(super) fn is_signed_with(&self, secret: &str) -> bool {
+        let signature = URL_SAFE_NO_PAD.decode(&self.signature);
+        let mac = mac(secret, &self.signed).zip(signature.ok());
+        self.header("alg") == Some("HS256")
+            && mac.is_some_and(|(mac, signature)| mac.verify_slice(&signature).is_ok())
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.header.get(name)?.as_str()
+    }
+
+    pub(super) fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.get(name)?.as_str()
+    }
+
+    /// A point in time, in seconds since 1970, fractions included.
+    pub(super) fn time(&self, name: &str) -> Option<f64> {
+        self.claims.get(name)?.as_f64()
+    }
+}
+
+fn mac(secret: &str, signed: &str) -> Option<Hmac<Sha256>> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    Some(mac.chain_update(signed))
+}
+
+fn object(part: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+pub(super) fn base64_url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub(super) fn sha256(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since: Duration| since.as_secs())
+}

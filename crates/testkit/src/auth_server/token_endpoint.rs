@@ -1,0 +1,187 @@
+//! The token endpoint, and the grants that are older than logins.
+
+use http::StatusCode;
+use serde_json::Value;
+use tokenkeeper::{Now, Scopes};
+
+use super::answer::Answer;
+use super::clients::Client;
+use super::form::Form;
+use super::id_token::IdToken;
+use super::received_request::ReceivedRequest;
+use super::state::{Config, State};
+use super::token_book::{Family, Grant, Spending, contains_all};
+
+/// The token endpoint (RFC 6749 §3.2).
+pub(super) fn token(
+    config: &Config,
+    state: &mut State,
+    request: &ReceivedRequest,
+    same_access_token: bool,
+) -> Answer {
+    let exchange = Form::of_request(request).and_then(|form| {
+        let client = state.clients.authenticate(request, &form)?;
+        let now = config.clock.now();
+        Exchange { config, state, form, client, same_access_token, nonce: None, now }.run()
+    });
+    exchange.unwrap_or_else(|refusal| refusal)
+}
+
+/// One request to the token endpoint whose client is known.
+pub(super) struct Exchange<'a> {
+    pub(super) config: &'a Config,
+    pub(super) state: &'a mut State,
+    pub(super) form: Form,
+    pub(super) client: Client,
+    same_access_token: bool,
+    /// Of the login that the ID token is about.
+    pub(super) nonce: Option<String>,
+    pub(super) now: Now,
+}
+
+impl Exchange<'_> {
+    fn run(mut self) -> Result<Answer, Answer> {
+        match self.form.require("grant_type")? {
+            "client_credentials" => self.client_credentials(),
+            "password" => self.password(),
+            "refresh_token" => self.refresh_token(),
+            "authorization_code" => self.authorization_code(),
+            "urn:ietf:params:oauth:grant-type:device_code" => self.device_code(),
+            _ => Err(Answer::refusal("unsupported_grant_type", "this grant is not offered")),
+        }
+    }
+
+    /// RFC 6749 §4.4.
+    fn client_credentials(&mut self) -> Result<Answer, Answer> {
+        if self.client.is_public() {
+            let what = "a public client has no credentials";
+            return Err(Answer::refusal("unauthorized_client", what));
+        }
+        let (family, grant) = self.open_family(None)?;
+        Ok(self.answer(family, grant, self.config.refreshes_client_credentials))
+    }
+
+    /// RFC 6749 §4.3.
+    fn password(&mut self) -> Result<Answer, Answer> {
+        let username = self.form.require("username")?;
+        let password = self.form.require("password")?;
+        let known = self.state.users.get(username);
+        if known.is_none_or(|known| known.expose_secret() != password) {
+            return Err(Answer::refusal("invalid_grant", "user name or password is wrong"));
+        }
+        let username = username.to_owned();
+        let (family, grant) = self.open_family(Some(username))?;
+        Ok(self.answer(family, grant, true))
+    }
+
+    /// RFC 6749 §6.
+    fn refresh_token(&mut self) -> Result<Answer, Answer> {
+        let token = self.form.require("refresh_token")?;
+        let wanted = wanted_scopes(&self.form);
+        let wanted = wanted.map_err(|what| Answer::refusal("invalid_scope", what))?;
+        let asked = self.state.book.resources_of_refresh(token);
+        let resources = self.narrowed_resources(&asked)?;
+        let State { book, terms, .. } = &mut *self.state;
+        match book.spend(token, &self.client.id, wanted.as_ref(), terms, &self.now) {
+            Spending::Allowed(family) => {
+                let granted = self.state.book.family(family).map(|family| family.scopes.clone());
+                let scopes = wanted.or(granted).unwrap_or_default();
+                let rotates = self.state.terms.rotates;
+                Ok(self.answer(family, Grant { scopes, resources }, rotates))
+            }
+            Spending::Refused => {
+                Err(Answer::refusal("invalid_grant", "the refresh token is not valid"))
+            }
+            Spending::TooMuch => {
+                Err(Answer::refusal("invalid_scope", "that was not granted in the first place"))
+            }
+        }
+    }
+
+    fn open_family(&mut self, username: Option<String>) -> Result<(usize, Grant), Answer> {
+        let scopes = granted_scopes(self.config, &self.form);
+        let scopes = scopes.map_err(|what| Answer::refusal("invalid_scope", what))?;
+        let resources = self.narrowed_resources(&[])?;
+        let client_id = self.client.id.clone();
+        let grant = Grant { scopes: scopes.clone(), resources: resources.clone() };
+        let family = Family { client_id, username, scopes, resources, sign_in: None };
+        Ok((self.state.book.open_family(family), grant))
+    }
+
+    /// The resources that this request names, or else those that were granted; it may not name
+    /// others than those (RFC 8707 §2.2).
+    pub(super) fn narrowed_resources(&self, granted: &[String]) -> Result<Vec<String>, Answer> {
+        let refuse = |what| Answer::refusal("invalid_target", what);
+        let wanted = self.config.resources_of(&self.form).map_err(refuse)?;
+        if wanted.is_empty() {
+            return Ok(granted.to_vec());
+        }
+        if !granted.is_empty() && !wanted.iter().all(|resource| granted.contains(resource)) {
+            return Err(refuse("that resource was not granted in the first place"));
+        }
+        Ok(wanted)
+    }
+
+    /// RFC 6749 §5.1.
+    pub(super) fn answer(
+        &mut self,
+        family: usize,
+        grant: Grant,
+        with_refresh_token: bool,
+    ) -> Answer {
+        let State { book, terms, id_token_claims, .. } = &mut *self.state;
+        let mut body = self.config.extra.clone();
+        let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+        let last = if self.same_access_token {
+            book.issue_last_access_again(terms, &self.now)
+        } else {
+            None
+        };
+        if !grant.scopes.is_empty() {
+            put("scope", grant.scopes.to_string().into());
+        }
+        let is_openid = grant.scopes.contains("openid");
+        let access = last.unwrap_or_else(|| book.issue_access(family, grant, terms, &self.now));
+        if let Some(family) = book.family(family).filter(|_| is_openid) {
+            let token = IdToken {
+                client: &self.client,
+                family,
+                access_token: &access,
+                nonce: self.nonce.as_deref(),
+                lifetime: terms.lifetime,
+                now: self.now,
+            };
+            if let Some(token) = token.write(self.config, id_token_claims) {
+                put("id_token", token.into());
+            }
+        }
+        put("access_token", access.into());
+        put("token_type", "Bearer".into());
+        if self.config.states_lifetime {
+            put("expires_in", terms.lifetime.as_secs().into());
+        }
+        if with_refresh_token && self.config.issues_refresh_tokens {
+            put("refresh_token", book.issue_refresh(family, terms, &self.now).into());
+            if let Some(lifetime) = terms.refresh_lifetime {
+                put("refresh_expires_in", lifetime.as_secs().into());
+            }
+        }
+        Answer::json(StatusCode::OK, &Value::Object(body))
+    }
+}
+
+fn wanted_scopes(form: &Form) -> Result<Option<Scopes>, &'static str> {
+    let parse = |text| Scopes::parse(text).map_err(|_| "scope is malformed");
+    form.get("scope").map(parse).transpose()
+}
+
+/// What was asked for, or all that is allowed.
+pub(super) fn granted_scopes(config: &Config, form: &Form) -> Result<Scopes, &'static str> {
+    match (wanted_scopes(form)?, &config.allowed_scopes) {
+        (Some(wanted), Some(allowed)) if !contains_all(allowed, &wanted) => {
+            Err("a scope is not allowed")
+        }
+        (Some(wanted), _) => Ok(wanted),
+        (None, allowed) => Ok(allowed.clone().unwrap_or_default()),
+    }
+}
