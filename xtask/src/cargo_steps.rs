@@ -21,6 +21,7 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
     cargo.args(["--package", "tokenkeeper-storage-redis"]);
+    cargo.args(["--package", "tokenkeeper-loopback"]);
     cargo.args(["--package", "tokenkeeper"]);
     run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))?;
     // By themselves, because what one package's tests need would be on for the others too.
