@@ -70,7 +70,7 @@ pub(super) fn pushed_authorization(
     request: &ReceivedRequest,
 ) -> Answer {
     let answer = Form::of_request(request).and_then(|form| {
-        let client = state.clients.authenticate(request, &form)?;
+        let client = state.clients.authenticate(config, request, &form)?;
         if form.get("request_uri").is_some() {
             let what = "a pushed request cannot point to another";
             return Err(Answer::refusal("invalid_request", what));

@@ -5,25 +5,32 @@
 //! every fault, delay and verdict a test can order and count.
 
 mod answer;
+mod assertion;
+mod assertion_grants;
 mod authorization;
 mod browser;
 mod builder;
 mod clients;
 mod code_grant;
 mod device;
+mod dpop;
 mod endpoint;
 mod fault;
 mod form;
 mod id_token;
+mod introspection;
 mod jwt;
 mod listener;
 mod login_request;
 mod login_settings;
 mod logins;
+mod metadata;
 mod people;
+mod proof_settings;
 mod received_request;
 mod resource;
 mod revocation;
+mod signature;
 mod state;
 mod stats;
 mod token_answer;
@@ -46,7 +53,7 @@ pub use token_answer::TokenAnswer;
 
 use listener::Listener;
 use state::Shared;
-use token_book::{Family, Presented};
+use token_book::Family;
 
 use crate::gate::Gate;
 
@@ -209,7 +216,8 @@ impl FakeAuthServer {
         let mut state = self.shared.state.lock();
         let terms = state.terms;
         let resources = Vec::new();
-        let family = Family { client_id, username, scopes, resources, sign_in: None };
+        let (sign_in, actor, key) = (None, None, None);
+        let family = Family { client_id, username, scopes, resources, sign_in, actor, key };
         let family = state.book.open_family(family);
         state.book.issue_refresh(family, &terms, &now)
     }
@@ -235,8 +243,7 @@ impl FakeAuthServer {
     #[must_use]
     pub fn is_live(&self, access_token: &str) -> bool {
         let now = self.shared.config.clock.now();
-        let presented = self.shared.state.lock().book.present(access_token, &now);
-        matches!(presented, Presented::Live { .. })
+        self.shared.state.lock().book.present(access_token, &now).is_some()
     }
 
     /// How many access tokens the resource would take.
