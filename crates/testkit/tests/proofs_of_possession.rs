@@ -181,6 +181,30 @@ fn nonces_are_demanded_handed_out_and_rotated_at_either_place() {
 }
 
 #[test]
+fn a_code_may_be_bound_to_a_key_before_it_is_issued() {
+    let clock = ManualClock::new();
+    let server = server(&clock).redirect_uri("app", "http://127.0.0.1/").start();
+    let (owner, thief) = (Prover::new(&clock, ONE), Prover::new(&clock, TWO));
+    let login = "client_id=app&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code\
+                 &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\
+                 &code_challenge_method=S256";
+    let proof = owner.proof("POST", &server.pushed_authorization_request_url(), &[]);
+    let pushed = post(&server.pushed_authorization_request_url(), &[("dpop", &proof)], login);
+    let uri = pushed.text("request_uri");
+
+    let page = format!("{}?client_id=app&request_uri={uri}", server.authorization_url());
+    let callback = server.browser().visit(&page);
+    let code = callback.split(['=', '&']).nth(1).unwrap();
+    let body = format!(
+        "grant_type=authorization_code&code={code}&redirect_uri=http%3A%2F%2F127.0.0.1%2F\
+         &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    );
+
+    assert_eq!(thief.exchange(&server, &body, &[]).text("error"), "invalid_grant");
+    assert_eq!(owner.exchange(&server, &body, &[]).status, 200);
+}
+
+#[test]
 #[cfg(feature = "signatures")]
 fn a_proof_with_the_public_key_of_another_is_refused() {
     let clock = ManualClock::new();

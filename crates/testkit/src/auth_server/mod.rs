@@ -65,6 +65,18 @@ use crate::gate::Gate;
 /// ends when it is dropped. Like a server elsewhere it acts on every request that it received, also
 /// when the client has left.
 ///
+/// People log in [at a browser](#a-login-without-a-person) that the server plays itself: by code
+/// with PKCE (RFC 6749 §4.1, RFC 7636; S256 alone), pushed requests (RFC 9126), `iss` in the answer
+/// (RFC 9207), resource indicators (RFC 8707) and ID tokens; or they approve a device (RFC 8628).
+/// There are token exchange (RFC 8693), the JWT bearer grant and client assertions (RFC 7523),
+/// proofs of possession (RFC 9449), introspection (RFC 7662), `UserInfo` and both discovery
+/// documents. Whatever ends, ends by the clock of the server.
+///
+/// It is no model of a secure server. ID tokens are signed with the secret of the client (HS256),
+/// or not at all (`none`) where the client is public. Signatures of assertions and proofs that were
+/// made with a private key are checked only with the feature `signatures`; everything else about
+/// them is checked always.
+///
 /// A tokio runtime whose time is paused moves its clock on while it waits for this server: a test
 /// that has timeouts in it should use a clock of its own instead.
 ///
@@ -83,6 +95,26 @@ use crate::gate::Gate;
 ///
 /// assert!(server.token_url().ends_with("/protocol/openid-connect/token"));
 /// assert_eq!(server.stats().exchanges(), 0);
+/// ```
+///
+/// # A login without a person
+///
+/// ```
+/// use tokenkeeper_testkit::{ClientAuth, Decision, FakeAuthServer};
+///
+/// let server = FakeAuthServer::builder()
+///     .client("web", "hunter2", ClientAuth::Basic)
+///     .redirect_uri("web", "https://app.example/callback")
+///     .start();
+/// server.decide_next(1, Decision::Decline); // and after that, people approve
+/// // … let the code under test begin a login that goes to `server.authorization_url()` …
+/// # let query = "client_id=web&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&state=xyz&\
+/// #     response_type=code&code_challenge_method=S256&\
+/// #     code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// # let login_url = format!("{}?{query}", server.authorization_url());
+/// let callback = server.browser().visit(&login_url);
+/// assert!(callback.starts_with("https://app.example/callback?error=access_denied&state=xyz"));
+/// // … hand the callback to the code under test, and see what it says …
 /// ```
 pub struct FakeAuthServer {
     shared: Arc<Shared>,
