@@ -6,8 +6,7 @@
 use tokenkeeper::Error;
 
 use crate::authorization_server::AuthorizationServer;
-#[cfg(any(feature = "introspection", feature = "user-info"))]
-#[cfg(feature = "device")]
+#[cfg(any(feature = "device", feature = "introspection", feature = "user-info"))]
 use crate::authorization_server::needed;
 use crate::{
     ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
