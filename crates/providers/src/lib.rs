@@ -71,6 +71,10 @@ mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
 mod id_token;
+#[cfg(feature = "introspection")]
+mod introspected;
+#[cfg(feature = "introspection")]
+mod introspection;
 #[cfg(feature = "jwt-bearer")]
 mod jwt_bearer;
 mod members;
@@ -105,6 +109,10 @@ mod token_type;
 mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
+#[cfg(feature = "user-info")]
+mod user_claims;
+#[cfg(feature = "user-info")]
+mod user_info;
 
 #[cfg(feature = "authorization-code")]
 pub use authorization_code::{
@@ -121,6 +129,10 @@ pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider
 pub use device_login::{DeviceLogin, DeviceLoginBuilder};
 #[cfg(feature = "discovery")]
 pub use discovery::Discovery;
+#[cfg(feature = "introspection")]
+pub use introspected::Introspected;
+#[cfg(feature = "introspection")]
+pub use introspection::{Introspection, IntrospectionBuilder};
 #[cfg(feature = "jwt-bearer")]
 pub use jwt_bearer::{JwtBearerBuilder, JwtBearerProvider};
 pub use password::{PasswordBuilder, PasswordProvider};
@@ -137,3 +149,7 @@ pub use token_type::TokenTypeUri;
 pub use transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use transport_options::TransportOptions;
+#[cfg(feature = "user-info")]
+pub use user_claims::UserClaims;
+#[cfg(feature = "user-info")]
+pub use user_info::{UserInfo, UserInfoBuilder};

@@ -27,7 +27,7 @@ impl Members {
     }
 
     /// Reads a JSON object, where nothing else is allowed.
-    #[cfg(any(feature = "discovery", feature = "introspection", feature = "user-info"))]
+    #[cfg(any(feature = "discovery", feature = "introspection"))]
     pub(crate) fn from_json(body: &[u8]) -> Option<Self> {
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         read_json(std::str::from_utf8(body).ok()?.trim())
