@@ -24,8 +24,7 @@ use crate::{TokenExchangeBuilder, TokenExchangeProvider};
 use crate::{UserInfo, UserInfoBuilder};
 
 macro_rules! of_server {
-    ($($(#[$feature:meta])? $type:ident => $builder:ident, $begin:expr;)*) => {$(
-        $(#[$feature])?
+    ($($type:ident => $builder:ident, $begin:expr;)*) => {$(
         impl $type {
             /// Starts with a server that was [discovered](crate::Discovery) or that is a constant:
             /// with its URLs, its name and its peculiarities. All of that can be set anew.
@@ -74,20 +73,29 @@ of_server! {
         server.apply_to(&mut builder.settings);
         Ok(builder)
     };
-    #[cfg(feature = "device")]
+}
+
+#[cfg(feature = "device")]
+of_server! {
     DeviceLogin => DeviceLoginBuilder, |service_name, server| {
         let device_url = needed("device authorization", server.device_authorization_url())?;
         let mut builder = Self::builder(service_name, device_url, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
         Ok(builder)
     };
-    #[cfg(feature = "jwt-bearer")]
+}
+
+#[cfg(feature = "jwt-bearer")]
+of_server! {
     JwtBearerProvider => JwtBearerBuilder, |service_name, server| {
         let mut builder = Self::builder(service_name, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
         Ok(builder)
     };
-    #[cfg(feature = "token-exchange")]
+}
+
+#[cfg(feature = "token-exchange")]
+of_server! {
     TokenExchangeProvider => TokenExchangeBuilder, |service_name, server| {
         let mut builder = Self::builder(service_name, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
