@@ -1,7 +1,8 @@
 //! A client that signs instead of sending a secret: `cargo run --example private_key_jwt`
 //!
-//! The server knows the public half of the key. Every token request has an assertion of its own,
-//! which says who asks, whom, and until when, and which is worth nothing a minute later. Then the
+//! The server knows the public half of the key and checks every signature. Each token request has an
+//! assertion of its own, which says who asks, whom, and until when, and is worth nothing a minute
+//! later. Then the
 //! key moves into a key service, which signs and never gives it away, and which fails once.
 
 use std::error::Error;
@@ -23,7 +24,8 @@ async fn main() -> Result<()> {
     // let key = SigningKey::from_pem(Algorithm::Es256, &pem)?.with_key_id("2026");
     let key = SigningKey::generate(Algorithm::Es256)?.with_key_id("2026");
     let server = FakeAuthServer::builder()
-        .client("billing-job", "", RegisteredAuth::Assertion)
+        .client("billing-job", "", RegisteredAuth::PrivateKeyJwt)
+        .public_key("billing-job", &key.public_jwk().to_string())
         .token_lifetime(TOKEN_LIFETIME)
         .start();
     tour(&server, key, &mut io::stdout()).await

@@ -6,16 +6,16 @@ mod private_key_jwt;
 
 use std::collections::HashSet;
 
-use jsonwebtoken::{Algorithm as Jose, DecodingKey, Validation, decode};
-use serde_json::Value;
 use tokenkeeper_jwt::{Algorithm, SigningKey};
 use tokenkeeper_testkit::{ClientAuth, FakeAuthServer};
 
 #[tokio::test]
-async fn every_token_costs_an_assertion_that_others_verify_and_no_secret() {
+async fn every_token_costs_an_assertion_that_the_server_verifies_and_no_secret() {
     let key = SigningKey::generate(Algorithm::Es256).unwrap().with_key_id("2026");
-    let jwk = serde_json::from_str(&key.public_jwk().to_string()).unwrap();
-    let server = FakeAuthServer::builder().client("billing-job", "", ClientAuth::Assertion).start();
+    let server = FakeAuthServer::builder()
+        .client("billing-job", "", ClientAuth::PrivateKeyJwt)
+        .public_key("billing-job", &key.public_jwk().to_string())
+        .start();
     let mut out = Vec::new();
 
     private_key_jwt::tour(&server, key, &mut out).await.unwrap();
@@ -28,19 +28,15 @@ async fn every_token_costs_an_assertion_that_others_verify_and_no_secret() {
     ] {
         assert!(said.contains(promise), "{promise:?} is missing in\n{said}");
     }
-    let mut validation = Validation::new(Jose::ES256);
-    validation.set_audience(&[server.token_url()]);
-    validation.set_issuer(&["billing-job"]);
-    let mut identifiers = HashSet::new();
+    let mut assertions = HashSet::new();
     for request in server.received() {
-        let form = request.form();
-        let field = |name| form.iter().find(|(field, _)| field == name).map(|(_, value)| value);
-        let key = DecodingKey::from_jwk(&jwk).unwrap();
-        let assertion = field("client_assertion").unwrap();
-        let claims = decode::<Value>(assertion, &key, &validation).unwrap().claims;
-        assert_eq!(claims["sub"], "billing-job");
-        assert!(identifiers.insert(claims["jti"].to_string()));
-        assert!(field("client_secret").is_none() && request.header("authorization").is_none());
+        for (name, value) in request.form() {
+            assert_ne!(name, "client_secret");
+            if name == "client_assertion" {
+                assertions.insert(value);
+            }
+        }
+        assert!(request.header("authorization").is_none());
     }
-    assert_eq!(identifiers.len(), 4);
+    assert_eq!(assertions.len(), 4);
 }
