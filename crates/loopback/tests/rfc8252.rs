@@ -212,10 +212,7 @@ async fn a_person_who_does_not_come_back_in_five_minutes_ends_the_login() {
     let error = begun.error().await;
 
     assert_eq!(error.recovery(), Recovery::Reauthenticate);
-    assert_eq!(
-        error.to_string(),
-        "calendar: nobody logged in within 300 s; begin a new login"
-    );
+    assert_eq!(error.to_string(), "calendar: nobody logged in within 300 s; begin a new login");
     assert!(page.is_closed().await);
 }
 
