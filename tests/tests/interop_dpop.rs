@@ -13,6 +13,7 @@ use tokenkeeper_dpop::DpopKey;
 use tokenkeeper_http::{Attach, Route};
 use tokenkeeper_providers::{
     AuthorizationCodeLogin, AuthorizationRequest, Callback, ClientAuth, ClientCredentialsProvider,
+    UserInfo,
 };
 use tokenkeeper_reqwest::{SendWithToken, Tokens, without_redirects};
 use tokenkeeper_tests::{Managed, Person, SPACING, Wire, post_form, server_url};
@@ -102,6 +103,10 @@ async fn a_public_client_logs_in_and_goes_on_in_a_second_process(server: &Server
     assert!(token.authorization().to_str().unwrap().starts_with("DPoP "));
     assert_eq!(wire.exchanges().last().unwrap(), "refresh_token 200");
     assert_eq!(server.status_of_user_info(&second.manager, &key).await, 200);
+
+    let user_info = UserInfo::builder("library", &format!("{}{}", server.issuer, server.user_info));
+    let user_info = user_info.proof_of_possession(key).build().unwrap();
+    assert!(user_info.fetch(&token).await.unwrap().id().is_some());
 
     let other = DpopKey::generate().unwrap();
     let provider = server.login(&other, &Wire::new()).provider("alice").unwrap();
