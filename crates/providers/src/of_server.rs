@@ -6,8 +6,10 @@
 use tokenkeeper::Error;
 
 use crate::authorization_server::AuthorizationServer;
-#[cfg(any(feature = "introspection", feature = "user-info"))]
+#[cfg(any(feature = "authorization-code", feature = "introspection", feature = "user-info"))]
 use crate::authorization_server::needed;
+#[cfg(feature = "authorization-code")]
+use crate::{AuthorizationCodeLogin, AuthorizationCodeLoginBuilder};
 use crate::{
     ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
     RefreshTokenBuilder, RefreshTokenProvider,
@@ -65,6 +67,30 @@ of_server! {
     RefreshTokenProvider => RefreshTokenBuilder, |service_name, server| {
         let mut builder = Self::builder(service_name, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+}
+
+#[cfg(feature = "authorization-code")]
+of_server! {
+    AuthorizationCodeLogin => AuthorizationCodeLoginBuilder, |service_name, server| {
+        let authorization_url = needed("authorization", server.authorization_url())?;
+        let mut builder =
+            Self::builder(service_name, authorization_url, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        let pushed_url = server.pushed_authorization_request_url();
+        if server.requires_pushed_authorization_requests() {
+            needed("pushed authorization request", pushed_url)?;
+        }
+        if let Some(url) = pushed_url {
+            builder = builder.pushed_authorization_request_url(url);
+        }
+        if server.sends_iss_parameter() && server.issuer().is_some() {
+            builder = builder.iss_parameter_required();
+        }
+        if let Some(methods) = server.code_challenge_methods() {
+            builder = builder.code_challenge_methods(methods);
+        }
         Ok(builder)
     };
 }
