@@ -27,6 +27,7 @@ pub(crate) struct EndpointRequest<'a> {
 /// A client at an endpoint.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
+    /// Empty if there is no client.
     pub(crate) client_id: &'a str,
     pub(crate) auth: &'a ClientAuth,
     /// For whom assertions are made.
@@ -43,7 +44,9 @@ impl EndpointRequest<'_> {
         let proof = caller.auth.proof(caller.client_id, caller.audience).await;
         let proof = proof.map_err(|error| self.located(error))?;
         let mut parameters = form.to_vec();
-        if proof.header().is_none() && !form.iter().any(|(name, _)| *name == "client_id") {
+        let named =
+            caller.client_id.is_empty() || form.iter().any(|(name, _)| *name == "client_id");
+        if proof.header().is_none() && !named {
             parameters.push(("client_id", caller.client_id));
         }
         parameters.extend(proof.parameters().map(|(name, value): (&str, &str)| (name, value)));

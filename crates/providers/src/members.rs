@@ -114,7 +114,7 @@ const OF_TOKENS: &[&str] =
     &["access_token", "token_type", "expires_in", "refresh_token", "id_token", "scope"];
 
 /// A form has at least one of these; any text with an equals sign would be one otherwise.
-const TELLING: &[&str] = &["access_token", "error"];
+const TELLING: &[&str] = &["access_token", "device_code", "error"];
 
 #[cfg(test)]
 mod tests {

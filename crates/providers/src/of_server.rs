@@ -6,21 +6,26 @@
 use tokenkeeper::Error;
 
 use crate::authorization_server::AuthorizationServer;
-#[cfg(any(feature = "authorization-code", feature = "introspection", feature = "user-info"))]
-use crate::authorization_server::needed;
 #[cfg(feature = "authorization-code")]
 use crate::{AuthorizationCodeLogin, AuthorizationCodeLoginBuilder};
 use crate::{
     ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
     RefreshTokenBuilder, RefreshTokenProvider,
 };
+#[cfg(feature = "device")]
+use crate::{DeviceLogin, DeviceLoginBuilder};
 #[cfg(feature = "introspection")]
 use crate::{Introspection, IntrospectionBuilder};
+#[cfg(feature = "jwt-bearer")]
+use crate::{JwtBearerBuilder, JwtBearerProvider};
+#[cfg(feature = "token-exchange")]
+use crate::{TokenExchangeBuilder, TokenExchangeProvider};
 #[cfg(feature = "user-info")]
 use crate::{UserInfo, UserInfoBuilder};
 
 macro_rules! of_server {
-    ($($type:ident => $builder:ident, $begin:expr;)*) => {$(
+    ($($(#[$feature:meta])? $type:ident => $builder:ident, $begin:expr;)*) => {$(
+        $(#[$feature])?
         impl $type {
             /// Starts with a server that was [discovered](crate::Discovery) or that is a constant:
             /// with its URLs, its name and its peculiarities. All of that can be set anew.
@@ -53,34 +58,40 @@ macro_rules! of_server {
     )*};
 }
 
-of_server! {
-    ClientCredentialsProvider => ClientCredentialsBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-    PasswordProvider => PasswordBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-    RefreshTokenProvider => RefreshTokenBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
+/// For those that begin with the token endpoint alone.
+macro_rules! of_token_url {
+    ($($(#[$cfg:meta])* $type:ident => $builder:ident;)*) => {
+        of_server! {$(
+            $(#[$cfg])*
+            $type => $builder, |service_name, server| {
+                let mut builder = Self::builder(service_name, server.needed_token_url()?);
+                server.apply_to(&mut builder.settings);
+                Ok(builder)
+            };
+        )*}
     };
 }
 
-#[cfg(feature = "authorization-code")]
+of_token_url! {
+    ClientCredentialsProvider => ClientCredentialsBuilder;
+    #[cfg(feature = "jwt-bearer")]
+    JwtBearerProvider => JwtBearerBuilder;
+    PasswordProvider => PasswordBuilder;
+    RefreshTokenProvider => RefreshTokenBuilder;
+    #[cfg(feature = "token-exchange")]
+    TokenExchangeProvider => TokenExchangeBuilder;
+}
+
 of_server! {
+    #[cfg(feature = "authorization-code")]
     AuthorizationCodeLogin => AuthorizationCodeLoginBuilder, |service_name, server| {
-        let authorization_url = needed("authorization", server.authorization_url())?;
+        let authorization_url = AuthorizationServer::needed("authorization", server.authorization_url())?;
         let mut builder =
             Self::builder(service_name, authorization_url, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
         let pushed_url = server.pushed_authorization_request_url();
         if server.requires_pushed_authorization_requests() {
-            needed("pushed authorization request", pushed_url)?;
+            AuthorizationServer::needed("pushed authorization request", pushed_url)?;
         }
         if let Some(url) = pushed_url {
             builder = builder.pushed_authorization_request_url(url);
@@ -93,23 +104,24 @@ of_server! {
         }
         Ok(builder)
     };
-}
-
-#[cfg(feature = "introspection")]
-of_server! {
+    #[cfg(feature = "device")]
+    DeviceLogin => DeviceLoginBuilder, |service_name, server| {
+        let device_url = AuthorizationServer::needed("device authorization", server.device_authorization_url())?;
+        let mut builder = Self::builder(service_name, device_url, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+    #[cfg(feature = "introspection")]
     Introspection => IntrospectionBuilder, |service_name, server| {
-        let url = needed("introspection", server.introspection_url())?;
+        let url = AuthorizationServer::needed("introspection", server.introspection_url())?;
         let mut builder = Self::builder(service_name, url);
         builder.issuer = server.issuer().map(str::to_owned);
         builder.allow_http = server.allow_http;
         Ok(builder)
     };
-}
-
-#[cfg(feature = "user-info")]
-of_server! {
+    #[cfg(feature = "user-info")]
     UserInfo => UserInfoBuilder, |service_name, server| {
-        let url = needed("userinfo", server.user_info_url())?;
+        let url = AuthorizationServer::needed("userinfo", server.user_info_url())?;
         let mut builder = Self::builder(service_name, url);
         builder.allow_http = server.allow_http;
         Ok(builder)
