@@ -28,6 +28,9 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-providers", "discovery"),
+        ("tokenkeeper-providers", "introspection"),
+        ("tokenkeeper-providers", "user-info"),
         ("tokenkeeper-testkit", ""),
         ("tokenkeeper-testkit", "signatures"),
         ("tokenkeeper-reqwest", ""),
