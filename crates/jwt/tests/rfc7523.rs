@@ -288,7 +288,7 @@ impl ProofOfPossession for Bound {
         Ok(())
     }
 
-    fn take_notice(&self, _uri: &Uri, _headers: &HeaderMap) {}
+    fn take_notice(&self, _: &Uri, _: Option<&AccessToken>, _: &HeaderMap) {}
 }
 
 #[tokio::test]
