@@ -21,12 +21,15 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
     cargo.args(["--package", "tokenkeeper-storage-redis"]);
+    cargo.args(["--package", "tokenkeeper-loopback"]);
     cargo.args(["--package", "tokenkeeper"]);
     run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))?;
     // By themselves, because what one package's tests need would be on for the others too.
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-testkit", ""),
+        ("tokenkeeper-testkit", "signatures"),
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),

@@ -83,7 +83,7 @@ impl Begun {
 }
 
 /// What the authorization URL asks for.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct LoginPage {
     pub(crate) url: Url,
     pub(crate) redirect_uri: Url,
