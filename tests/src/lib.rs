@@ -12,6 +12,7 @@ use std::env;
 
 #[cfg(feature = "fleet")]
 pub mod fleet;
+mod glewlwyd;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
@@ -19,6 +20,7 @@ mod person;
 mod redis_server;
 mod wire;
 
+pub use glewlwyd::Glewlwyd;
 pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;

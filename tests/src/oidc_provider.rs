@@ -18,10 +18,25 @@ pub struct OidcProvider {
 impl OidcProvider {
     /// Waits for the other tests of this process, then resets all counters.
     pub async fn alone() -> Self {
+        Self::at("TOKENKEEPER_OIDC_PROVIDER_URL").await
+    }
+
+    /// The same of the other server, which wants a nonce of its own in every DPoP proof.
+    pub async fn alone_with_nonces() -> Self {
+        Self::at("TOKENKEEPER_OIDC_PROVIDER_NONCE_URL").await
+    }
+
+    async fn at(variable: &str) -> Self {
         let alone = ALONE.lock().await;
-        let url = server_url("TOKENKEEPER_OIDC_PROVIDER_URL");
+        let url = server_url(variable);
         json_of(&format!("{url}/_reset")).await;
         Self { url, _alone: alone }
+    }
+
+    /// The issuer.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.url.clone()
     }
 
     /// The token endpoint.

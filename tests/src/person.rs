@@ -89,14 +89,12 @@ impl Person {
         let done = match self.goes_to(url.clone(), wish).await {
             // The page that is about to send the code from the URL, and the one that then asks.
             End::Page(page) if value_of(&page, "user_code").is_some() => {
-                let form =
-                    [("xsrf", &*named(&page, "xsrf")), ("user_code", &named(&page, "user_code"))];
-                let answer = self.sends_form(&url, &form).await;
-                let page = text(&answer);
+                let (xsrf, code) = (named(&page, "xsrf"), named(&page, "user_code"));
+                let form = [("xsrf", &*xsrf), ("user_code", &code)];
+                let page = text(&self.sends_form(&url, &form).await);
+                let (xsrf, code) = (named(&page, "xsrf"), named(&page, "user_code"));
                 let decision = if wish == Wish::Consent { "confirm" } else { "abort" };
-                let code = named(&page, "user_code");
-                let form =
-                    [("xsrf", &*named(&page, "xsrf")), ("user_code", &code), (decision, "yes")];
+                let form = [("xsrf", &*xsrf), ("user_code", &code), (decision, "yes")];
                 let answer = self.sends_form(&url, &form).await;
                 self.follows(url, answer, wish).await
             }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokenkeeper::{ErrorKind, Recovery, Secret, TokenSet};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider, PasswordProvider};
 use tokenkeeper_tests::{
-    Managed, SPACING, Wire, at_once, errors_of_a_hundred_callers, fetch, post_form, refresh,
-    server_url,
+    Glewlwyd, Managed, SPACING, Wire, at_once, errors_of_a_hundred_callers, fetch, post_form,
+    refresh, server_url,
 };
 
 fn machine(wire: &Wire, id: &str, auth: ClientAuth) -> ClientCredentialsProvider {
@@ -33,6 +33,7 @@ fn alice(wire: &Wire, password: &str) -> PasswordProvider {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_callers_cause_one_request() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let provider = machine(&wire, "basic", ClientAuth::basic("basic-secret"));
     let manager = Managed::new(provider).manager;
@@ -49,6 +50,7 @@ async fn a_thousand_callers_cause_one_request() {
 
 #[tokio::test]
 async fn a_token_type_in_lower_case_makes_a_header_as_the_standard_has_it() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let form = [("grant_type", "client_credentials"), ("scope", "read")];
     let answer = post_form(&url("token"), BASIC, &form).await;
     let answer: Value = serde_json::from_slice(answer.body()).unwrap();
@@ -63,6 +65,7 @@ async fn a_token_type_in_lower_case_makes_a_header_as_the_standard_has_it() {
 
 #[tokio::test]
 async fn an_id_and_a_secret_of_reserved_characters_get_in_as_they_are() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let auth = ClientAuth::basic_raw("p%40ss w+rd:&=/?");
 
@@ -73,6 +76,7 @@ async fn an_id_and_a_secret_of_reserved_characters_get_in_as_they_are() {
 
 #[tokio::test]
 async fn an_encoded_id_and_secret_are_refused_without_a_word() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let auth = ClientAuth::basic("p%40ss w+rd:&=/?");
 
@@ -86,6 +90,7 @@ async fn an_encoded_id_and_secret_are_refused_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_client_secret_is_sent_once_for_a_hundred_calls() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let manager =
         Managed::new(machine(&wire, "basic", ClientAuth::basic("planted-secret"))).manager;
@@ -102,6 +107,7 @@ async fn a_wrong_client_secret_is_sent_once_for_a_hundred_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_sent_once_for_a_hundred_calls() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let manager = Managed::new(alice(&wire, "planted-password")).manager;
 
@@ -117,6 +123,7 @@ async fn a_wrong_password_is_sent_once_for_a_hundred_calls() {
 
 #[tokio::test]
 async fn a_manager_lives_on_refresh_tokens_of_one_use_and_sends_the_password_once() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let managed = Managed::new(alice(&wire, "wonderland"));
 
@@ -133,6 +140,7 @@ async fn a_manager_lives_on_refresh_tokens_of_one_use_and_sends_the_password_onc
 
 #[tokio::test]
 async fn a_spent_refresh_token_is_refused_without_a_word_and_kept() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let provider = alice(&wire, "wonderland");
     let login = fetch(&provider).await.unwrap();
@@ -153,6 +161,7 @@ async fn a_spent_refresh_token_is_refused_without_a_word_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_is_refused_without_a_word_is_tried_less_and_less_often() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let managed = Managed::new(alice(&wire, "wonderland"));
     managed.manager.install(TokenSet::from_refresh_token("no-such-token")).await.unwrap();
@@ -174,6 +183,7 @@ async fn a_refresh_that_is_refused_without_a_word_is_tried_less_and_less_often()
 
 #[tokio::test]
 async fn a_login_gets_on_where_a_refresh_is_refused_without_a_word() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let wire = Wire::new();
     let managed = Managed::new(alice(&wire, "wonderland"));
     managed.manager.install(TokenSet::from_refresh_token("no-such-token")).await.unwrap();
@@ -190,6 +200,7 @@ async fn a_login_gets_on_where_a_refresh_is_refused_without_a_word() {
 
 #[tokio::test]
 async fn tokens_are_good_until_they_are_revoked() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let provider = alice(&Wire::new(), "wonderland");
     let login = fetch(&provider).await.unwrap();
     let both = [login.refresh_token().unwrap(), login.access_token().unwrap().secret()];

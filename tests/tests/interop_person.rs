@@ -5,12 +5,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tokenkeeper_tests::{Person, post_form, server_url};
+use tokenkeeper_tests::{Glewlwyd, OidcProvider, Person, post_form};
 use url::Url;
 
 #[tokio::test]
 async fn who_consents_at_oidc_provider_brings_a_code_that_is_good() {
-    let server = oidc_provider();
+    let server = oidc_provider().await;
 
     let back = Person::alice().consents(&server.authorization_url(CHALLENGE)).await;
 
@@ -21,7 +21,7 @@ async fn who_consents_at_oidc_provider_brings_a_code_that_is_good() {
 
 #[tokio::test]
 async fn who_consents_at_glewlwyd_brings_a_code_that_is_good() {
-    let server = glewlwyd();
+    let server = glewlwyd().await;
 
     let back = Person::alice().consents(&server.authorization_url(CHALLENGE)).await;
 
@@ -32,7 +32,7 @@ async fn who_consents_at_glewlwyd_brings_a_code_that_is_good() {
 
 #[tokio::test]
 async fn who_is_logged_in_gets_through_again() {
-    for server in [oidc_provider(), glewlwyd()] {
+    for server in [oidc_provider().await, glewlwyd().await] {
         let mut alice = Person::alice();
 
         let first = alice.consents(&server.authorization_url(CHALLENGE)).await;
@@ -44,7 +44,7 @@ async fn who_is_logged_in_gets_through_again() {
 
 #[tokio::test]
 async fn who_declines_at_oidc_provider_brings_the_refusal_back() {
-    let server = oidc_provider();
+    let server = oidc_provider().await;
 
     let back = Person::alice().declines(&server.authorization_url(CHALLENGE)).await;
 
@@ -54,7 +54,7 @@ async fn who_declines_at_oidc_provider_brings_the_refusal_back() {
 
 #[tokio::test]
 async fn a_plain_challenge_is_refused_by_both() {
-    for server in [oidc_provider(), glewlwyd()] {
+    for server in [oidc_provider().await, glewlwyd().await] {
         let url = server.authorization_url("challenge&code_challenge_method=plain");
 
         let back = Person::alice().consents(&url).await;
@@ -65,7 +65,7 @@ async fn a_plain_challenge_is_refused_by_both() {
 
 #[tokio::test]
 async fn a_device_that_is_approved_gets_tokens() {
-    for server in [oidc_provider(), glewlwyd()] {
+    for server in [oidc_provider().await, glewlwyd().await] {
         let device = server.begin_device_login().await;
 
         Person::alice().approves(device["verification_uri_complete"].as_str().unwrap()).await;
@@ -76,7 +76,7 @@ async fn a_device_that_is_approved_gets_tokens() {
 
 #[tokio::test]
 async fn a_device_that_is_denied_at_oidc_provider_is_told_so() {
-    let server = oidc_provider();
+    let server = oidc_provider().await;
     let device = server.begin_device_login().await;
 
     Person::alice().denies(device["verification_uri_complete"].as_str().unwrap()).await;
@@ -87,6 +87,7 @@ async fn a_device_that_is_denied_at_oidc_provider_is_told_so() {
 struct Server {
     issuer: String,
     device_path: &'static str,
+    _alone: Box<dyn Send + Sync>,
 }
 
 impl Server {
@@ -130,14 +131,17 @@ impl Server {
     }
 }
 
-fn oidc_provider() -> Server {
-    Server { issuer: server_url("TOKENKEEPER_OIDC_PROVIDER_URL"), device_path: "device/auth" }
+async fn oidc_provider() -> Server {
+    let server = OidcProvider::alone().await;
+    Server { issuer: server.issuer(), device_path: "device/auth", _alone: Box::new(server) }
 }
 
-fn glewlwyd() -> Server {
+async fn glewlwyd() -> Server {
+    let server = Glewlwyd::alone().await;
     Server {
-        issuer: format!("{}/api/oidc", server_url("TOKENKEEPER_GLEWLWYD_URL")),
+        issuer: server.issuer(),
         device_path: "device_authorization",
+        _alone: Box::new(server),
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-testkit", ""),
+        ("tokenkeeper-testkit", "signatures"),
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),

@@ -171,7 +171,7 @@ fn granted(mut members: Members, dialect: Dialect) -> Option<Granted> {
 
 /// A lifetime in whole seconds. Zero, negative and unreadable ones are unknown: a service that says
 /// 0 means that the token does not end.
-fn seconds(value: &Value, divisor: u64) -> Option<u64> {
+pub(crate) fn seconds(value: &Value, divisor: u64) -> Option<u64> {
     let (whole, fraction) = match value {
         Value::Number(number) => (number.as_u64(), number.as_f64()),
         Value::String(text) => (text.trim().parse().ok(), text.trim().parse().ok()),

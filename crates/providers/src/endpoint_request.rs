@@ -4,7 +4,7 @@
 //! in the letter of the standard; there is little else in such a request.
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokenkeeper::{Clock, Error, ErrorKind, Secret, SystemClock};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -27,6 +27,7 @@ pub(crate) struct EndpointRequest<'a> {
 /// A client at an endpoint.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
+    /// Empty if there is no client.
     pub(crate) client_id: &'a str,
     pub(crate) auth: &'a ClientAuth,
     /// For whom assertions are made.
@@ -43,7 +44,9 @@ impl EndpointRequest<'_> {
         let proof = caller.auth.proof(caller.client_id, caller.audience).await;
         let proof = proof.map_err(|error| self.located(error))?;
         let mut parameters = form.to_vec();
-        if proof.header().is_none() && !form.iter().any(|(name, _)| *name == "client_id") {
+        let named =
+            caller.client_id.is_empty() || form.iter().any(|(name, _)| *name == "client_id");
+        if proof.header().is_none() && !named {
             parameters.push(("client_id", caller.client_id));
         }
         parameters.extend(proof.parameters().map(|(name, value): (&str, &str)| (name, value)));
@@ -56,23 +59,35 @@ impl EndpointRequest<'_> {
         }
         let hint = caller.auth.hint(caller.client_id);
         let own: Vec<_> = proof.secret().into_iter().collect();
-        self.send(Method::POST, headers, body, hint, &own).await
+        let answer = self.send(Method::POST, headers, body).await?;
+        self.body_of(answer, hint, &own)
     }
 
     /// Asks with GET, and returns the body of a success.
-    #[cfg(any(feature = "discovery", feature = "user-info"))]
+    #[cfg(feature = "discovery")]
     pub(crate) async fn get(self, headers: HeaderMap) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.send(Method::GET, headers, Vec::new(), None, &[]).await
+        let answer = self.send(Method::GET, headers, Vec::new()).await?;
+        self.body_of(answer, None, &[])
+    }
+
+    /// The same, for whoever has to see the headers of the answer, whatever its status.
+    #[cfg(feature = "user-info")]
+    pub(crate) async fn get_noticing(
+        self,
+        headers: HeaderMap,
+        notice: impl FnOnce(&HeaderMap) + Send,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let answer = self.send(Method::GET, headers, Vec::new()).await?;
+        notice(answer.headers());
+        self.body_of(answer, None, &[])
     }
 
     async fn send(
-        self,
+        &self,
         method: Method,
         headers: HeaderMap,
         body: Vec<u8>,
-        client_hint: Option<&'static str>,
-        own: &[&Secret],
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    ) -> Result<Response<Vec<u8>>, Error> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = self.url.normalised().parse().map_err(|_| {
@@ -81,11 +96,16 @@ impl EndpointRequest<'_> {
         })?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = self
-            .transport
-            .send(request)
-            .await
-            .map_err(|error| self.located(self.purpose.judged(error, self.url.host())))?;
+        let answer = self.transport.send(request).await;
+        answer.map_err(|error| self.located(self.purpose.judged(error, self.url.host())))
+    }
+
+    fn body_of(
+        &self,
+        answer: Response<Vec<u8>>,
+        client_hint: Option<&'static str>,
+        own: &[&Secret],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (parts, body) = answer.into_parts();
         let body = Zeroizing::new(body);
         if parts.status.is_success() && !self.purpose.is_refused_by(parts.status, &body) {

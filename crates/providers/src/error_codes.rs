@@ -29,9 +29,13 @@ const ALIASES: &[(&str, &str)] = &[
     ("invalid_client_secret", "invalid_client"), // Zoho
     ("bad_redirect_uri", "invalid_request"), // Slack
     ("scope_invalid", "invalid_scope"), // Glewlwyd
+    ("authorization_declined", "access_denied"), // Microsoft
+    ("incorrect_device_code", "invalid_grant"), // GitHub
+    ("code_expired", "expired_token"), // Microsoft
 ];
 
-/// RFC 6749 §4.1.2.1 and §5.2, RFC 7009 §2.2.1, RFC 8707 §2, RFC 9449 §8, OpenID Connect §3.1.2.6.
+/// RFC 6749 §4.1.2.1 and §5.2, RFC 7009 §2.2.1, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §8, OpenID
+/// Connect §3.1.2.6.
 const STANDARD: &[&str] = &[
     "invalid_request",
     "invalid_client",
@@ -43,6 +47,9 @@ const STANDARD: &[&str] = &[
     "server_error",
     "temporarily_unavailable",
     "unsupported_token_type",
+    "authorization_pending",
+    "slow_down",
+    "expired_token",
     "invalid_target",
     "use_dpop_nonce",
     "invalid_dpop_proof",

@@ -3,11 +3,14 @@
 //! A provider is made here, and a `TokenManager` keeps its tokens fresh. Which one it is depends
 //! on who the tokens are for:
 //!
-//! | for | provider | RFC 6749 |
+//! | for | provider | standard |
 //! |---|---|---|
-//! | the program itself | [`ClientCredentialsProvider`] | §4.4 |
-//! | a user who logged in elsewhere | [`RefreshTokenProvider`] | §6 |
-//! | a user whose password the program has, where a service leaves no choice | [`PasswordProvider`] | §4.3 |
+//! | the program itself | [`ClientCredentialsProvider`] | RFC 6749 §4.4 |
+//! | a user who logged in elsewhere | [`RefreshTokenProvider`] | RFC 6749 §6 |
+//! | a user whose password the program has, where a service leaves no choice | [`PasswordProvider`] | RFC 6749 §4.3 |
+//! | a user with another device at hand | `DeviceLogin` | RFC 8628 |
+//! | whoever a signed assertion speaks of | `JwtBearerProvider` | RFC 7523 §2.1 |
+//! | whoever another token speaks of | `TokenExchangeProvider` | RFC 8693 |
 //!
 //! All of them speak to services as they are: lifetimes in strings, errors under a 200, scopes in
 //! arrays, forms that call themselves JSON. What an answer means for the next step is decided by
@@ -39,6 +42,9 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `reqwest` | yes | `BundledTransport`: HTTP and TLS without any set-up. Without it, give each provider an [`HttpTransport`] |
+//! | `device` | no | `DeviceLogin`: logins that are approved on another device |
+//! | `jwt-bearer` | no | `JwtBearerProvider`: tokens for a signed assertion |
+//! | `token-exchange` | no | `TokenExchangeProvider`: tokens for other tokens |
 //!
 //! # Secrets
 //!
@@ -55,6 +61,8 @@ mod authorization_server;
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
+#[cfg(feature = "device")]
+mod device_login;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod endpoint_request;
@@ -63,11 +71,21 @@ mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
 mod id_token;
+#[cfg(feature = "introspection")]
+mod introspected;
+#[cfg(feature = "introspection")]
+mod introspection;
+#[cfg(feature = "jwt-bearer")]
+mod jwt_bearer;
 mod members;
 mod oauth2_client;
 #[cfg(feature = "discovery")]
 mod of_server;
 mod password;
+#[cfg(feature = "device")]
+mod pending_device_login;
+#[cfg(feature = "device")]
+mod polling;
 mod proof_of_possession;
 mod refresh_token;
 mod refusal;
@@ -82,9 +100,19 @@ mod server_metadata;
 mod services;
 mod settings;
 mod token_endpoint;
+#[cfg(feature = "token-exchange")]
+mod token_exchange;
+#[cfg(feature = "token-exchange")]
+mod token_source;
+#[cfg(feature = "token-exchange")]
+mod token_type;
 mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
+#[cfg(feature = "user-info")]
+mod user_claims;
+#[cfg(feature = "user-info")]
+mod user_info;
 
 #[cfg(feature = "authorization-code")]
 pub use authorization_code::{
@@ -97,11 +125,31 @@ pub use authorization_server::AuthorizationServer;
 pub use bundled_transport::BundledTransport;
 pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
+#[cfg(feature = "device")]
+pub use device_login::{DeviceLogin, DeviceLoginBuilder};
 #[cfg(feature = "discovery")]
 pub use discovery::Discovery;
+#[cfg(feature = "introspection")]
+pub use introspected::Introspected;
+#[cfg(feature = "introspection")]
+pub use introspection::{Introspection, IntrospectionBuilder};
+#[cfg(feature = "jwt-bearer")]
+pub use jwt_bearer::{JwtBearerBuilder, JwtBearerProvider};
 pub use password::{PasswordBuilder, PasswordProvider};
+#[cfg(feature = "device")]
+pub use pending_device_login::PendingDeviceLogin;
 pub use proof_of_possession::ProofOfPossession;
 pub use refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};
+#[cfg(feature = "token-exchange")]
+pub use token_exchange::{TokenExchangeBuilder, TokenExchangeProvider};
+#[cfg(feature = "token-exchange")]
+pub use token_source::TokenSource;
+#[cfg(feature = "token-exchange")]
+pub use token_type::TokenTypeUri;
 pub use transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use transport_options::TransportOptions;
+#[cfg(feature = "user-info")]
+pub use user_claims::UserClaims;
+#[cfg(feature = "user-info")]
+pub use user_info::{UserInfo, UserInfoBuilder};

@@ -27,7 +27,7 @@ impl Members {
     }
 
     /// Reads a JSON object, where nothing else is allowed.
-    #[cfg(any(feature = "discovery", feature = "introspection", feature = "user-info"))]
+    #[cfg(any(feature = "discovery", feature = "introspection"))]
     pub(crate) fn from_json(body: &[u8]) -> Option<Self> {
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         read_json(std::str::from_utf8(body).ok()?.trim())
@@ -114,7 +114,7 @@ const OF_TOKENS: &[&str] =
     &["access_token", "token_type", "expires_in", "refresh_token", "id_token", "scope"];
 
 /// A form has at least one of these; any text with an equals sign would be one otherwise.
-const TELLING: &[&str] = &["access_token", "error"];
+const TELLING: &[&str] = &["access_token", "device_code", "error"];
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,11 @@ use url::form_urlencoded;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::answer::{Answer, Dialect, Kept, to_body};
+#[cfg(feature = "jwt-bearer")]
+use crate::client_auth::AssertionSource;
 use crate::client_auth::Proof;
+#[cfg(feature = "jwt-bearer")]
+use crate::client_auth::check_text;
 use crate::endpoint_url::EndpointUrl;
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Refusal;
@@ -42,11 +46,12 @@ use crate::transport::HttpTransport;
 /// One token request, ready to be made.
 pub(crate) struct Exchange<'a> {
     pub(crate) url: &'a EndpointUrl,
+    /// Empty if the grant says who asks.
     pub(crate) client_id: &'a str,
     pub(crate) proof: &'a Proof,
     pub(crate) grant: Grant<'a>,
     pub(crate) scopes: Option<&'a Scopes>,
-    /// Resources, audience and extra parameters.
+    /// Resources, audience, extra parameters, and the assertion that is exchanged.
     pub(crate) parameters: Vec<(&'a str, &'a str)>,
     pub(crate) transport: &'a dyn HttpTransport,
     pub(crate) dialect: Dialect,
@@ -66,6 +71,12 @@ pub(crate) enum Grant<'a> {
     /// RFC 6749 §4.1.3, with the verifier of RFC 7636 §4.5.
     #[cfg(feature = "authorization-code")]
     Code { code: &'a Secret, redirect_uri: &'a str, verifier: &'a Secret },
+    /// RFC 8628 §3.4.
+    #[cfg(feature = "device")]
+    DeviceCode(&'a Secret),
+    /// RFC 7523 §2.1, with an assertion that is made anew for every request.
+    #[cfg(feature = "jwt-bearer")]
+    JwtBearer(&'a dyn AssertionSource),
     /// RFC 6749 §4.3.
     Password { username: &'a str, password: &'a Secret },
     /// RFC 6749 §6.
@@ -79,7 +90,35 @@ impl<'a> Grant<'a> {
             Self::Named { secrets, .. } => secrets.to_vec(),
             #[cfg(feature = "authorization-code")]
             Self::Code { code, verifier, .. } => vec![code, verifier],
+            #[cfg(feature = "device")]
+            Self::DeviceCode(device_code) => vec![device_code],
+            #[cfg(feature = "jwt-bearer")]
+            Self::JwtBearer(_) => Vec::new(), // there is none yet
             Self::Password { password: secret, .. } | Self::Refresh(secret) => vec![secret],
+        }
+    }
+
+    /// The assertion for one request, if it is one that is exchanged.
+    pub(crate) async fn assertion(self, audience: &str) -> Result<Option<Secret>, Error> {
+        #[cfg(feature = "jwt-bearer")]
+        if let Self::JwtBearer(source) = self {
+            let jwt = source.assertion(audience).await?;
+            check_text("assertion", &jwt)?;
+            return Ok(Some(jwt));
+        }
+        let _ = audience;
+        Ok(None)
+    }
+
+    /// The grants that the `oauth2` crate does not know go out as another one with this name.
+    fn name(self) -> Option<&'a str> {
+        match self {
+            Self::Named { grant_type, .. } => Some(grant_type),
+            #[cfg(feature = "device")]
+            Self::DeviceCode(_) => Some(DEVICE_CODE),
+            #[cfg(feature = "jwt-bearer")]
+            Self::JwtBearer(_) => Some(JWT_BEARER),
+            _ => None,
         }
     }
 }
@@ -91,6 +130,9 @@ pub(crate) enum Issues {
     /// Something that is not for requests, such as an id token (RFC 8693 §2.2.1).
     #[cfg(feature = "token-exchange")]
     AnotherToken,
+    /// The one or the other: some types are formats, and say nothing of the use.
+    #[cfg(feature = "token-exchange")]
+    Any,
 }
 
 /// Why there are no tokens.
@@ -106,21 +148,18 @@ impl Exchange<'_> {
     pub(crate) async fn run(self, cx: &FetchContext<'_>) -> Result<TokenSet, Failure> {
         let client: TokenClient = Client::new(ClientId::new(self.client_id.to_owned()))
             .set_token_uri(TokenUrl::from_url(self.url.url().clone()));
-        let client = match self.proof.header() {
+        let client = if self.proof.header().is_some() || self.client_id.is_empty() {
             // A secret, whatever its value, keeps the client id out of the body; the header that
             // the crate makes of it is replaced.
-            Some(_) => client
+            client
                 .set_auth_type(AuthType::BasicAuth)
-                .set_client_secret(ClientSecret::new(String::new())),
-            None => client.set_auth_type(AuthType::RequestBody),
-        };
-        let grant_type = match self.grant {
-            Grant::Named { grant_type, .. } => Some(grant_type),
-            _ => None,
+                .set_client_secret(ClientSecret::new(String::new()))
+        } else {
+            client.set_auth_type(AuthType::RequestBody)
         };
         let adapter = Adapter {
             transport: self.transport,
-            grant_type: grant_type.filter(|name| *name != CLIENT_CREDENTIALS),
+            grant_type: self.grant.name().filter(|name| *name != CLIENT_CREDENTIALS),
             authorization: self.proof.header(),
             dialect: self.dialect,
             key: self.key,
@@ -165,6 +204,15 @@ impl Exchange<'_> {
                 })?;
                 answer_to!(request.set_redirect_uri(Cow::Owned(redirect_uri)))
             }
+            #[cfg(feature = "device")]
+            Grant::DeviceCode(device_code) => {
+                let request = client.exchange_client_credentials();
+                answer_to!(request.add_extra_param("device_code", device_code.expose_secret()))
+            }
+            #[cfg(feature = "jwt-bearer")]
+            Grant::JwtBearer(_) => {
+                answer_to!(with_scopes!(client.exchange_client_credentials()))
+            }
             Grant::Password { username, password } => {
                 let username = ResourceOwnerUsername::new(username.to_owned());
                 let password = LentPassword::new(password);
@@ -194,6 +242,10 @@ impl Exchange<'_> {
         match (self.issues, self.key) {
             #[cfg(feature = "token-exchange")]
             (Issues::AnotherToken, _) => &[NOT_APPLICABLE],
+            #[cfg(feature = "token-exchange")]
+            (Issues::Any, Some(_)) => &[DPOP, NOT_APPLICABLE],
+            #[cfg(feature = "token-exchange")]
+            (Issues::Any, None) => &[BEARER, NOT_APPLICABLE],
             (Issues::AccessToken, Some(_)) => &[DPOP],
             (Issues::AccessToken, None) => &[BEARER],
         }
@@ -270,6 +322,7 @@ impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
 
 impl Adapter<'_> {
     async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, Error> {
+        request.headers_mut().remove(AUTHORIZATION);
         if let Some(authorization) = self.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
@@ -483,12 +536,17 @@ fn named_type(kind: &str, secrets: &[&Secret]) -> String {
 }
 
 pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
+#[cfg(feature = "device")]
+pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+#[cfg(feature = "jwt-bearer")]
+pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What is asked for, for a message.
 fn plural(types: &[&str]) -> &'static str {
     match types {
         [DPOP, ..] => "tokens of the type `DPoP`",
         [NOT_APPLICABLE, ..] => "tokens of the type `N_A`",
+        [_, NOT_APPLICABLE] => "bearer tokens and tokens of the type `N_A`",
         _ => "bearer tokens",
     }
 }

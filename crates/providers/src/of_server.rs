@@ -6,13 +6,27 @@
 use tokenkeeper::Error;
 
 use crate::authorization_server::AuthorizationServer;
+#[cfg(any(feature = "introspection", feature = "user-info"))]
+#[cfg(feature = "device")]
+use crate::authorization_server::needed;
 use crate::{
     ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
     RefreshTokenBuilder, RefreshTokenProvider,
 };
+#[cfg(feature = "device")]
+use crate::{DeviceLogin, DeviceLoginBuilder};
+#[cfg(feature = "introspection")]
+use crate::{Introspection, IntrospectionBuilder};
+#[cfg(feature = "jwt-bearer")]
+use crate::{JwtBearerBuilder, JwtBearerProvider};
+#[cfg(feature = "token-exchange")]
+use crate::{TokenExchangeBuilder, TokenExchangeProvider};
+#[cfg(feature = "user-info")]
+use crate::{UserInfo, UserInfoBuilder};
 
 macro_rules! of_server {
-    ($($type:ident => $builder:ident, $begin:expr;)*) => {$(
+    ($($(#[$feature:meta])? $type:ident => $builder:ident, $begin:expr;)*) => {$(
+        $(#[$feature])?
         impl $type {
             /// Starts with a server that was [discovered](crate::Discovery) or that is a constant:
             /// with its URLs, its name and its peculiarities. All of that can be set anew.
@@ -59,6 +73,46 @@ of_server! {
     RefreshTokenProvider => RefreshTokenBuilder, |service_name, server| {
         let mut builder = Self::builder(service_name, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+    #[cfg(feature = "device")]
+    DeviceLogin => DeviceLoginBuilder, |service_name, server| {
+        let device_url = needed("device authorization", server.device_authorization_url())?;
+        let mut builder = Self::builder(service_name, device_url, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+    #[cfg(feature = "jwt-bearer")]
+    JwtBearerProvider => JwtBearerBuilder, |service_name, server| {
+        let mut builder = Self::builder(service_name, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+    #[cfg(feature = "token-exchange")]
+    TokenExchangeProvider => TokenExchangeBuilder, |service_name, server| {
+        let mut builder = Self::builder(service_name, server.needed_token_url()?);
+        server.apply_to(&mut builder.settings);
+        Ok(builder)
+    };
+}
+
+#[cfg(feature = "introspection")]
+of_server! {
+    Introspection => IntrospectionBuilder, |service_name, server| {
+        let url = needed("introspection", server.introspection_url())?;
+        let mut builder = Self::builder(service_name, url);
+        builder.issuer = server.issuer().map(str::to_owned);
+        builder.allow_http = server.allow_http;
+        Ok(builder)
+    };
+}
+
+#[cfg(feature = "user-info")]
+of_server! {
+    UserInfo => UserInfoBuilder, |service_name, server| {
+        let url = needed("userinfo", server.user_info_url())?;
+        let mut builder = Self::builder(service_name, url);
+        builder.allow_http = server.allow_http;
         Ok(builder)
     };
 }

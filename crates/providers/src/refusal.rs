@@ -164,6 +164,25 @@ impl Refusal {
     }
 }
 
+/// An error that says more than the answer alone does, with what the answer was.
+#[cfg(any(feature = "device", feature = "jwt-bearer", feature = "token-exchange"))]
+pub(crate) fn retold(error: &Error, kind: ErrorKind, what: String) -> Error {
+    let mut told = Error::new(kind, what);
+    if let Some(status) = error.status() {
+        told = told.with_status(status);
+    }
+    if let Some(oauth) = error.oauth() {
+        told = told.with_oauth(oauth.clone());
+    }
+    if let Some(wait) = error.retry_after() {
+        told = told.with_retry_after(wait);
+    }
+    if let Some(name) = error.service_name() {
+        told = told.at_service(name);
+    }
+    told
+}
+
 fn is_about_credentials(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }

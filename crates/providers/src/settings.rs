@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) service_name: String,
     pub(crate) token_url: String,
     pub(crate) client: Option<(String, ClientAuth)>,
+    /// What is exchanged may say who asks (RFC 7521 §4.1, RFC 8693 §2.1).
+    pub(crate) client_is_optional: bool,
     pub(crate) subject: Option<String>,
     pub(crate) scopes: Vec<String>,
     pub(crate) scopes_on_refresh: bool,
@@ -50,6 +52,7 @@ impl Settings {
             service_name: service_name.to_owned(),
             token_url: token_url.to_owned(),
             client: None,
+            client_is_optional: false,
             subject: None,
             scopes: Vec::new(),
             scopes_on_refresh: false,
@@ -79,11 +82,17 @@ impl Settings {
     fn checked(self, grant: &str) -> Result<TokenEndpoint, Error> {
         check_plain("service name", &self.service_name)?;
         let url = EndpointUrl::parse("token URL", &self.token_url, self.allow_http)?;
-        let Some((client_id, auth)) = self.client else {
-            return Err(config_error("client", "must be given, with id and authentication"));
+        let (client_id, auth) = match self.client {
+            Some((client_id, auth)) => {
+                check_plain("client id", &client_id)?;
+                auth.check(&client_id)?;
+                (client_id, auth)
+            }
+            None if self.client_is_optional => (String::new(), ClientAuth::none()),
+            None => {
+                return Err(config_error("client", "must be given, with id and authentication"));
+            }
         };
-        check_plain("client id", &client_id)?;
-        auth.check(&client_id)?;
         let scopes = Scopes::new(&self.scopes)?;
         check_optional("subject", self.subject.as_deref())?;
         check_optional("audience", self.audience.as_deref())?;
@@ -219,7 +228,8 @@ pub(crate) fn bundled(_allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error
 /// The setters that every builder has.
 macro_rules! shared_setters {
     () => {
-        /// The client id, and how the client proves that it is the one. Required.
+        /// The client id, and how the client proves that it is the one. Required, unless the grant
+        /// can do without.
         #[must_use]
         pub fn client(mut self, id: impl Into<String>, auth: crate::ClientAuth) -> Self {
             self.settings.client = Some((id.into(), auth));
@@ -414,6 +424,13 @@ pub(crate) const RESERVED: &[&str] = &[
     "code",
     "redirect_uri",
     "code_verifier",
+    "device_code",
+    "assertion",
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
     "resource",
     "audience",
 ];

@@ -21,6 +21,7 @@ use crate::transport::HttpTransport;
 pub(crate) struct TokenEndpoint {
     pub(crate) identity: ProviderIdentity,
     pub(crate) url: EndpointUrl,
+    /// Empty if there is no client, because the grant says who asks.
     pub(crate) client_id: String,
     pub(crate) auth: ClientAuth,
     pub(crate) scopes: Scopes,
@@ -148,16 +149,20 @@ impl TokenEndpoint {
     ) -> Result<TokenSet, Unsuccessful> {
         let proof = self.auth.proof(&self.client_id, self.audience(&self.url)).await;
         let proof = proof.map_err(Unsuccessful::Other)?;
+        let assertion = grant.assertion(self.audience(&self.url)).await;
+        let assertion = assertion.map_err(Unsuccessful::Other)?;
         let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secrets()).collect();
-        secrets.extend(self.url.secrets().chain(held.iter().copied()));
-        let parameters = self.parameters.iter();
+        secrets.extend(self.url.secrets().chain(held.iter().copied()).chain(&assertion));
+        let assertion = assertion.iter().map(|jwt| ("assertion", jwt.expose_secret()));
+        let configured = self.parameters.iter();
+        let configured = configured.map(|(name, value)| (name.as_str(), value.as_str()));
         let exchange = Exchange {
             url: &self.url,
             client_id: &self.client_id,
             proof: &proof,
             grant,
             scopes,
-            parameters: parameters.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            parameters: assertion.chain(configured).collect(),
             transport: &*self.transport,
             dialect: self.dialect,
             key: self.key.as_deref(),

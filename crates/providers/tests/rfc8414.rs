@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
-use httpmock::Method::{GET, POST};
-use httpmock::MockServer;
 use serde_json::{Value, json};
 use support::{Counting, Playback, fetch};
 use tokenkeeper::{Error, ErrorKind, ManualClock, TokenProvider, TokenSet, async_trait};
@@ -336,11 +334,11 @@ async fn clear_text_that_was_allowed_for_the_issuer_is_allowed_for_its_builders(
 #[cfg(feature = "reqwest")]
 #[tokio::test]
 async fn one_call_makes_a_provider_of_the_name_of_a_server() {
-    let mock = MockServer::start_async().await;
+    let mock = httpmock::MockServer::start_async().await;
     let issuer = mock.base_url();
     let metadata = mock
         .mock_async(|when, then| {
-            when.method(GET).path("/.well-known/oauth-authorization-server");
+            when.method(httpmock::Method::GET).path("/.well-known/oauth-authorization-server");
             then.status(200).json_body(json!({
                 "issuer": issuer,
                 "token_endpoint": format!("{issuer}/as/token"),
@@ -349,7 +347,7 @@ async fn one_call_makes_a_provider_of_the_name_of_a_server() {
         .await;
     let token = mock
         .mock_async(|when, then| {
-            when.method(POST).path("/as/token");
+            when.method(httpmock::Method::POST).path("/as/token");
             then.status(200).body(support::OK);
         })
         .await;

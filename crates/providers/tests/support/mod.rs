@@ -19,10 +19,13 @@ pub(crate) const OK: &str = r#"{"access_token":"at-1","token_type":"Bearer","exp
 pub(crate) const OK_WITH_REFRESH: &str =
     r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900,"refresh_token":"rt-1"}"#;
 
+/// An answer, or none.
+type Outcome = Result<Response<Vec<u8>>, Error>;
+
 /// Plays back answers in order and keeps the requests. Clones share both.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Playback {
-    answers: Arc<Mutex<VecDeque<Response<Vec<u8>>>>>,
+    answers: Arc<Mutex<VecDeque<Outcome>>>,
     requests: Arc<Mutex<Vec<Request<Vec<u8>>>>>,
     clock: Option<ManualClock>,
 }
@@ -47,7 +50,13 @@ impl Playback {
         for (name, value) in headers {
             answer.headers_mut().append(*name, value.parse().unwrap());
         }
-        self.answers.lock().unwrap().push_back(answer);
+        self.answers.lock().unwrap().push_back(Ok(answer));
+        self
+    }
+
+    /// No answer but this error.
+    pub(crate) fn and_error(self, error: Error) -> Self {
+        self.answers.lock().unwrap().push_back(Err(error));
         self
     }
 
@@ -84,7 +93,7 @@ impl HttpTransport for Playback {
         if let Some(clock) = &self.clock {
             clock.advance(Duration::from_secs(10));
         }
-        Ok(self.answers.lock().unwrap().pop_front().expect("an answer for every request"))
+        self.answers.lock().unwrap().pop_front().expect("an answer for every request")
     }
 }
 

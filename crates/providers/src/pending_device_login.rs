@@ -1,0 +1,169 @@
+//! A device login that has begun: what a person is shown, and the secret that is polled with.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use tokenkeeper::{Now, Secret};
+use url::Url;
+
+use crate::answer::seconds;
+use crate::endpoint_url::is_loopback;
+use crate::members::Members;
+
+/// A login that waits for a person (RFC 8628 §3.2).
+///
+/// Show the [`user_code`](Self::user_code) and the [`verification_url`](Self::verification_url), or a
+/// QR code of [`verification_url_complete`](Self::verification_url_complete), and give it to
+/// [`DeviceLogin::finish`](crate::DeviceLogin::finish).
+///
+/// It can be serialised, so that a program that restarts goes on waiting. What comes out holds the
+/// device code, which gets the tokens of whoever approves it: keep it like a password. `Debug` shows
+/// neither code.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct PendingDeviceLogin {
+    /// The fingerprint of the login that began it.
+    login: String,
+    #[serde(deserialize_with = "read_secret", serialize_with = "write_secret")]
+    device_code: Secret,
+    user_code: String,
+    verification_url: String,
+    verification_url_complete: Option<String>,
+    expires_at: SystemTime,
+    interval: Duration,
+    /// The end by the monotonic clock, which another process does not share.
+    #[serde(skip)]
+    end: Option<Duration>,
+}
+
+impl PendingDeviceLogin {
+    /// What a person types in, as the service wrote it.
+    #[must_use]
+    pub fn user_code(&self) -> &str {
+        &self.user_code
+    }
+
+    /// Where a person types it in: `verification_uri`.
+    #[must_use]
+    pub fn verification_url(&self) -> &str {
+        &self.verification_url
+    }
+
+    /// A URL with the code in it, for a QR code: `verification_uri_complete`, if the service gave
+    /// one. Show the user code beside it, because people compare it (RFC 8628 §3.3.1).
+    #[must_use]
+    pub fn verification_url_complete(&self) -> Option<&str> {
+        self.verification_url_complete.as_deref()
+    }
+
+    /// When the codes end, by the wall clock.
+    #[must_use]
+    pub fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+
+    /// Reads the answer to a request that was sent at `sent`. An error says what it lacks.
+    pub(crate) fn read(
+        body: &[u8],
+        login: String,
+        sent: Now,
+        allow_http: bool,
+    ) -> Result<Self, &'static str> {
+        let mut members = Members::read(body).ok_or("is neither a JSON object nor a form")?;
+        let device_code = members.take_text("device_code").map(Secret::from);
+        let device_code = device_code.ok_or("has no device code")?;
+        let user_code = members.take_text("user_code").ok_or("has no user code")?;
+        if user_code.chars().any(char::is_control) {
+            return Err("has a user code that cannot be shown");
+        }
+        let mut url_in = |names: &[&str]| {
+            let mut texts = names.iter().filter_map(|name| members.take_text(name));
+            texts.find(|text| can_be_opened(text, allow_http))
+        };
+        let verification_url_complete = url_in(COMPLETE_URLS);
+        let verification_url = url_in(URLS).ok_or("has no https URL for the person to open")?;
+        let lifetime = members.get("expires_in").and_then(|value| seconds(value, 1));
+        let lifetime = lifetime.map_or(USUAL_LIFETIME, Duration::from_secs);
+        let end = sent.after(lifetime.min(LONGEST_LIFETIME));
+        Ok(Self {
+            login,
+            device_code,
+            user_code,
+            verification_url,
+            verification_url_complete,
+            expires_at: end.wall(),
+            interval: members.get("interval").and_then(interval).unwrap_or(USUAL_INTERVAL),
+            end: Some(end.mono()),
+        })
+    }
+
+    /// The fingerprint of the login that began it.
+    pub(crate) fn login(&self) -> &str {
+        &self.login
+    }
+
+    pub(crate) fn device_code(&self) -> &Secret {
+        &self.device_code
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The end by the monotonic clock. In the process that began it, a wall clock that is set right
+    /// meanwhile, as on devices without a battery, does not end it.
+    pub(crate) fn end(&self, now: Now) -> Duration {
+        self.end.unwrap_or_else(|| {
+            let left = self.expires_at.duration_since(now.wall()).unwrap_or_default();
+            now.mono().saturating_add(left.min(LONGEST_LIFETIME))
+        })
+    }
+}
+
+impl fmt::Debug for PendingDeviceLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingDeviceLogin")
+            .field("device_code", &self.device_code)
+            .field("expires_at", &self.expires_at)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a person may be sent there: it comes from a stranger, and a password is typed in there.
+fn can_be_opened(text: &str, allow_http: bool) -> bool {
+    let without_gaps = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    without_gaps
+        && Url::parse(text).is_ok_and(|url| match url.scheme() {
+            "https" => true,
+            "http" => allow_http || is_loopback(&url),
+            _ => false,
+        })
+}
+
+/// Never shorter than what the service wrote.
+fn interval(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let seconds = seconds.filter(|seconds: &f64| *seconds > 0.0)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME).min(LONGEST_LIFETIME))
+}
+
+fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::from)
+}
+
+fn write_secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+/// Google has the second one.
+const URLS: &[&str] = &["verification_uri", "verification_url"];
+const COMPLETE_URLS: &[&str] = &["verification_uri_complete", "verification_url_complete"];
+const USUAL_INTERVAL: Duration = Duration::from_secs(5); // RFC 8628 §3.2
+const USUAL_LIFETIME: Duration = Duration::from_secs(15 * 60); // what most services say
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60); // beyond it is a mistake
