@@ -117,6 +117,21 @@ fn a_proof_that_goes_with_a_token_has_the_hash_of_it() {
     assert_eq!(headers.len(), 2);
 }
 
+/// Section 4.3: a request with more than one is refused.
+#[test]
+fn a_proof_takes_the_place_of_one_that_is_there() {
+    let (key, at) = (key(), token("at"));
+    let uri: Uri = API.parse().unwrap();
+    let target = Target::of(&Method::GET, &uri).unwrap();
+    let mut sent = headers([("dpop", "old"), ("dpop", "older")]);
+
+    key.presenter().present(&at, &target, &mut sent).unwrap();
+    let presented = Proof::of(&sent);
+    key.prove(&Method::GET, &uri, Some(&at), &mut sent).unwrap();
+
+    assert_ne!(Proof::of(&sent).claim("jti"), presented.claim("jti"));
+}
+
 /// The key of figure 2 and its thumbprint in section 6.1 say how ours is made.
 #[test]
 fn the_thumbprint_is_that_of_the_key_in_the_proofs() {

@@ -45,8 +45,31 @@
 //! | `reqwest` | yes | `BundledTransport`: HTTP and TLS without any set-up. Without it, give each provider an [`HttpTransport`] |
 //! | `authorization-code` | no | `AuthorizationCodeLogin`: logins through a browser (RFC 6749 §4.1) with PKCE, pushed requests, issuer and id token checked |
 //! | `device` | no | `DeviceLogin`: logins that are approved on another device |
+//! | `discovery` | no | `AuthorizationServer`, `Discovery`: providers from the name of a server |
+//! | `introspection` | no | `Introspection`: what a token is worth |
 //! | `jwt-bearer` | no | `JwtBearerProvider`: tokens for a signed assertion |
 //! | `token-exchange` | no | `TokenExchangeProvider`: tokens for other tokens |
+//! | `user-info` | no | `UserInfo`: who a token belongs to |
+//!
+//! # Servers by their names
+//!
+//! A server that describes itself (RFC 8414, OpenID Connect Discovery) need not be described again:
+//! every builder has `discover`, which takes the name of the server, and `of_server`, which takes
+//! what was discovered, read from a file, or written down here for services such as GitHub and
+//! Slack. Setters come after it, and win.
+//!
+//! ```
+//! # #[cfg(all(feature = "discovery", feature = "reqwest"))]
+//! # async fn run() -> Result<(), tokenkeeper::Error> {
+//! use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
+//!
+//! let provider = ClientCredentialsProvider::discover("billing", "https://auth.example.org")
+//!     .await?
+//!     .client("billing-job", ClientAuth::basic("hunter2"))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Secrets
 //!
