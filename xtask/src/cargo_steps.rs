@@ -27,6 +27,9 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-providers", "device"),
+        ("tokenkeeper-providers", "jwt-bearer"),
+        ("tokenkeeper-providers", "token-exchange"),
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),
