@@ -85,7 +85,12 @@ async fn approved(
     let manager = TokenManager::new(login.provider("alice")?);
     manager.install(tokens?).await?;
     let token = manager.token().await?;
-    writeln!(out, "   {}, and the service takes it: {}", manager.status(), is_live(server, &token))?;
+    writeln!(
+        out,
+        "   {}, and the service takes it: {}",
+        manager.status(),
+        is_live(server, &token)
+    )?;
     Ok(())
 }
 

@@ -49,7 +49,10 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     }
     writeln!(out, "   {exchanges} exchanges; neither service ever sees her login.")?;
 
-    writeln!(out, "2. A service rejects its token: another is bought, with a login that is fresh.")?;
+    writeln!(
+        out,
+        "2. A service rejects its token: another is bought, with a login that is fresh."
+    )?;
     server.revoke_access(tokens[0].secret().expose_secret());
     let replaced = billing.replace_rejected(&tokens[0]).await?;
     let exchanges = server.count(TOKEN_EXCHANGE, 200);

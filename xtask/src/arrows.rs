@@ -158,6 +158,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (CORE, &[]),
     ("tokenkeeper-providers", &[CORE]),
     ("tokenkeeper-mangadex", &[CORE, "tokenkeeper-providers"]),
+    ("tokenkeeper-loopback", &[CORE, "tokenkeeper-providers"]),
     ("tokenkeeper-storage-*", &[CORE]),
     ("tokenkeeper-http", &[CORE]),
     ("tokenkeeper-jwt", &[CORE, "tokenkeeper-providers"]),

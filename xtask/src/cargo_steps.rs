@@ -21,6 +21,7 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
     cargo.args(["--package", "tokenkeeper-storage-redis"]);
+    cargo.args(["--package", "tokenkeeper-loopback"]);
     cargo.args(["--package", "tokenkeeper"]);
     run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))?;
     // By themselves, because what one package's tests need would be on for the others too.
@@ -30,6 +31,12 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
         ("tokenkeeper-providers", "device"),
         ("tokenkeeper-providers", "jwt-bearer"),
         ("tokenkeeper-providers", "token-exchange"),
+        ("tokenkeeper-providers", "authorization-code"),
+        ("tokenkeeper-providers", "discovery"),
+        ("tokenkeeper-providers", "introspection"),
+        ("tokenkeeper-providers", "user-info"),
+        ("tokenkeeper-testkit", ""),
+        ("tokenkeeper-testkit", "signatures"),
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),

@@ -32,7 +32,9 @@
 //! ```
 //!
 //! `Attach` is what `tokenkeeper-reqwest` and `tokenkeeper-tower` are given, and what
-//! `tokenkeeper-http` shows how to use without them.
+//! `tokenkeeper-http` shows how to use without them. A client that uses neither puts the proof onto a
+//! request with [`prove`](tokenkeeper_providers::ProofOfPossession::prove), and hands every answer to
+//! [`take_notice`](tokenkeeper_providers::ProofOfPossession::take_notice).
 //!
 //! # What it does
 //!

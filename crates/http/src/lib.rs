@@ -11,13 +11,16 @@
 //!   and nowhere else: not to another port, not to a look-alike, not to where a redirect leads,
 //!   unless that is on the list too. Origins are https; `http` is for loopback hosts and
 //!   [`danger_allow_http`](Route::danger_allow_http).
+//! - What goes with a token, such as a proof in a header of its own, goes nowhere else either, and is
+//!   made anew for every attempt.
 //! - A request that brings the header along is left alone, and so is one whose path is excluded or
 //!   that says [`TokenChoice::Without`].
 //! - Without a token, the request fails. It never goes out bare.
 //! - A request is sent again once, after a 401, with the token that replaces the rejected one, and
 //!   only if it can be sent again as it was. After `insufficient_scope` (RFC 6750 §3.1) or a 401
 //!   with `Retry-After` it is not; nor when there is nothing to replace the token with. Then the
-//!   caller gets the 401 that was there first.
+//!   caller gets the 401 that was there first. Where the token is good and only its presentation was
+//!   not, as with `use_dpop_nonce` (RFC 9449 §9), it is presented again.
 //!
 //! What only the client can do is left to whoever sets that up:
 //!

@@ -133,8 +133,15 @@ impl KeyType {
     }
 }
 
+/// With its article: "an RSA", as in "an RSA key".
 impl fmt::Display for KeyType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.curve().unwrap_or("RSA"))
+        f.write_str(match self {
+            Self::P256 => "a P-256",
+            Self::P384 => "a P-384",
+            Self::P521 => "a P-521",
+            Self::Rsa => "an RSA",
+            Self::Ed25519 => "an Ed25519",
+        })
     }
 }

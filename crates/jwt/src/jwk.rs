@@ -131,7 +131,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Error> {
         Some(name) => match Algorithm::from_name(name) {
             Some(algorithm) if algorithm.key_type() == key_type => algorithm,
             _ => {
-                let what = format!("is a {key_type} key with an `alg` that such keys do not have");
+                let what = format!("is {key_type} key with an `alg` that such keys do not have");
                 return Err(key_error(what));
             }
         },

@@ -28,7 +28,7 @@ pub(crate) fn key_pair(key_type: KeyType, pem: &[u8]) -> Result<KeyPair, Error> 
     let is = |key_type: &KeyType| matches!(parse(*key_type, &key), Some(Ok(_)));
     Err(match KeyType::ALL.into_iter().find(is) {
         Some(other) => {
-            key_error(format!("is a {other} key, and the algorithm is for {key_type} keys"))
+            key_error(format!("is {other} key, and the algorithm asks for {key_type} key"))
         }
         None => rejection(key_type, rejected),
     })
@@ -39,7 +39,7 @@ pub(crate) fn rejection(key_type: KeyType, rejected: Option<KeyRejected>) -> Err
     match rejected.map(|rejected| rejected.description_()) {
         Some("TooSmall") => key_error("must have at least 2048 bits (RFC 7518 §3.3)"),
         Some("TooLarge") => key_error("must not have more than 8192 bits"),
-        _ => key_error(format!("is damaged, or is no {key_type} key")),
+        _ => key_error(format!("is damaged, or is not {key_type} key")),
     }
 }
 

@@ -90,7 +90,7 @@ impl SigningKey {
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Result<Self, Error> {
         let (is, wanted) = (self.algorithm.key_type(), algorithm.key_type());
         if is != wanted {
-            return Err(key_error(format!("is a {is} key, and {algorithm} is for {wanted} keys")));
+            return Err(key_error(format!("is {is} key, and {algorithm} asks for {wanted} key")));
         }
         self.algorithm = algorithm;
         Ok(self)

@@ -53,9 +53,7 @@ impl Browser for SystemBrowser {
 
 fn launch(url: &str) -> std::io::Result<()> {
     match chosen_program() {
-        Some(program) => {
-            open::with_detached(url, program).or_else(|_| open::that_detached(url))
-        }
+        Some(program) => open::with_detached(url, program).or_else(|_| open::that_detached(url)),
         None => open::that_detached(url),
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName};
 use http::{Method, Request, Response};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use tokenkeeper::Secret;
 use tokenkeeper_providers::Callback;
 use tokio::sync::{mpsc, watch};
@@ -46,7 +47,7 @@ impl Desk {
 
     /// The answer to a request. That to the callback comes when the login has ended, so that the
     /// page says what happened and not what is hoped for.
-    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    pub(crate) async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let page = match self.admit(request) {
             Ok(callback) => {
                 // A reloaded page is the same callback again: the first one counts, and all of them
@@ -72,7 +73,7 @@ impl Desk {
         }
     }
 
-    fn admit<B>(&self, request: &Request<B>) -> Result<Callback, Page> {
+    fn admit(&self, request: &Request<Incoming>) -> Result<Callback, Page> {
         if !self.is_meant(request) {
             return Err(Page::WrongHost);
         }
@@ -90,7 +91,7 @@ impl Desk {
 
     /// Whether the browser was asked for this address. A name that somebody pointed at this machine
     /// (DNS rebinding) would let a web page read the answers.
-    fn is_meant<B>(&self, request: &Request<B>) -> bool {
+    fn is_meant(&self, request: &Request<Incoming>) -> bool {
         let ours = |name: &[u8]| name.eq_ignore_ascii_case(self.authority.as_bytes());
         let mut hosts = request.headers().get_all(HOST).iter();
         let host = hosts.next().is_some_and(|host| ours(host.as_bytes()));
@@ -100,7 +101,7 @@ impl Desk {
 }
 
 /// A page that the browser loads in case somebody wants to see it.
-fn is_speculative<B>(request: &Request<B>) -> bool {
+fn is_speculative(request: &Request<Incoming>) -> bool {
     [SEC_PURPOSE, PURPOSE, X_MOZ].iter().any(|name| {
         let said = request.headers().get(name).and_then(|value| value.to_str().ok());
         said.is_some_and(|purpose| purpose.to_ascii_lowercase().contains("prefetch"))

@@ -187,7 +187,8 @@ impl LoopbackLogin {
             ));
         }
         if self.browser.is_none() && self.show_url.is_none() {
-            let what = "without_browser() needs show_url_with(..), or nobody learns where to log in";
+            let what =
+                "without_browser() needs show_url_with(..), or nobody learns where to log in";
             return Err(Error::new(ErrorKind::Config, what));
         }
         let listener = Listener::bind(self.host, self.port).await?;

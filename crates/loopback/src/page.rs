@@ -77,10 +77,9 @@ impl Page {
                 "{service}: the login was declined",
                 "The program got no access. You can close this window.",
             ),
-            Self::Failed => (
-                "{service}: the login failed",
-                "The program says why. You can close this window.",
-            ),
+            Self::Failed => {
+                ("{service}: the login failed", "The program says why. You can close this window.")
+            }
             Self::Stranger => (
                 "{service}: this is not the login that the program waits for",
                 "Nothing was done. Go on in the window that the program opened, or begin again.",

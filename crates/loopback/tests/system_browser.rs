@@ -59,7 +59,10 @@ fn a_machine_without_a_browser_is_an_error_that_says_what_to_do_and_not_the_url(
         let output = run_program(browser, empty.path());
 
         let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(printed.contains("said: no browser could be opened on this machine; "), "{printed}");
+        assert!(
+            printed.contains("said: no browser could be opened on this machine; "),
+            "{printed}"
+        );
         assert!(printed.contains("show_url_with"), "{printed}");
         assert!(!printed.contains("planted"), "{printed}");
     }

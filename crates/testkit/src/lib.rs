@@ -45,6 +45,19 @@
 //! assert_eq!(server.reuses(), 0, "{}", server.stats());
 //! ```
 //!
+//! # People who log in
+//!
+//! The server plays the browser and the person too, so a login is tested in one process, and so is
+//! what happens when somebody declines or an attacker sends the answer:
+//! [`FakeAuthServer`](FakeAuthServer#a-login-without-a-person) shows how. Devices wait for
+//! [`approve_device`](FakeAuthServer::approve_device).
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `signatures` | off | the fake server checks signatures that were made with a private key, at the price of a crypto library |
+//!
 //! # Callers at once
 //!
 //! A gate names the moment that a test is about, for futures of any runtime:

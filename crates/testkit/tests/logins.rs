@@ -214,8 +214,7 @@ fn a_person_may_decline_and_a_server_may_answer_wrongly() {
 
 #[test]
 fn an_id_token_says_who_logged_in_where_and_when() {
-    let clock = ManualClock::new();
-    let server = server().clock(clock.clone()).start();
+    let server = server().clock(ManualClock::new()).start();
     let code = visit(&server, "&scope=openid+email&nonce=n-1")["code"].clone();
 
     let tokens = redeem(&server, &code);

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokenkeeper::{Now, Scopes};
 
 use super::answer::Answer;
+use super::dpop::Place;
 use super::form::Form;
 use super::login_request::{LoginRefusal, LoginRequest};
 use super::people::Decision;
@@ -63,19 +64,23 @@ pub(super) fn authorization(
     }
 }
 
-/// Stores a request until the browser comes with its `request_uri` (RFC 9126 §2).
+/// Stores a request until the browser comes with its `request_uri` (RFC 9126 §2). A proof that
+/// comes with it binds the code, as `dpop_jkt` does (RFC 9449 §10.1).
 pub(super) fn pushed_authorization(
     config: &Config,
     state: &mut State,
-    request: &ReceivedRequest,
+    received: &ReceivedRequest,
 ) -> Answer {
-    let answer = Form::of_request(request).and_then(|form| {
-        let client = state.clients.authenticate(request, &form)?;
+    let answer = Form::of_request(received).and_then(|form| {
+        let client = state.clients.authenticate(config, received, &form)?;
         if form.get("request_uri").is_some() {
             let what = "a pushed request cannot point to another";
             return Err(Answer::refusal("invalid_request", what));
         }
-        let request = LoginRequest::check(config, &client, &form).map_err(|r| r.answer())?;
+        let mut request = LoginRequest::check(config, &client, &form).map_err(|r| r.answer())?;
+        let key = state.proofs.check(config, Place::Server, received, None);
+        let key = key.map_err(|refusal| Answer::refusal(refusal.code, refusal.what))?;
+        request.key = key.or(request.key);
         let ends = config.clock.now().after(config.login.code_lifetime);
         let uri = format!("urn:ietf:params:oauth:request_uri:{}", random_token("par"));
         state.logins.pushed.insert(uri.clone(), Pushed { request, ends });
@@ -83,7 +88,8 @@ pub(super) fn pushed_authorization(
         let body = json!({ "request_uri": uri, "expires_in": expires_in });
         Ok(Answer::json(StatusCode::CREATED, &body))
     });
-    answer.unwrap_or_else(|refusal| refusal)
+    let answer = answer.unwrap_or_else(|refusal| refusal);
+    state.proofs.with_nonce(config, Place::Server, answer)
 }
 
 fn requested(

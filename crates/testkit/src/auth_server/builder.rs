@@ -11,6 +11,7 @@ use super::FakeAuthServer;
 use super::authorization::Logins;
 use super::clients::{Client, ClientAuth, Clients};
 use super::device::Devices;
+use super::dpop::{DpopSettings, Proofs};
 use super::listener::Listener;
 use super::login_settings::LoginSettings;
 use super::people::People;
@@ -56,6 +57,9 @@ impl FakeAuthServerBuilder {
                 redirect_uris: Vec::new(),
                 login: LoginSettings::default(),
                 allowed_resources: None,
+                dpop: DpopSettings::default(),
+                trusted_issuers: Vec::new(),
+                public_keys: Vec::new(),
                 states_lifetime: true,
                 issues_refresh_tokens: true,
                 refreshes_client_credentials: false,
@@ -198,7 +202,9 @@ impl FakeAuthServerBuilder {
             people: People { at_browser: self.person, decisions: VecDeque::new() },
             logins: Logins::default(),
             devices: Devices::default(),
+            proofs: Proofs::default(),
             id_token_claims: Map::new(),
+            metadata: Map::new(),
         };
         let started = Listener::bind().and_then(|(socket, address)| {
             self.config.url = format!("http://{address}");

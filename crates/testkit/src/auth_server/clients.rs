@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use http::{StatusCode, header};
 use tokenkeeper::Secret;
 
 use super::answer::Answer;
+use super::assertion::UsedAssertions;
 use super::form::Form;
+use super::jwt::Jwt;
 use super::received_request::ReceivedRequest;
+use super::state::Config;
 
 /// How a client must prove who it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,9 +32,20 @@ pub enum ClientAuth {
     Post,
     /// `none`: a public client, the id is in the body. It cannot use client credentials.
     None,
-    /// `private_key_jwt` and the like (RFC 7523 §2.2): a `client_assertion` in the body. Its
-    /// signature is not checked, but each may be used only once.
+    /// `private_key_jwt` and the like (RFC 7523 §2.2): a `client_assertion` in the body. Nothing
+    /// about it is checked but that it comes only once.
     Assertion,
+    /// `private_key_jwt` (RFC 7523 §2.2): a `client_assertion` whose `iss` and `sub` are the
+    /// client, whose `aud` is the issuer, the token endpoint or the endpoint that is asked, with
+    /// `exp` and a `jti` of its own. The signature is checked if the client has a
+    #[cfg_attr(
+        feature = "signatures",
+        doc = "[public key](crate::FakeAuthServerBuilder::public_key)."
+    )]
+    #[cfg_attr(not(feature = "signatures"), doc = "public key (feature `signatures`).")]
+    PrivateKeyJwt,
+    /// `client_secret_jwt`: the same, signed with the secret by HS256. The signature is checked.
+    ClientSecretJwt,
 }
 
 #[derive(Clone)]
@@ -42,8 +56,19 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// Whoever comes without a name.
+    pub(super) fn unnamed() -> Self {
+        Self { id: String::new(), secret: "".into(), auth: ClientAuth::None }
+    }
+
     pub(super) fn is_public(&self) -> bool {
         self.auth == ClientAuth::None
+    }
+
+    /// The secret, unless it has none to keep.
+    pub(super) fn own_secret(&self) -> Option<&str> {
+        let secret = self.secret.expose_secret();
+        (!secret.is_empty() && !self.is_public()).then_some(secret)
     }
 
     fn has_secret(&self, secret: &str) -> bool {
@@ -54,13 +79,15 @@ impl Client {
 #[derive(Default)]
 pub(super) struct Clients {
     pub(super) registered: Vec<Client>,
-    pub(super) used_assertions: HashSet<String>,
+    pub(super) used_assertions: UsedAssertions,
+    pub(super) used_words: HashSet<String>,
 }
 
 impl Clients {
     /// The client that the request comes from, or the answer that refuses it.
     pub(super) fn authenticate(
         &mut self,
+        config: &Config,
         request: &ReceivedRequest,
         form: &Form,
     ) -> Result<Client, Answer> {
@@ -73,7 +100,7 @@ impl Clients {
         }
         let client = match header {
             Some(header) => self.by_header(header, form)?,
-            None => self.by_body(form),
+            None => self.by_body(config, request, form),
         };
         client.ok_or_else(unknown_client)
     }
@@ -101,9 +128,14 @@ impl Clients {
         }
     }
 
-    fn by_body(&mut self, form: &Form) -> Option<Client> {
+    fn by_body(
+        &mut self,
+        config: &Config,
+        request: &ReceivedRequest,
+        form: &Form,
+    ) -> Option<Client> {
         if let Some(assertion) = form.get("client_assertion") {
-            return self.by_assertion(assertion, form);
+            return self.by_assertion(assertion, config, request, form);
         }
         let id = form.get("client_id")?;
         let client = self.registered.iter().find(|client| client.id == id)?;
@@ -115,17 +147,33 @@ impl Clients {
         proven.then(|| client.clone())
     }
 
-    fn by_assertion(&mut self, assertion: &str, form: &Form) -> Option<Client> {
+    fn by_assertion(
+        &mut self,
+        assertion: &str,
+        config: &Config,
+        request: &ReceivedRequest,
+        form: &Form,
+    ) -> Option<Client> {
         if form.get("client_assertion_type") != Some(JWT_BEARER) {
             return None;
         }
-        let id = subject_of(assertion).or_else(|| form.get("client_id").map(str::to_owned))?;
-        let client = self
-            .registered
-            .iter()
-            .find(|client| client.id == id && client.auth == ClientAuth::Assertion)?;
-        let is_new = self.used_assertions.insert(assertion.to_owned());
-        is_new.then(|| client.clone())
+        let jwt = Jwt::parse(assertion);
+        let subject = jwt.as_ref().and_then(|jwt| jwt.claim("sub"));
+        let id = subject.or(form.get("client_id"))?;
+        let client = self.registered.iter().find(|client| client.id == id)?.clone();
+        let secret = match client.auth {
+            ClientAuth::Assertion => {
+                let is_new = self.used_words.insert(assertion.to_owned());
+                return is_new.then_some(client);
+            }
+            ClientAuth::PrivateKeyJwt => None,
+            ClientAuth::ClientSecretJwt => Some(client.secret.expose_secret()),
+            _ => return None,
+        };
+        subject?;
+        let path = request.path();
+        self.used_assertions.take(&jwt?, &client.id, secret, config, path).ok()?;
+        Some(client)
     }
 }
 
@@ -143,13 +191,6 @@ pub(super) fn raw_basic(header: &str) -> Option<(String, String)> {
 fn form_decode(text: &str) -> String {
     let blanks: Cow<'_, str> = text.replace('+', " ").into();
     percent_encoding::percent_decode_str(&blanks).decode_utf8_lossy().into_owned()
-}
-
-/// The `sub` of a JWT; nothing is verified.
-fn subject_of(assertion: &str) -> Option<String> {
-    let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
-    Some(claims.get("sub")?.as_str()?.to_owned())
 }
 
 fn unknown_client() -> Answer {

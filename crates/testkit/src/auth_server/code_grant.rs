@@ -26,6 +26,9 @@ impl Exchange<'_> {
         if !proves(self.form.get("code_verifier").unwrap_or_default(), code) {
             return Err(refuse("code_verifier does not match the code_challenge"));
         }
+        if code.request.key.is_some() && code.request.key != self.key {
+            return Err(refuse("the code is bound to another key"));
+        }
         let scopes = code.scopes.clone();
         let login = SignIn { at: code.issued_at };
         let nonce = code.request.nonce.clone();
@@ -35,6 +38,8 @@ impl Exchange<'_> {
             scopes: scopes.clone(),
             resources: code.request.resources.clone(),
             sign_in: Some(login),
+            actor: None,
+            key: self.key_of_family(),
         };
         let resources = self.narrowed_resources(&family.resources)?;
         let family = self.state.book.open_family(family);
@@ -42,7 +47,8 @@ impl Exchange<'_> {
             code.family = Some(family);
         }
         self.nonce = nonce;
-        Ok(self.answer(family, Grant { scopes, resources }, true))
+        let grant = Grant { scopes, resources, key: self.key.clone() };
+        Ok(self.answer(family, grant, true))
     }
 }
 

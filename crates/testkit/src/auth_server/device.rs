@@ -60,7 +60,7 @@ pub(super) fn device_authorization(
     request: &ReceivedRequest,
 ) -> Answer {
     let answer = Form::of_request(request).and_then(|form| {
-        let client = state.clients.authenticate(request, &form)?;
+        let client = state.clients.authenticate(config, request, &form)?;
         let scopes = token_endpoint::granted_scopes(config, &form);
         let scopes = scopes.map_err(|what| Answer::refusal("invalid_scope", what))?;
         let resources = config.resources_of(&form);
@@ -124,14 +124,17 @@ impl Exchange<'_> {
             }
         };
         device.state = DeviceState::Served;
+        let (scopes, resources) = (device.scopes.clone(), device.resources.clone());
         let family = Family {
             client_id: self.client.id.clone(),
             username: Some(username),
-            scopes: device.scopes.clone(),
-            resources: device.resources.clone(),
+            scopes: scopes.clone(),
+            resources: resources.clone(),
             sign_in: Some(SignIn { at }),
+            actor: None,
+            key: self.key_of_family(),
         };
-        let grant = Grant { scopes: family.scopes.clone(), resources: family.resources.clone() };
+        let grant = Grant { scopes, resources, key: self.key.clone() };
         let family = self.state.book.open_family(family);
         Ok(self.answer(family, grant, true))
     }

@@ -24,7 +24,7 @@ pub enum Endpoint {
     Introspection,
     /// The `UserInfo` endpoint (OpenID Connect Core §5.3).
     UserInfo,
-    /// Both documents about the server (RFC 8414 §3, OpenID Connect Discovery §4).
+    /// Both documents about the server (RFC 8414 §3, OpenID Connect Discovery §4), and its keys.
     Metadata,
 }
 
@@ -47,6 +47,7 @@ impl Endpoint {
             DEVICE_PATH => Some(Self::DeviceAuthorization),
             INTROSPECTION_PATH => Some(Self::Introspection),
             USER_INFO_PATH => Some(Self::UserInfo),
+            KEYS_PATH => Some(Self::Metadata),
             _ if config.metadata_paths().iter().any(|known| known == path) => Some(Self::Metadata),
             _ => None,
         }
@@ -74,4 +75,5 @@ pub(super) const AUTHORIZATION_PATH: &str = "/authorize";
 pub(super) const PAR_PATH: &str = "/par";
 pub(super) const DEVICE_PATH: &str = "/device_authorization";
 pub(super) const INTROSPECTION_PATH: &str = "/introspect";
+pub(super) const KEYS_PATH: &str = "/jwks";
 pub(super) const USER_INFO_PATH: &str = "/userinfo";

@@ -154,7 +154,7 @@ pub(super) fn echo(form: EchoForm, request: &ReceivedRequest) -> Answer {
     } else {
         let (_, basic_secret) = authorization.and_then(super::clients::raw_basic).unzip();
         said.extend(basic_secret.map(|secret| form.write("client_secret", &secret)));
-        for name in ["client_secret", "client_assertion", "password", "refresh_token", "token"] {
+        for name in SECRETS {
             said.extend(request.param(name).map(|secret| form.write(name, &secret)));
         }
     }
@@ -173,6 +173,22 @@ fn retry_after(answer: Answer, after: Option<RetryAfter>, now: &Now) -> Answer {
         }
     }
 }
+
+/// The parameters of any grant that nobody else may see.
+const SECRETS: [&str; 12] = [
+    "client_secret",
+    "client_assertion",
+    "password",
+    "refresh_token",
+    "token",
+    "code",
+    "code_verifier",
+    "device_code",
+    "assertion",
+    "subject_token",
+    "actor_token",
+    "request_uri",
+];
 
 fn final_status(status: u16) -> StatusCode {
     match StatusCode::from_u16(status) {

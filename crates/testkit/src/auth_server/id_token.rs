@@ -7,7 +7,7 @@ use super::clients::Client;
 use super::jwt::{Jwt, base64_url, sha256, unix_seconds};
 use super::state::Config;
 use super::token_book::Family;
-use super::user_info;
+use super::{metadata, user_info};
 
 /// What an ID token is about.
 pub(super) struct IdToken<'a> {
@@ -37,13 +37,7 @@ impl IdToken<'_> {
         if let Some(nonce) = self.nonce {
             put("nonce", nonce.into());
         }
-        for (name, value) in changes {
-            match value {
-                Value::Null => claims.remove(name),
-                value => claims.insert(name.clone(), value.clone()),
-            };
-        }
-        let secret = Some(self.client.secret.expose_secret()).filter(|secret| !secret.is_empty());
-        Some(Jwt::write(&claims, secret.filter(|_| !self.client.is_public())))
+        metadata::change(&mut claims, changes);
+        Some(Jwt::write(&claims, self.client.own_secret()))
     }
 }

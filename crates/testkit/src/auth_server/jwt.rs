@@ -12,8 +12,10 @@ use sha2::{Digest, Sha256};
 pub(super) struct Jwt {
     pub(super) header: Map<String, Value>,
     pub(super) claims: Map<String, Value>,
-    signed: String,
-    signature: String,
+    /// Header and claims as they came.
+    pub(super) signed: String,
+    /// In base64url.
+    pub(super) signature: String,
 }
 
 impl Jwt {

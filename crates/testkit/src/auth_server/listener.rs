@@ -23,12 +23,14 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, AnswerBody, Cut};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, KEYS_PATH};
 use super::fault::{self, Fault};
 use super::received_request::ReceivedRequest;
 use super::state::Shared;
 use super::token_answer::TokenAnswer;
-use super::{authorization, device, resource, revocation, token_endpoint};
+use super::{
+    authorization, device, introspection, metadata, resource, revocation, token_endpoint, user_info,
+};
 
 /// Serves until it is dropped.
 #[derive(Debug)]
@@ -171,12 +173,9 @@ fn act(
     let state = || shared.state.lock();
     match endpoint {
         Endpoint::Token => token_endpoint::token(config, &mut state(), request, same_access_token),
-        Endpoint::Revocation => revocation::revocation(&mut state(), request),
-        Endpoint::Resource => {
-            let issuer = config.tokens_of.as_deref().unwrap_or(shared);
-            let now = issuer.config.clock.now();
-            resource::resource(config, &issuer.state.lock().book, &now, request)
-        }
+        Endpoint::Revocation => revocation::revocation(config, &mut state(), request),
+        Endpoint::Resource => resource::resource(shared, request),
+        Endpoint::UserInfo => user_info::user_info(shared, request),
         Endpoint::Authorization => authorization::authorization(config, &mut state(), request),
         Endpoint::PushedAuthorization => {
             authorization::pushed_authorization(config, &mut state(), request)
@@ -184,9 +183,9 @@ fn act(
         Endpoint::DeviceAuthorization => {
             device::device_authorization(config, &mut state(), request)
         }
-        Endpoint::Introspection | Endpoint::UserInfo | Endpoint::Metadata => {
-            fault::html(StatusCode::NOT_FOUND, "Not found")
-        }
+        Endpoint::Introspection => introspection::introspection(config, &mut state(), request),
+        Endpoint::Metadata if request.path() == KEYS_PATH => metadata::keys(),
+        Endpoint::Metadata => metadata::metadata(config, &state()),
     }
 }
 

@@ -5,25 +5,32 @@
 //! every fault, delay and verdict a test can order and count.
 
 mod answer;
+mod assertion;
+mod assertion_grants;
 mod authorization;
 mod browser;
 mod builder;
 mod clients;
 mod code_grant;
 mod device;
+mod dpop;
 mod endpoint;
 mod fault;
 mod form;
 mod id_token;
+mod introspection;
 mod jwt;
 mod listener;
 mod login_request;
 mod login_settings;
 mod logins;
+mod metadata;
 mod people;
+mod proof_settings;
 mod received_request;
 mod resource;
 mod revocation;
+mod signature;
 mod state;
 mod stats;
 mod token_answer;
@@ -46,7 +53,7 @@ pub use token_answer::TokenAnswer;
 
 use listener::Listener;
 use state::Shared;
-use token_book::{Family, Presented};
+use token_book::Family;
 
 use crate::gate::Gate;
 
@@ -57,6 +64,18 @@ use crate::gate::Gate;
 /// kills all tokens of its login. It needs no runtime and minds none that is paused or dropped; it
 /// ends when it is dropped. Like a server elsewhere it acts on every request that it received, also
 /// when the client has left.
+///
+/// People log in [at a browser](#a-login-without-a-person) that the server plays itself: by code
+/// with PKCE (RFC 6749 §4.1, RFC 7636; S256 alone), pushed requests (RFC 9126), `iss` in the answer
+/// (RFC 9207), resource indicators (RFC 8707) and ID tokens; or they approve a device (RFC 8628).
+/// There are token exchange (RFC 8693), the JWT bearer grant and client assertions (RFC 7523),
+/// proofs of possession (RFC 9449), introspection (RFC 7662), `UserInfo` and both discovery
+/// documents. Whatever ends, ends by the clock of the server.
+///
+/// It is no model of a secure server. ID tokens are signed with the secret of the client (HS256),
+/// or not at all (`none`) where the client is public. Signatures of assertions and proofs that were
+/// made with a private key are checked only with the feature `signatures`; everything else about
+/// them is checked always.
 ///
 /// A tokio runtime whose time is paused moves its clock on while it waits for this server: a test
 /// that has timeouts in it should use a clock of its own instead.
@@ -76,6 +95,26 @@ use crate::gate::Gate;
 ///
 /// assert!(server.token_url().ends_with("/protocol/openid-connect/token"));
 /// assert_eq!(server.stats().exchanges(), 0);
+/// ```
+///
+/// # A login without a person
+///
+/// ```
+/// use tokenkeeper_testkit::{ClientAuth, Decision, FakeAuthServer};
+///
+/// let server = FakeAuthServer::builder()
+///     .client("web", "hunter2", ClientAuth::Basic)
+///     .redirect_uri("web", "https://app.example/callback")
+///     .start();
+/// server.decide_next(1, Decision::Decline); // and after that, people approve
+/// // … let the code under test begin a login that goes to `server.authorization_url()` …
+/// # let query = "client_id=web&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&state=xyz&\
+/// #     response_type=code&code_challenge_method=S256&\
+/// #     code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// # let login_url = format!("{}?{query}", server.authorization_url());
+/// let callback = server.browser().visit(&login_url);
+/// assert!(callback.starts_with("https://app.example/callback?error=access_denied&state=xyz"));
+/// // … hand the callback to the code under test, and see what it says …
 /// ```
 pub struct FakeAuthServer {
     shared: Arc<Shared>,
@@ -209,7 +248,8 @@ impl FakeAuthServer {
         let mut state = self.shared.state.lock();
         let terms = state.terms;
         let resources = Vec::new();
-        let family = Family { client_id, username, scopes, resources, sign_in: None };
+        let (sign_in, actor, key) = (None, None, None);
+        let family = Family { client_id, username, scopes, resources, sign_in, actor, key };
         let family = state.book.open_family(family);
         state.book.issue_refresh(family, &terms, &now)
     }
@@ -235,8 +275,7 @@ impl FakeAuthServer {
     #[must_use]
     pub fn is_live(&self, access_token: &str) -> bool {
         let now = self.shared.config.clock.now();
-        let presented = self.shared.state.lock().book.present(access_token, &now);
-        matches!(presented, Presented::Live { .. })
+        self.shared.state.lock().book.present(access_token, &now).is_some()
     }
 
     /// How many access tokens the resource would take.

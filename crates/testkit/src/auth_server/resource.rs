@@ -2,63 +2,108 @@
 
 use http::{StatusCode, header};
 use serde_json::json;
-use tokenkeeper::Now;
 
 use super::answer::Answer;
+use super::dpop::Place;
 use super::received_request::ReceivedRequest;
-use super::state::Config;
-use super::token_book::{Presented, TokenBook};
+use super::state::{Config, Shared};
+use super::token_book::{Family, Grant, LiveToken};
 
-/// The protected resource (RFC 6750 §3): everything below the prefix asks for a live token, public
-/// paths aside, and `scoped/NAME` for that scope too. Book and time are those of the issuer.
-pub(super) fn resource(
-    config: &Config,
-    book: &TokenBook,
-    now: &Now,
+/// Everything below the prefix asks for a live token (RFC 6750 §3), public paths aside, and
+/// `scoped/NAME` for that scope too.
+pub(super) fn resource(shared: &Shared, request: &ReceivedRequest) -> Answer {
+    let config = &shared.config;
+    let is_public = config.public_paths.iter().any(|path| path == request.path());
+    if is_public && !request.headers().contains_key(header::AUTHORIZATION) {
+        return Answer::json(StatusCode::OK, &json!({ "path": request.path() }));
+    }
+    let issuer = config.tokens_of.as_deref().unwrap_or(shared);
+    let answer = presented(shared, issuer, request).and_then(|(family, grant)| {
+        let below = request.path().strip_prefix(config.resource_prefix.as_str());
+        match below.unwrap_or_default().strip_prefix("/scoped/") {
+            Some(scope) if !grant.scopes.contains(scope) => {
+                Err(Challenge::of(config, request).refuse_scope(scope))
+            }
+            _ => Ok(Answer::json(
+                StatusCode::OK,
+                &json!({
+                    "client_id": family.client_id,
+                    "username": family.username,
+                    "actor": family.actor,
+                    "scope": grant.scopes.to_string(),
+                    "resource": grant.resources,
+                    "path": request.path(),
+                }),
+            )),
+        }
+    });
+    let answer = answer.unwrap_or_else(|refusal| refusal);
+    shared.state.lock().proofs.with_nonce(config, Place::Resource, answer)
+}
+
+/// What the token of a request is good for, or the answer that refuses it. Proofs are checked here,
+/// tokens by the book and the time of their issuer.
+pub(super) fn presented(
+    shared: &Shared,
+    issuer: &Shared,
     request: &ReceivedRequest,
-) -> Answer {
+) -> Result<(Family, Grant), Answer> {
+    let config = &shared.config;
+    let challenge = Challenge::of(config, request);
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
     let (header, another) = (headers.next(), headers.next());
     if another.is_some() {
-        return challenge(StatusCode::BAD_REQUEST, Some("invalid_request"), None);
+        return Err(challenge.refuse(StatusCode::BAD_REQUEST, Some("invalid_request")));
     }
-    if header.is_none() && config.public_paths.iter().any(|path| path == request.path()) {
-        return Answer::json(StatusCode::OK, &json!({ "path": request.path() }));
-    }
-    let bearer = header.and_then(|value| value.to_str().ok()?.split_once(' '));
-    let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-    else {
-        return challenge(StatusCode::UNAUTHORIZED, None, None);
+    let unauthorized = |error| challenge.refuse(StatusCode::UNAUTHORIZED, error);
+    let credentials = header.and_then(|value| value.to_str().ok()?.split_once(' '));
+    let (scheme, token) = credentials.ok_or_else(|| unauthorized(None))?;
+    let token = token.trim();
+    let key = if scheme.eq_ignore_ascii_case("dpop") {
+        let mut state = shared.state.lock();
+        let key = state.proofs.check(config, Place::Resource, request, Some(token));
+        let key = key.map_err(|refusal| unauthorized(Some(refusal.code)))?;
+        Some(key.ok_or_else(|| unauthorized(Some("invalid_dpop_proof")))?)
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        None
+    } else {
+        return Err(unauthorized(None));
     };
-    let Presented::Live { family, grant, .. } = book.present(token.trim(), now) else {
-        return challenge(StatusCode::UNAUTHORIZED, Some("invalid_token"), None);
-    };
-    let below = request.path().strip_prefix(config.resource_prefix.as_str()).unwrap_or_default();
-    match below.strip_prefix("/scoped/") {
-        Some(scope) if !grant.scopes.contains(scope) => {
-            challenge(StatusCode::FORBIDDEN, Some("insufficient_scope"), Some(scope))
-        }
-        _ => Answer::json(
-            StatusCode::OK,
-            &json!({
-                "client_id": family.client_id,
-                "username": family.username,
-                "scope": grant.scopes.to_string(),
-                "resource": grant.resources,
-                "path": request.path(),
-            }),
-        ),
+    let now = issuer.config.clock.now();
+    match issuer.state.lock().book.present(token, &now) {
+        Some(LiveToken { family, grant, .. }) if grant.key == key => Ok((family, grant)),
+        _ => Err(unauthorized(Some("invalid_token"))),
     }
 }
 
-/// A refusal of the resource. Without a token it names no error (RFC 6750 §3.1).
-fn challenge(status: StatusCode, error: Option<&str>, scope: Option<&str>) -> Answer {
-    let mut challenge = "Bearer realm=\"fake-auth-server\"".to_owned();
-    if let Some(error) = error {
-        challenge.push_str(&format!(", error=\"{error}\""));
+/// How a resource refuses, in the words of the scheme that it was asked with.
+pub(super) struct Challenge(&'static str);
+
+impl Challenge {
+    pub(super) fn of(config: &Config, request: &ReceivedRequest) -> Self {
+        let scheme =
+            request.header(header::AUTHORIZATION.as_str()).and_then(|v| v.split(' ').next());
+        let is_dpop = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop"));
+        Self(if is_dpop || config.dpop.required { "DPoP" } else { "Bearer" })
     }
-    if let Some(scope) = scope {
-        challenge.push_str(&format!(", scope=\"{scope}\""));
+
+    /// Without a token it names no error (RFC 6750 §3.1).
+    fn refuse(&self, status: StatusCode, error: Option<&str>) -> Answer {
+        self.answer(status, error, None)
     }
-    Answer::json(status, &json!({ "error": error })).with(header::WWW_AUTHENTICATE, &challenge)
+
+    pub(super) fn refuse_scope(&self, scope: &str) -> Answer {
+        self.answer(StatusCode::FORBIDDEN, Some("insufficient_scope"), Some(scope))
+    }
+
+    fn answer(&self, status: StatusCode, error: Option<&str>, scope: Option<&str>) -> Answer {
+        let mut challenge = format!("{} realm=\"fake-auth-server\"", self.0);
+        if let Some(error) = error {
+            challenge.push_str(&format!(", error=\"{error}\""));
+        }
+        if let Some(scope) = scope {
+            challenge.push_str(&format!(", scope=\"{scope}\""));
+        }
+        Answer::json(status, &json!({ "error": error })).with(header::WWW_AUTHENTICATE, &challenge)
+    }
 }

@@ -5,12 +5,12 @@ use http::StatusCode;
 use super::answer::Answer;
 use super::form::Form;
 use super::received_request::ReceivedRequest;
-use super::state::State;
+use super::state::{Config, State};
 
 /// The revocation endpoint (RFC 7009 §2).
-pub(super) fn revocation(state: &mut State, request: &ReceivedRequest) -> Answer {
+pub(super) fn revocation(config: &Config, state: &mut State, request: &ReceivedRequest) -> Answer {
     let revocation = Form::of_request(request).and_then(|form| {
-        let client = state.clients.authenticate(request, &form)?;
+        let client = state.clients.authenticate(config, request, &form)?;
         let token = form.require("token")?;
         if state.book.owner(token).is_some_and(|family| family.client_id != client.id) {
             let what = "the token belongs to another client";

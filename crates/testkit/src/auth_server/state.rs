@@ -11,6 +11,7 @@ use tokenkeeper::{Clock, Scopes, Secret};
 use super::authorization::Logins;
 use super::clients::Clients;
 use super::device::Devices;
+use super::dpop::{DpopSettings, Proofs};
 use super::endpoint::Endpoint;
 use super::fault::Fault;
 use super::form::Form;
@@ -38,6 +39,10 @@ pub(super) struct Config {
     pub(super) redirect_uris: Vec<(String, String)>,
     pub(super) login: LoginSettings,
     pub(super) allowed_resources: Option<Vec<String>>,
+    pub(super) dpop: DpopSettings,
+    pub(super) trusted_issuers: Vec<String>,
+    /// By client or issuer.
+    pub(super) public_keys: Vec<(String, Value)>,
     pub(super) states_lifetime: bool,
     pub(super) issues_refresh_tokens: bool,
     pub(super) refreshes_client_credentials: bool,
@@ -65,7 +70,11 @@ pub(super) struct State {
     pub(super) people: People,
     pub(super) logins: Logins,
     pub(super) devices: Devices,
+    pub(super) proofs: Proofs,
+    /// What tests changed about all ID tokens.
     pub(super) id_token_claims: Map<String, Value>,
+    /// What tests changed about the documents.
+    pub(super) metadata: Map<String, Value>,
 }
 
 impl Shared {
@@ -81,6 +90,14 @@ impl Shared {
 impl Config {
     pub(super) fn issuer(&self) -> String {
         self.url.clone() + &self.issuer_path
+    }
+
+    pub(super) fn token_url(&self) -> String {
+        self.url.clone() + &self.token_path
+    }
+
+    pub(super) fn keys_of(&self, party: &str) -> impl Iterator<Item = &Value> {
+        self.public_keys.iter().filter(move |(owner, _)| owner == party).map(|(_, key)| key)
     }
 
     /// RFC 8414 §3.1 puts the path of the issuer last, OpenID Connect Discovery §4 first.

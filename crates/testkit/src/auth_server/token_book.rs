@@ -19,6 +19,18 @@ pub(super) struct Family {
     pub(super) resources: Vec<String>,
     /// Present where the person came themselves, and not their password.
     pub(super) sign_in: Option<SignIn>,
+    /// Who acts for the person (RFC 8693 §4.1).
+    pub(super) actor: Option<String>,
+    /// The thumbprint of the key that refresh tokens are bound to: those of public clients
+    /// (RFC 9449 §5).
+    pub(super) key: Option<String>,
+}
+
+impl Family {
+    /// Whom its tokens stand for: the person, or the client itself.
+    pub(super) fn subject(&self) -> &str {
+        self.username.as_deref().unwrap_or(&self.client_id)
+    }
 }
 
 /// When and how a person came.
@@ -32,6 +44,14 @@ pub(super) struct SignIn {
 pub(super) struct Grant {
     pub(super) scopes: Scopes,
     pub(super) resources: Vec<String>,
+    /// The thumbprint of the key that it is bound to.
+    pub(super) key: Option<String>,
+}
+
+impl Grant {
+    pub(super) const fn token_type(&self) -> &'static str {
+        if self.key.is_some() { "DPoP" } else { "Bearer" }
+    }
 }
 
 /// How new tokens are made.
@@ -78,10 +98,12 @@ pub(super) enum Spending {
     TooMuch,
 }
 
-/// What a bearer token at the resource comes to.
-pub(super) enum Presented {
-    Live { family: Family, grant: Grant, issued_at: Now, ends: Now },
-    Dead,
+/// An access token that is good.
+pub(super) struct LiveToken {
+    pub(super) family: Family,
+    pub(super) grant: Grant,
+    pub(super) issued_at: Now,
+    pub(super) ends: Now,
 }
 
 impl TokenBook {
@@ -124,10 +146,17 @@ impl TokenBook {
         token
     }
 
-    /// What the login of a refresh token was granted, if it is known.
-    pub(super) fn resources_of_refresh(&self, token: &str) -> Vec<String> {
-        let family = self.refresh.get(token).and_then(|refresh| self.family(refresh.family));
-        family.map(|family| family.resources.clone()).unwrap_or_default()
+    /// The family of a refresh token, whatever has become of it.
+    pub(super) fn family_of_refresh(&self, token: &str) -> Option<&Family> {
+        self.family(self.refresh.get(token)?.family)
+    }
+
+    /// The family of a refresh token that would be taken.
+    pub(super) fn live_refresh(&self, token: &str, now: &Now) -> Option<&Family> {
+        let refresh = self.refresh.get(token)?;
+        let is_over = refresh.dead || refresh.spent_at.is_some();
+        let has_ended = refresh.ends.is_some_and(|ends| has_ended(&ends, now));
+        self.family(refresh.family).filter(|_| !is_over && !has_ended)
     }
 
     /// Spends a refresh token. `wanted` are the scopes that the request names, if it does.
@@ -163,15 +192,12 @@ impl TokenBook {
         Spending::Allowed(id)
     }
 
-    pub(super) fn present(&self, token: &str, now: &Now) -> Presented {
-        let access = self.access.get(token).filter(|a| !a.dead && !has_ended(&a.ends, now));
-        let found = access.and_then(|access| {
-            let family = self.families.get(access.family)?.clone();
-            let grant = access.grant.clone();
-            let (issued_at, ends) = (access.issued_at, access.ends);
-            Some(Presented::Live { family, grant, issued_at, ends })
-        });
-        found.unwrap_or(Presented::Dead)
+    /// What an access token is good for, if it is.
+    pub(super) fn present(&self, token: &str, now: &Now) -> Option<LiveToken> {
+        let access = self.access.get(token).filter(|a| !a.dead && !has_ended(&a.ends, now))?;
+        let family = self.family(access.family)?.clone();
+        let Access { issued_at, ends, .. } = *access;
+        Some(LiveToken { family, grant: access.grant.clone(), issued_at, ends })
     }
 
     /// Whose token it is, of either kind; `None` if it was never issued.

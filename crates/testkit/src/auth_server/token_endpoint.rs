@@ -1,11 +1,12 @@
 //! The token endpoint, and the grants that are older than logins.
 
-use http::StatusCode;
-use serde_json::Value;
+use http::{StatusCode, header};
+use serde_json::{Map, Value};
 use tokenkeeper::{Now, Scopes};
 
 use super::answer::Answer;
 use super::clients::Client;
+use super::dpop::Place;
 use super::form::Form;
 use super::id_token::IdToken;
 use super::received_request::ReceivedRequest;
@@ -19,12 +20,40 @@ pub(super) fn token(
     request: &ReceivedRequest,
     same_access_token: bool,
 ) -> Answer {
-    let exchange = Form::of_request(request).and_then(|form| {
-        let client = state.clients.authenticate(request, &form)?;
+    let answer = Form::of_request(request).and_then(|form| {
+        let client = if form.get("grant_type") == Some(JWT_BEARER) && is_anonymous(request, &form) {
+            Client::unnamed()
+        } else {
+            state.clients.authenticate(config, request, &form)?
+        };
+        let key = proven_key(config, state, request)?;
         let now = config.clock.now();
-        Exchange { config, state, form, client, same_access_token, nonce: None, now }.run()
+        Exchange { config, state, form, client, same_access_token, nonce: None, key, now }.run()
     });
-    exchange.unwrap_or_else(|refusal| refusal)
+    let answer = answer.unwrap_or_else(|refusal| refusal);
+    state.proofs.with_nonce(config, Place::Server, answer)
+}
+
+/// The assertion of the JWT bearer grant may be all that a request says about who asks
+/// (RFC 7523 §3.1).
+fn is_anonymous(request: &ReceivedRequest, form: &Form) -> bool {
+    let ways = ["client_id", "client_secret", "client_assertion"];
+    !request.headers().contains_key(header::AUTHORIZATION)
+        && ways.iter().all(|name| form.get(name).is_none())
+}
+
+fn proven_key(
+    config: &Config,
+    state: &mut State,
+    request: &ReceivedRequest,
+) -> Result<Option<String>, Answer> {
+    let key = state.proofs.check(config, Place::Server, request, None);
+    match key.map_err(|refusal| Answer::refusal(refusal.code, refusal.what))? {
+        None if config.dpop.required => {
+            Err(Answer::refusal("invalid_dpop_proof", "this server wants a proof"))
+        }
+        key => Ok(key),
+    }
 }
 
 /// One request to the token endpoint whose client is known.
@@ -36,6 +65,8 @@ pub(super) struct Exchange<'a> {
     same_access_token: bool,
     /// Of the login that the ID token is about.
     pub(super) nonce: Option<String>,
+    /// The thumbprint of the key that the request proved.
+    pub(super) key: Option<String>,
     pub(super) now: Now,
 }
 
@@ -46,7 +77,9 @@ impl Exchange<'_> {
             "password" => self.password(),
             "refresh_token" => self.refresh_token(),
             "authorization_code" => self.authorization_code(),
-            "urn:ietf:params:oauth:grant-type:device_code" => self.device_code(),
+            DEVICE_CODE => self.device_code(),
+            JWT_BEARER => self.jwt_bearer(),
+            TOKEN_EXCHANGE => self.token_exchange(),
             _ => Err(Answer::refusal("unsupported_grant_type", "this grant is not offered")),
         }
     }
@@ -79,15 +112,21 @@ impl Exchange<'_> {
         let token = self.form.require("refresh_token")?;
         let wanted = wanted_scopes(&self.form);
         let wanted = wanted.map_err(|what| Answer::refusal("invalid_scope", what))?;
-        let asked = self.state.book.resources_of_refresh(token);
-        let resources = self.narrowed_resources(&asked)?;
+        let family = self.state.book.family_of_refresh(token);
+        if family.is_some_and(|family| family.key.is_some() && family.key != self.key) {
+            let what = "the refresh token is bound to another key";
+            return Err(Answer::refusal("invalid_grant", what));
+        }
+        let granted = family.map(|family| family.resources.as_slice()).unwrap_or_default();
+        let resources = self.narrowed_resources(granted)?;
         let State { book, terms, .. } = &mut *self.state;
         match book.spend(token, &self.client.id, wanted.as_ref(), terms, &self.now) {
             Spending::Allowed(family) => {
                 let granted = self.state.book.family(family).map(|family| family.scopes.clone());
                 let scopes = wanted.or(granted).unwrap_or_default();
                 let rotates = self.state.terms.rotates;
-                Ok(self.answer(family, Grant { scopes, resources }, rotates))
+                let grant = Grant { scopes, resources, key: self.key.clone() };
+                Ok(self.answer(family, grant, rotates))
             }
             Spending::Refused => {
                 Err(Answer::refusal("invalid_grant", "the refresh token is not valid"))
@@ -98,13 +137,24 @@ impl Exchange<'_> {
         }
     }
 
-    fn open_family(&mut self, username: Option<String>) -> Result<(usize, Grant), Answer> {
+    /// Refresh tokens of public clients are bound to the key that got them.
+    pub(super) fn key_of_family(&self) -> Option<String> {
+        self.key.clone().filter(|_| self.client.is_public())
+    }
+
+    pub(super) fn open_family(
+        &mut self,
+        username: Option<String>,
+    ) -> Result<(usize, Grant), Answer> {
         let scopes = granted_scopes(self.config, &self.form);
         let scopes = scopes.map_err(|what| Answer::refusal("invalid_scope", what))?;
         let resources = self.narrowed_resources(&[])?;
         let client_id = self.client.id.clone();
-        let grant = Grant { scopes: scopes.clone(), resources: resources.clone() };
-        let family = Family { client_id, username, scopes, resources, sign_in: None };
+        let key = self.key.clone();
+        let grant = Grant { scopes: scopes.clone(), resources: resources.clone(), key };
+        let key = self.key_of_family();
+        let (sign_in, actor) = (None, None);
+        let family = Family { client_id, username, scopes, resources, sign_in, actor, key };
         Ok((self.state.book.open_family(family), grant))
     }
 
@@ -129,6 +179,17 @@ impl Exchange<'_> {
         grant: Grant,
         with_refresh_token: bool,
     ) -> Answer {
+        let body = self.issue(family, grant, with_refresh_token);
+        Answer::json(StatusCode::OK, &Value::Object(body))
+    }
+
+    /// Issues tokens, and gives the members that tell of them.
+    pub(super) fn issue(
+        &mut self,
+        family: usize,
+        grant: Grant,
+        with_refresh_token: bool,
+    ) -> Map<String, Value> {
         let State { book, terms, id_token_claims, .. } = &mut *self.state;
         let mut body = self.config.extra.clone();
         let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
@@ -140,6 +201,7 @@ impl Exchange<'_> {
         if !grant.scopes.is_empty() {
             put("scope", grant.scopes.to_string().into());
         }
+        let token_type = grant.token_type();
         let is_openid = grant.scopes.contains("openid");
         let access = last.unwrap_or_else(|| book.issue_access(family, grant, terms, &self.now));
         if let Some(family) = book.family(family).filter(|_| is_openid) {
@@ -156,7 +218,7 @@ impl Exchange<'_> {
             }
         }
         put("access_token", access.into());
-        put("token_type", "Bearer".into());
+        put("token_type", token_type.into());
         if self.config.states_lifetime {
             put("expires_in", terms.lifetime.as_secs().into());
         }
@@ -166,11 +228,11 @@ impl Exchange<'_> {
                 put("refresh_expires_in", lifetime.as_secs().into());
             }
         }
-        Answer::json(StatusCode::OK, &Value::Object(body))
+        body
     }
 }
 
-fn wanted_scopes(form: &Form) -> Result<Option<Scopes>, &'static str> {
+pub(super) fn wanted_scopes(form: &Form) -> Result<Option<Scopes>, &'static str> {
     let parse = |text| Scopes::parse(text).map_err(|_| "scope is malformed");
     form.get("scope").map(parse).transpose()
 }
@@ -185,3 +247,17 @@ pub(super) fn granted_scopes(config: &Config, form: &Form) -> Result<Scopes, &'s
         (None, allowed) => Ok(allowed.clone().unwrap_or_default()),
     }
 }
+
+/// Everything that `grant_type` may say.
+pub(super) const GRANTS: [&str; 7] = [
+    "authorization_code",
+    "client_credentials",
+    "password",
+    "refresh_token",
+    DEVICE_CODE,
+    JWT_BEARER,
+    TOKEN_EXCHANGE,
+];
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
