@@ -74,6 +74,7 @@ async fn approved(
     let user_code = pending.user_code().to_owned();
     let person = async {
         time_passes(clock, 3).await;
+        waiting(clock).await;
         server.approve_device(&user_code);
         time_passes(clock, 1).await;
     };
@@ -125,10 +126,14 @@ fn say_how_it_ended(error: Option<tokenkeeper::Error>, out: &mut impl Write) -> 
 /// Lets so many intervals pass, each when the login waits for it.
 async fn time_passes(clock: &ManualClock, intervals: u64) {
     for _ in 0..intervals {
-        while clock.sleepers() == 0 {
-            tokio::task::yield_now().await;
-        }
+        waiting(clock).await;
         clock.advance(INTERVAL);
+    }
+}
+
+/// Until the login waits for its next poll. One whose time has come is not waiting any more.
+async fn waiting(clock: &ManualClock) {
+    while clock.next_wake().unwrap_or_default().is_zero() {
         tokio::task::yield_now().await;
     }
 }
