@@ -28,6 +28,9 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-providers", "device"),
+        ("tokenkeeper-providers", "jwt-bearer"),
+        ("tokenkeeper-providers", "token-exchange"),
         ("tokenkeeper-providers", "authorization-code"),
         ("tokenkeeper-providers", "device"),
         ("tokenkeeper-providers", "discovery"),
