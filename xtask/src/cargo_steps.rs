@@ -28,6 +28,13 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-providers", "authorization-code"),
+        ("tokenkeeper-providers", "device"),
+        ("tokenkeeper-providers", "discovery"),
+        ("tokenkeeper-providers", "introspection"),
+        ("tokenkeeper-providers", "jwt-bearer"),
+        ("tokenkeeper-providers", "token-exchange"),
+        ("tokenkeeper-providers", "user-info"),
         ("tokenkeeper-testkit", ""),
         ("tokenkeeper-testkit", "signatures"),
         ("tokenkeeper-reqwest", ""),

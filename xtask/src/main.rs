@@ -15,6 +15,7 @@ use crate::steps::STEPS;
 use crate::workspace::Workspace;
 
 mod arrows;
+mod browser;
 mod cargo_steps;
 mod fleet;
 mod interop;

@@ -22,6 +22,7 @@ use crate::workspace::Workspace;
 pub(crate) mod client_keys;
 pub(crate) mod glewlwyd;
 mod http;
+pub(crate) mod node;
 pub(crate) mod oidc_provider;
 pub(crate) mod redis;
 pub(crate) mod session_bus;

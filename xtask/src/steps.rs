@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{arrows, cargo_steps, fleet, interop, keyring, tools};
+use crate::{arrows, browser, cargo_steps, fleet, interop, keyring, tools};
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -30,6 +30,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
     Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },
     Step { name: "interop", about: "tests against real servers", check: interop::check },
+    Step { name: "browser", about: "a login in a real browser", check: browser::check },
     Step { name: "fleet", about: "32 processes on one storage, calm and in chaos", check: fleet::check },
 ];
 

@@ -20,8 +20,9 @@ use tokenkeeper_jwt::{
 };
 use tokenkeeper_providers::{
     AssertionSource, ClientAuth, ClientCredentialsBuilder, ClientCredentialsProvider,
-    ProofOfPossession,
+    JwtBearerProvider, ProofOfPossession,
 };
+use tokenkeeper_testkit::{ClientAuth as RegisteredAuth, FakeAuthServer};
 
 fn builder(auth: ClientAuth, endpoint: &Endpoint) -> ClientCredentialsBuilder {
     ClientCredentialsProvider::builder("svc", TOKEN_URL)
@@ -264,6 +265,52 @@ async fn the_second_attempt_that_a_nonce_takes_has_a_jti_of_its_own() {
     assert_eq!((endpoint.count(), different_jtis(&endpoint)), (2, 2));
 }
 
+#[tokio::test]
+async fn a_server_that_checks_everything_takes_what_a_client_signs() {
+    let key = key();
+    let secret = "a secret of a client, 32 bytes or more";
+    let server = FakeAuthServer::builder()
+        .client("billing-job", "", RegisteredAuth::PrivateKeyJwt)
+        .public_key("billing-job", &key.public_jwk().to_string())
+        .client("mac", secret, RegisteredAuth::ClientSecretJwt)
+        .start();
+
+    let fetch = async |client_id, auth| {
+        let builder = ClientCredentialsProvider::builder("svc", &server.token_url());
+        fetch(&builder.client(client_id, auth).build().unwrap()).await
+    };
+
+    fetch("billing-job", private_key_jwt(key)).await.unwrap();
+    fetch("mac", client_secret_jwt(secret).unwrap()).await.unwrap();
+    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+    let error = fetch("billing-job", private_key_jwt(stranger)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
+}
+
+#[tokio::test]
+async fn a_server_that_trusts_a_service_account_gives_it_a_token() {
+    let key = key();
+    let server = FakeAuthServer::builder()
+        .trust_issuer("robot@example.org")
+        .public_key("robot@example.org", &key.public_jwk().to_string())
+        .start();
+    let account = |key| {
+        JwtBearerProvider::builder("svc", &server.token_url())
+            .assertion(JwtAssertion::for_subject("robot@example.org", "robot@example.org", key))
+            .subject("robot@example.org")
+            .build()
+            .unwrap()
+    };
+
+    fetch(&account(key)).await.unwrap();
+
+    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+    let error = fetch(&account(stranger)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
+    let form = server.received().pop().unwrap().form();
+    assert!(form.iter().all(|(name, _)| !name.starts_with("client_")));
+}
+
 fn different_jtis(endpoint: &Endpoint) -> usize {
     let jwts = endpoint.field("client_assertion");
     let jtis = jwts.iter().map(|jwt| read(jwt).1["jti"].as_str().unwrap().to_owned());
@@ -288,7 +335,7 @@ impl ProofOfPossession for Bound {
         Ok(())
     }
 
-    fn take_notice(&self, _uri: &Uri, _headers: &HeaderMap) {}
+    fn take_notice(&self, _: &Uri, _: Option<&AccessToken>, _: &HeaderMap) {}
 }
 
 #[tokio::test]

@@ -286,7 +286,16 @@ impl AuthorizationServer {
     }
 
     pub(crate) fn needed_token_url(&self) -> Result<&str, Error> {
-        needed("token", self.token_url())
+        Self::needed("token", self.token_url())
+    }
+
+    /// The URL of an endpoint that somebody cannot do without.
+    pub(crate) fn needed<'a>(what: &str, url: Option<&'a str>) -> Result<&'a str, Error> {
+        url.ok_or_else(|| {
+            let what = format!("the server names no {what} endpoint that can be used");
+            Error::new(ErrorKind::Unsupported, what)
+                .with_advice("give the URL to the builder if there is one")
+        })
     }
 
     /// What every builder takes over, except the URLs that it begins with.
@@ -326,15 +335,6 @@ fn listed<'a>(
 ) -> impl Iterator<Item = &'a str> {
     let default = if words.is_none() { default } else { &[] };
     words.into_iter().flat_map(Words::iter).chain(default.iter().copied())
-}
-
-/// The URL of an endpoint that somebody cannot do without.
-pub(crate) fn needed<'a>(what: &str, url: Option<&'a str>) -> Result<&'a str, Error> {
-    url.ok_or_else(|| {
-        let what = format!("the server names no {what} endpoint that can be used");
-        Error::new(ErrorKind::Unsupported, what)
-            .with_advice("give the URL to the builder if there is one")
-    })
 }
 
 fn auth_of<'a>(

@@ -6,6 +6,7 @@
 //! | for | provider | standard |
 //! |---|---|---|
 //! | the program itself | [`ClientCredentialsProvider`] | RFC 6749 §4.4 |
+//! | a user with a browser | `AuthorizationCodeLogin`, then its `RefreshTokenProvider` | RFC 6749 §4.1 |
 //! | a user who logged in elsewhere | [`RefreshTokenProvider`] | RFC 6749 §6 |
 //! | a user whose password the program has, where a service leaves no choice | [`PasswordProvider`] | RFC 6749 §4.3 |
 //! | a user with another device at hand | `DeviceLogin` | RFC 8628 |
@@ -42,9 +43,33 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `reqwest` | yes | `BundledTransport`: HTTP and TLS without any set-up. Without it, give each provider an [`HttpTransport`] |
+//! | `authorization-code` | no | `AuthorizationCodeLogin`: logins through a browser (RFC 6749 §4.1) with PKCE, pushed requests, issuer and id token checked |
 //! | `device` | no | `DeviceLogin`: logins that are approved on another device |
+//! | `discovery` | no | `AuthorizationServer`, `Discovery`: providers from the name of a server |
+//! | `introspection` | no | `Introspection`: what a token is worth |
 //! | `jwt-bearer` | no | `JwtBearerProvider`: tokens for a signed assertion |
 //! | `token-exchange` | no | `TokenExchangeProvider`: tokens for other tokens |
+//! | `user-info` | no | `UserInfo`: who a token belongs to |
+//!
+//! # Servers by their names
+//!
+//! A server that describes itself (RFC 8414, OpenID Connect Discovery) need not be described again:
+//! every builder has `discover`, which takes the name of the server, and `of_server`, which takes
+//! what was discovered, read from a file, or written down here for services such as GitHub and
+//! Slack. Setters come after it, and win.
+//!
+//! ```
+//! # #[cfg(all(feature = "discovery", feature = "reqwest"))]
+//! # async fn run() -> Result<(), tokenkeeper::Error> {
+//! use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
+//!
+//! let provider = ClientCredentialsProvider::discover("billing", "https://auth.example.org")
+//!     .await?
+//!     .client("billing-job", ClientAuth::basic("hunter2"))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Secrets
 //!
@@ -117,7 +142,7 @@ mod user_info;
 #[cfg(feature = "authorization-code")]
 pub use authorization_code::{
     AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
-    PendingLogin,
+    IdTokenClaims, PendingLogin,
 };
 #[cfg(feature = "discovery")]
 pub use authorization_server::AuthorizationServer;

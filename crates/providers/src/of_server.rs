@@ -6,9 +6,8 @@
 use tokenkeeper::Error;
 
 use crate::authorization_server::AuthorizationServer;
-#[cfg(any(feature = "introspection", feature = "user-info"))]
-#[cfg(feature = "device")]
-use crate::authorization_server::needed;
+#[cfg(feature = "authorization-code")]
+use crate::{AuthorizationCodeLogin, AuthorizationCodeLoginBuilder};
 use crate::{
     ClientCredentialsBuilder, ClientCredentialsProvider, PasswordBuilder, PasswordProvider,
     RefreshTokenBuilder, RefreshTokenProvider,
@@ -59,58 +58,70 @@ macro_rules! of_server {
     )*};
 }
 
+/// For those that begin with the token endpoint alone.
+macro_rules! of_token_url {
+    ($($(#[$cfg:meta])* $type:ident => $builder:ident;)*) => {
+        of_server! {$(
+            $(#[$cfg])*
+            $type => $builder, |service_name, server| {
+                let mut builder = Self::builder(service_name, server.needed_token_url()?);
+                server.apply_to(&mut builder.settings);
+                Ok(builder)
+            };
+        )*}
+    };
+}
+
+of_token_url! {
+    ClientCredentialsProvider => ClientCredentialsBuilder;
+    #[cfg(feature = "jwt-bearer")]
+    JwtBearerProvider => JwtBearerBuilder;
+    PasswordProvider => PasswordBuilder;
+    RefreshTokenProvider => RefreshTokenBuilder;
+    #[cfg(feature = "token-exchange")]
+    TokenExchangeProvider => TokenExchangeBuilder;
+}
+
 of_server! {
-    ClientCredentialsProvider => ClientCredentialsBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
+    #[cfg(feature = "authorization-code")]
+    AuthorizationCodeLogin => AuthorizationCodeLoginBuilder, |service_name, server| {
+        let authorization_url = AuthorizationServer::needed("authorization", server.authorization_url())?;
+        let mut builder =
+            Self::builder(service_name, authorization_url, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-    PasswordProvider => PasswordBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-    RefreshTokenProvider => RefreshTokenBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
+        let pushed_url = server.pushed_authorization_request_url();
+        if server.requires_pushed_authorization_requests() {
+            AuthorizationServer::needed("pushed authorization request", pushed_url)?;
+        }
+        if let Some(url) = pushed_url {
+            builder = builder.pushed_authorization_request_url(url);
+        }
+        if server.sends_iss_parameter() && server.issuer().is_some() {
+            builder = builder.iss_parameter_required();
+        }
+        if let Some(methods) = server.code_challenge_methods() {
+            builder = builder.code_challenge_methods(methods);
+        }
         Ok(builder)
     };
     #[cfg(feature = "device")]
     DeviceLogin => DeviceLoginBuilder, |service_name, server| {
-        let device_url = needed("device authorization", server.device_authorization_url())?;
+        let device_url = AuthorizationServer::needed("device authorization", server.device_authorization_url())?;
         let mut builder = Self::builder(service_name, device_url, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
         Ok(builder)
     };
-    #[cfg(feature = "jwt-bearer")]
-    JwtBearerProvider => JwtBearerBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-    #[cfg(feature = "token-exchange")]
-    TokenExchangeProvider => TokenExchangeBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-}
-
-#[cfg(feature = "introspection")]
-of_server! {
+    #[cfg(feature = "introspection")]
     Introspection => IntrospectionBuilder, |service_name, server| {
-        let url = needed("introspection", server.introspection_url())?;
+        let url = AuthorizationServer::needed("introspection", server.introspection_url())?;
         let mut builder = Self::builder(service_name, url);
         builder.issuer = server.issuer().map(str::to_owned);
         builder.allow_http = server.allow_http;
         Ok(builder)
     };
-}
-
-#[cfg(feature = "user-info")]
-of_server! {
+    #[cfg(feature = "user-info")]
     UserInfo => UserInfoBuilder, |service_name, server| {
-        let url = needed("userinfo", server.user_info_url())?;
+        let url = AuthorizationServer::needed("userinfo", server.user_info_url())?;
         let mut builder = Self::builder(service_name, url);
         builder.allow_http = server.allow_http;
         Ok(builder)

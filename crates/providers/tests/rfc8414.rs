@@ -362,6 +362,81 @@ async fn one_call_makes_a_provider_of_the_name_of_a_server() {
     token.assert_calls_async(2).await;
 }
 
+#[cfg(feature = "authorization-code")]
+mod logins {
+    use tokenkeeper_providers::{AuthorizationCodeLogin, AuthorizationCodeLoginBuilder};
+
+    use super::*;
+
+    fn builder(members: Value) -> Result<AuthorizationCodeLoginBuilder, Error> {
+        let mut all = json!({
+            "authorization_endpoint": "https://as/authorize",
+            "token_endpoint": "https://as/token",
+        });
+        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        AuthorizationCodeLogin::of_server("svc", &server(all))
+    }
+
+    fn login(members: Value, playback: &Playback) -> Result<AuthorizationCodeLogin, Error> {
+        let builder = builder(members)?.client("web", ClientAuth::none());
+        builder.redirect_uri("https://app/callback").transport(playback.clone()).build()
+    }
+
+    #[tokio::test]
+    async fn a_login_takes_its_urls_from_the_document_and_pushes_where_that_is_announced() {
+        let pushed = r#"{"request_uri":"urn:r","expires_in":60}"#;
+        let playback = Playback::default().and(201, pushed);
+        let plain = login(json!({}), &playback).unwrap();
+        let announced = json!({ "pushed_authorization_request_endpoint": "https://as/par" });
+        let pushing = login(announced, &playback).unwrap();
+
+        let url = plain.begin().await.unwrap().authorization_url().to_owned();
+        assert!(url.starts_with("https://as/authorize?response_type=code&"), "{url}");
+        assert_eq!(playback.count(), 0);
+
+        pushing.begin().await.unwrap();
+        assert_eq!(playback.request(0).uri(), "https://as/par");
+    }
+
+    #[tokio::test]
+    async fn a_callback_must_name_the_issuer_where_that_is_announced() {
+        use tokenkeeper_providers::Callback;
+
+        let announced = json!({ "authorization_response_iss_parameter_supported": true });
+        let login = login(announced, &Playback::default()).unwrap();
+        let pending = login.begin().await.unwrap();
+        let callback = Callback::parse(&format!("code=c&state={}", pending.state())).unwrap();
+
+        let error = login.finish(pending, &callback).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::LoginRequired);
+    }
+
+    #[test]
+    fn a_server_that_announces_no_safe_challenge_is_refused() {
+        for (methods, is_fine) in
+            [(json!(["plain"]), false), (json!(["plain", "S256"]), true), (json!(null), true)]
+        {
+            let announced = json!({ "code_challenge_methods_supported": methods });
+
+            let outcome = login(announced, &Playback::default());
+
+            assert_eq!(outcome.is_ok(), is_fine, "{methods}");
+            if let Err(error) = outcome {
+                assert!(error.to_string().contains("S256 is needed"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_wants_pushed_requests_and_names_no_place_for_them_is_refused() {
+        let error = builder(json!({ "require_pushed_authorization_requests": true })).unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("no pushed authorization request endpoint"), "{error}");
+    }
+}
+
 // Keeping it.
 
 #[tokio::test]

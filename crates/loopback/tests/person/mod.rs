@@ -1,7 +1,7 @@
 //! The person at the machine: a browser that does what a test says, and a server that knows her.
 
 #![allow(dead_code, missing_docs, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::time::Duration;
 
@@ -67,18 +67,21 @@ impl Begun {
     }
 
     pub(crate) async fn tokens(self) -> TokenSet {
-        self.result.await.unwrap().unwrap()
+        within_reason(self.result).await.unwrap().unwrap()
     }
 
     pub(crate) async fn error(self) -> Error {
-        self.result.await.unwrap().unwrap_err()
+        within_reason(self.result).await.unwrap().unwrap_err()
     }
 
     /// Waits until so many time limits are measured.
     pub(crate) async fn sleepers(&self, count: usize) {
-        while self.clock.sleepers() != count {
-            tokio::task::yield_now().await;
-        }
+        within_reason(async {
+            while self.clock.sleepers() != count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }
 
@@ -136,6 +139,11 @@ impl LoginPage {
     }
 }
 
+/// So that a broken login fails a test, and does not hang it.
+pub(crate) async fn within_reason<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("this takes forever")
+}
+
 fn parameter(url: &Url, name: &str) -> String {
     let found = url.query_pairs().find(|(found, _)| found == name);
     found.unwrap_or_else(|| panic!("{name} is missing")).1.into_owned()
@@ -150,7 +158,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn read(mut stream: TcpStream) -> Self {
         let mut whole = String::new();
-        stream.read_to_string(&mut whole).await.unwrap();
+        within_reason(stream.read_to_string(&mut whole)).await.unwrap();
         let status = whole.split(' ').nth(1).unwrap_or("0").parse().unwrap();
         Self { status, whole }
     }

@@ -15,7 +15,7 @@ use crate::settings::{RESERVED, Settings, check_plain, shared_setters};
 /// Builds an [`AuthorizationCodeLogin`].
 #[derive(Clone)]
 pub struct AuthorizationCodeLoginBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     authorization_url: String,
     pushed_url: Option<String>,
     redirect_uri: Option<String>,

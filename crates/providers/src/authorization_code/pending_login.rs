@@ -10,9 +10,10 @@ use tokenkeeper::{Scopes, Secret};
 
 /// A login that waits for its callback.
 ///
-/// Keep it where only the browser that began the login leads to it: in the session on the server, or
-/// in memory by [`state`](Self::state). Whoever has it can finish the login, so a cookie must be
-/// encrypted. It is for one callback, and
+/// Keep it in the session of the browser that began the login, by its [`state`](Self::state), for
+/// there may be several tabs. Out of reach of other browsers: or somebody lures a person to a
+/// callback of a login of their own, and the person goes on in a stranger's account (RFC 6749
+/// §10.12). It holds secrets, so a cookie with it must be encrypted. It is for one callback, and
 /// [`finish`](crate::AuthorizationCodeLogin::finish) takes it away.
 ///
 /// It survives a restart: serialize it, and let a login with the same client and server finish it.

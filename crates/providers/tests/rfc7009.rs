@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use support::{Playback, TOKEN_URL, printed};
+use support::{OK, OK_WITH_REFRESH, Playback, TOKEN_URL, printed, refresh};
 use tokenkeeper::{AccessToken, ErrorKind, TokenProvider, TokenSet};
 use tokenkeeper_providers::{ClientAuth, RefreshTokenBuilder, RefreshTokenProvider};
 
@@ -57,6 +57,74 @@ async fn revocation_may_have_an_authentication_of_its_own() {
     let body = "token=planted-at&token_type_hint=access_token&client_id=id&client_secret=other";
     assert_eq!(playback.body(0), body);
     assert_eq!(playback.authorization(0), None);
+}
+
+#[tokio::test]
+async fn two_methods_of_authentication_are_never_taken_for_each_other() {
+    let playback = Playback::of(&[OK_WITH_REFRESH, OK, "", ""]);
+    let provider = builder(&playback)
+        .client("id", ClientAuth::post("planted-one"))
+        .revocation_auth(ClientAuth::basic("planted-two"))
+        .build()
+        .unwrap();
+
+    let tokens = refresh(&provider, &both()).await.unwrap();
+    refresh(&provider, &tokens).await.unwrap();
+    provider.revoke(&tokens).await.unwrap();
+
+    for exchange in [0, 1] {
+        assert!(playback.body(exchange).ends_with("client_id=id&client_secret=planted-one"));
+        assert_eq!(playback.authorization(exchange), None);
+    }
+    for revocation in [2, 3] {
+        assert_eq!(playback.authorization(revocation).unwrap(), "Basic aWQ6cGxhbnRlZC10d28=");
+        assert!(!playback.body(revocation).contains("client"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_the_service_does_not_know_is_revoked() {
+    let playback = Playback::of(&["", "{}"]);
+
+    builder(&playback).build().unwrap().revoke(&both()).await.unwrap();
+
+    assert_eq!(playback.count(), 2);
+}
+
+#[tokio::test]
+async fn a_redirect_takes_no_token_anywhere() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = [("location", "https://evil.example.net/revoke")];
+        let playback = Playback::default().and_with(status, &elsewhere, "");
+
+        let error = builder(&playback).build().unwrap().revoke(&access_only()).await.unwrap_err();
+
+        assert!(error.to_string().contains("it still exists"), "{error}");
+        assert_eq!(playback.count(), 1);
+    }
+}
+
+#[cfg(feature = "reqwest")]
+#[tokio::test]
+async fn a_revocation_is_a_post_over_the_wire() {
+    let mock = httpmock::MockServer::start_async().await;
+    let endpoint = mock
+        .mock_async(|when, then| {
+            when.method(httpmock::Method::POST)
+                .path("/revoke")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("authorization", "Basic aWQ6cGxhbnRlZC1zZWNyZXQ=")
+                .body("token=planted-at&token_type_hint=access_token");
+            then.status(200);
+        })
+        .await;
+    let provider = RefreshTokenProvider::builder("svc", TOKEN_URL)
+        .client("id", ClientAuth::basic("planted-secret"))
+        .revocation_url(mock.url("/revoke"));
+
+    provider.build().unwrap().revoke(&access_only()).await.unwrap();
+
+    endpoint.assert_async().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,182 @@
+//! Logins that are approved on another device, at real servers (RFC 8628).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokenkeeper::{Clock, ErrorKind, Now, SystemClock, TokenManager, async_trait};
+use tokenkeeper_providers::{ClientAuth, DeviceLogin, PendingDeviceLogin};
+use tokenkeeper_tests::{Person, Wire, server_url};
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The real clock, but the first sleeps are over at once.
+#[derive(Clone, Debug)]
+struct Impatient {
+    skips: Arc<AtomicUsize>,
+    pauses: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Impatient {
+    fn skipping(count: usize) -> Self {
+        Self { skips: Arc::new(AtomicUsize::new(count)), pauses: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Clock for Impatient {
+    fn now(&self) -> Now {
+        SystemClock.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.pauses.lock().push(duration.as_secs());
+        let left = self
+            .skips
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_err() {
+            SystemClock.sleep(duration).await;
+        }
+    }
+}
+
+fn at_oidc_provider(client: &str, wire: &Wire, clock: &Impatient) -> DeviceLogin {
+    let url = server_url("TOKENKEEPER_OIDC_PROVIDER_URL");
+    DeviceLogin::builder("device", &format!("{url}/device/auth"), &format!("{url}/token"))
+        .client(client, ClientAuth::basic(format!("{client}-secret")))
+        .scopes(["openid", "offline_access"])
+        .extra_parameter("prompt", "consent") // or oidc-provider gives no offline access
+        .transport(wire.clone())
+        .clock(clock.clone())
+        .build()
+        .unwrap()
+}
+
+fn at_glewlwyd(wire: &Wire, clock: &Impatient) -> DeviceLogin {
+    let url = format!("{}/api/oidc", server_url("TOKENKEEPER_GLEWLWYD_URL"));
+    DeviceLogin::builder("device", &format!("{url}/device_authorization"), &format!("{url}/token"))
+        .client("basic", ClientAuth::basic("basic-secret"))
+        .scopes(["openid"])
+        .transport(wire.clone())
+        .clock(clock.clone())
+        .build()
+        .unwrap()
+}
+
+/// The codes, with a later end: only the server knows the real one.
+fn said_to_last(pending: &PendingDeviceLogin) -> PendingDeviceLogin {
+    let mut kept = serde_json::to_value(pending).unwrap();
+    let seconds = kept["expires_at"]["secs_since_epoch"].as_u64().unwrap();
+    kept["expires_at"]["secs_since_epoch"] = Value::from(seconds + 3_600);
+    serde_json::from_value(kept).unwrap()
+}
+
+#[tokio::test]
+async fn a_login_that_is_approved_at_oidc_provider_brings_tokens_that_can_be_refreshed() {
+    let (wire, clock) = (Wire::new(), Impatient::skipping(1));
+    let login = at_oidc_provider("basic", &wire, &clock);
+    let pending = login.begin().await.unwrap();
+
+    let url = pending.verification_url_complete().unwrap().to_owned();
+    Person::alice().approves(&url).await;
+    let tokens = login.finish(pending).await.unwrap();
+
+    assert_eq!(*clock.pauses.lock(), [5]); // it gives no interval
+    assert!(tokens.access_token().is_some() && tokens.id_token().is_some());
+    let manager = TokenManager::new(login.provider("alice").unwrap());
+    manager.install(tokens).await.unwrap();
+    manager.force_refresh().await.unwrap();
+    assert_eq!(wire.exchanges().last().unwrap(), "refresh_token 200");
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_has_approved_yet_is_asked_for_again_at_oidc_provider() {
+    let (wire, clock) = (Wire::new(), Impatient::skipping(3));
+    let login = at_oidc_provider("basic", &wire, &clock);
+    let pending = login.begin().await.unwrap();
+
+    let url = pending.verification_url_complete().unwrap().to_owned();
+    let person = async {
+        while wire.exchanges().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Person::alice().approves(&url).await;
+    };
+    let (tokens, ()) = tokio::join!(login.finish(pending), person);
+
+    assert!(tokens.is_ok());
+    let exchanges = wire.exchanges();
+    assert_eq!(exchanges[1..3], [format!("{GRANT} 400"), format!("{GRANT} 400")]);
+    assert_eq!(*exchanges.last().unwrap(), format!("{GRANT} 200"));
+    assert!(clock.pauses.lock().iter().all(|pause| *pause == 5));
+}
+
+#[tokio::test]
+async fn a_login_that_is_declined_at_oidc_provider_says_so() {
+    let (wire, clock) = (Wire::new(), Impatient::skipping(1));
+    let login = at_oidc_provider("basic", &wire, &clock);
+    let pending = login.begin().await.unwrap();
+
+    Person::alice().denies(pending.verification_url_complete().unwrap()).await;
+    let error = login.finish(pending).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::LoginRequired);
+    assert_eq!(error.oauth().unwrap().code(), "access_denied");
+    assert!(error.to_string().contains("was declined"), "{error}");
+}
+
+#[tokio::test]
+async fn a_code_that_has_expired_at_oidc_provider_says_so() {
+    let (wire, clock) = (Wire::new(), Impatient::skipping(0));
+    let login = at_oidc_provider("short-lived", &wire, &clock);
+    let pending = login.begin().await.unwrap();
+
+    let error = login.finish(said_to_last(&pending)).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::LoginRequired);
+    assert_eq!(error.oauth().unwrap().code(), "expired_token");
+    assert!(error.to_string().contains("has expired"), "{error}");
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_one_login_at_both() {
+    for which in ["oidc-provider", "glewlwyd"] {
+        let (wire, clock) = (Wire::new(), Impatient::skipping(1));
+        let login = match which {
+            "glewlwyd" => at_glewlwyd(&wire, &clock),
+            _ => at_oidc_provider("basic", &wire, &clock),
+        };
+        let pending = login.begin().await.unwrap();
+        Person::alice().approves(pending.verification_url_complete().unwrap()).await;
+
+        assert!(login.finish(pending.clone()).await.is_ok(), "{which}");
+        let error = login.finish(pending).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::LoginRequired, "{which}: {error}");
+        assert!(error.to_string().contains("does not take the code"), "{which}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn glewlwyd_says_slow_down_and_is_asked_more_slowly_for_good() {
+    let (wire, clock) = (Wire::new(), Impatient::skipping(2));
+    let login = at_glewlwyd(&wire, &clock);
+    let pending = login.begin().await.unwrap();
+
+    let url = pending.verification_url_complete().unwrap().to_owned();
+    let person = async {
+        while wire.exchanges().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Person::alice().approves(&url).await;
+    };
+    let (tokens, ()) = tokio::join!(login.finish(pending), person);
+
+    assert!(tokens.is_ok(), "{tokens:?}");
+    assert_eq!(clock.pauses.lock()[..3], [1, 1, 6]);
+    assert_eq!(*wire.exchanges().last().unwrap(), format!("{GRANT} 200"));
+}
