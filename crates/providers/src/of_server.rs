@@ -24,7 +24,8 @@ use crate::{TokenExchangeBuilder, TokenExchangeProvider};
 use crate::{UserInfo, UserInfoBuilder};
 
 macro_rules! of_server {
-    ($($type:ident => $builder:ident, $begin:expr;)*) => {$(
+    ($($(#[$feature:meta])? $type:ident => $builder:ident, $begin:expr;)*) => {$(
+        $(#[$feature])?
         impl $type {
             /// Starts with a server that was [discovered](crate::Discovery) or that is a constant:
             /// with its URLs, its name and its peculiarities. All of that can be set anew.
@@ -103,38 +104,13 @@ of_server! {
         }
         Ok(builder)
     };
-}
-
-#[cfg(feature = "device")]
-of_server! {
+    #[cfg(feature = "device")]
     DeviceLogin => DeviceLoginBuilder, |service_name, server| {
         let device_url = AuthorizationServer::needed("device authorization", server.device_authorization_url())?;
         let mut builder = Self::builder(service_name, device_url, server.needed_token_url()?);
         server.apply_to(&mut builder.settings);
         Ok(builder)
     };
-}
-
-#[cfg(feature = "jwt-bearer")]
-of_server! {
-    JwtBearerProvider => JwtBearerBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-}
-
-#[cfg(feature = "token-exchange")]
-of_server! {
-    TokenExchangeProvider => TokenExchangeBuilder, |service_name, server| {
-        let mut builder = Self::builder(service_name, server.needed_token_url()?);
-        server.apply_to(&mut builder.settings);
-        Ok(builder)
-    };
-}
-
-#[cfg(feature = "introspection")]
-of_server! {
     #[cfg(feature = "introspection")]
     Introspection => IntrospectionBuilder, |service_name, server| {
         let url = AuthorizationServer::needed("introspection", server.introspection_url())?;
