@@ -95,7 +95,7 @@ async fn begin(
     let consent = AuthorizationRequest::new().extra_parameter("prompt", "consent");
     let (login, manager) = (login.request(consent).browser(Window(window)), manager.clone());
     let running = tokio::spawn(async move { login.log_in_to(&manager).await });
-    (urls.recv().await.expect("a browser was opened"), running)
+    (urls.recv().await.unwrap(), running)
 }
 
 /// A browser that hands the URL to the test.

@@ -336,7 +336,6 @@ impl ProofOfPossession for Bound {
     }
 
     fn take_notice(&self, _: &Uri, _: Option<&AccessToken>, _: &HeaderMap) {}
-    fn take_notice(&self, _uri: &Uri, _token: Option<&AccessToken>, _headers: &HeaderMap) {}
 }
 
 #[tokio::test]

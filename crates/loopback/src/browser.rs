@@ -31,7 +31,7 @@ pub trait Browser: Debug + Send + Sync + 'static {
 ///
 /// Where the environment variable `BROWSER` names a program, that one is used (not on Windows).
 /// `xdg-open`, which is asked otherwise, knows lists and command lines in that variable too. What
-/// the browser prints is not seen.
+/// the browser prints is not seen, so one that runs in the terminal is of no use here.
 ///
 /// # Errors
 ///

@@ -98,7 +98,9 @@ impl LoopbackLogin {
         self
     }
 
-    /// How long the person has, from the moment the page is opened. Default: five minutes.
+    /// How long the person has, from the moment the page is opened. Default: five minutes. More than
+    /// ten need a longer
+    /// [`login_lifetime`](tokenkeeper_providers::AuthorizationCodeLoginBuilder::login_lifetime) too.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
