@@ -103,7 +103,7 @@ async fn a_login_that_nobody_has_approved_yet_is_asked_for_again_at_oidc_provide
     let url = pending.verification_url_complete().unwrap().to_owned();
     let person = async {
         while wire.exchanges().len() < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            SystemClock.sleep(Duration::from_millis(20)).await;
         }
         Person::alice().approves(&url).await;
     };
@@ -139,7 +139,7 @@ async fn a_code_that_has_expired_ends_the_login_at_both() {
             _ => at_oidc_provider(which, &wire, &clock),
         };
         let pending = login.begin().await.unwrap();
-        tokio::time::sleep(Duration::from_secs(3)).await; // more than either of them lasts
+        SystemClock.sleep(Duration::from_secs(3)).await; // more than either of them lasts
 
         let error = login.finish(said_to_last(&pending)).await.unwrap_err();
 
@@ -177,7 +177,7 @@ async fn glewlwyd_says_slow_down_and_is_asked_more_slowly_for_good() {
     let url = pending.verification_url_complete().unwrap().to_owned();
     let person = async {
         while wire.exchanges().len() < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            SystemClock.sleep(Duration::from_millis(20)).await;
         }
         Person::alice().approves(&url).await;
     };
