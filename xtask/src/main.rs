@@ -20,6 +20,7 @@ mod cargo_steps;
 mod fleet;
 mod interop;
 mod keyring;
+mod logins;
 mod servers;
 mod steps;
 mod tools;
