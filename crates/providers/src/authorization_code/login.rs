@@ -209,7 +209,7 @@ impl AuthorizationCodeLogin {
             return Err(config_error("redirect URI", what));
         };
         check_redirect_uri(uri, self.settings.allow_http)?;
-        check_parameters(&request.parameters)?;
+        check_parameters(&request.parameters, &self.authorization_url)?;
         let own = request.scopes.iter().map(String::as_str);
         Ok((uri, Scopes::new(self.endpoint.scopes.iter().chain(own))?))
     }
