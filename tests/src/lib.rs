@@ -40,6 +40,11 @@ struct Readme;
 #[doc = include_str!("../../docs/writing-a-storage.md")]
 struct WritingAStorage;
 
+/// So are those in the guide for those whose people log in.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/logging-people-in.md")]
+struct LoggingPeopleIn;
+
 /// So are those in the page for those who choose one.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/choosing-a-storage.md")]

@@ -21,6 +21,7 @@ mod fleet;
 mod interop;
 mod interop_table;
 mod keyring;
+mod logins;
 mod servers;
 mod steps;
 mod tools;
