@@ -56,8 +56,9 @@ fn at_oidc_provider(client: &str, wire: &Wire, clock: &Impatient) -> DeviceLogin
         .unwrap()
 }
 
-fn at_glewlwyd(wire: &Wire, clock: &Impatient) -> DeviceLogin {
-    let url = format!("{}/api/oidc", server_url("TOKENKEEPER_GLEWLWYD_URL"));
+/// At one of the two servers in it; the codes of `strict` last two seconds.
+fn at_glewlwyd(server: &str, wire: &Wire, clock: &Impatient) -> DeviceLogin {
+    let url = format!("{}/api/{server}", server_url("TOKENKEEPER_GLEWLWYD_URL"));
     DeviceLogin::builder("device", &format!("{url}/device_authorization"), &format!("{url}/token"))
         .client("basic", ClientAuth::basic("basic-secret"))
         .scopes(["openid"])
@@ -130,24 +131,30 @@ async fn a_login_that_is_declined_at_oidc_provider_says_so() {
 }
 
 #[tokio::test]
-async fn a_code_that_has_expired_at_oidc_provider_says_so() {
-    let (wire, clock) = (Wire::new(), Impatient::skipping(0));
-    let login = at_oidc_provider("short-lived", &wire, &clock);
-    let pending = login.begin().await.unwrap();
+async fn a_code_that_has_expired_ends_the_login_at_both() {
+    for which in ["short-lived", "strict"] {
+        let (wire, clock) = (Wire::new(), Impatient::skipping(0));
+        let login = match which {
+            "strict" => at_glewlwyd("strict", &wire, &clock),
+            _ => at_oidc_provider(which, &wire, &clock),
+        };
+        let pending = login.begin().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3)).await; // more than either of them lasts
 
-    let error = login.finish(said_to_last(&pending)).await.unwrap_err();
+        let error = login.finish(said_to_last(&pending)).await.unwrap_err();
 
-    assert_eq!(error.kind(), ErrorKind::LoginRequired);
-    assert_eq!(error.oauth().unwrap().code(), "expired_token");
-    assert!(error.to_string().contains("has expired"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::LoginRequired, "{which}: {error}");
+        assert_eq!(error.status().unwrap(), 400, "{which}");
+        assert!(error.to_string().ends_with("; begin a new login"), "{which}: {error}");
+    }
 }
 
 #[tokio::test]
 async fn a_code_is_good_for_one_login_at_both() {
-    for which in ["oidc-provider", "glewlwyd"] {
+    for (which, code) in [("oidc-provider", "invalid_grant"), ("glewlwyd", "access_denied")] {
         let (wire, clock) = (Wire::new(), Impatient::skipping(1));
         let login = match which {
-            "glewlwyd" => at_glewlwyd(&wire, &clock),
+            "glewlwyd" => at_glewlwyd("oidc", &wire, &clock),
             _ => at_oidc_provider("basic", &wire, &clock),
         };
         let pending = login.begin().await.unwrap();
@@ -157,14 +164,14 @@ async fn a_code_is_good_for_one_login_at_both() {
         let error = login.finish(pending).await.unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::LoginRequired, "{which}: {error}");
-        assert!(error.to_string().contains("does not take the code"), "{which}: {error}");
+        assert_eq!(error.oauth().unwrap().code(), code, "{which}");
     }
 }
 
 #[tokio::test]
 async fn glewlwyd_says_slow_down_and_is_asked_more_slowly_for_good() {
     let (wire, clock) = (Wire::new(), Impatient::skipping(2));
-    let login = at_glewlwyd(&wire, &clock);
+    let login = at_glewlwyd("oidc", &wire, &clock);
     let pending = login.begin().await.unwrap();
 
     let url = pending.verification_url_complete().unwrap().to_owned();

@@ -21,13 +21,13 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "tokenkeeper-providers", "--package", "tokenkeeper-mangadex"]);
     cargo.args(["--package", "tokenkeeper-storage-redis"]);
-    cargo.args(["--package", "tokenkeeper-loopback"]);
     cargo.args(["--package", "tokenkeeper"]);
     run(cargo.args(["--no-default-features", "--", "-D", "warnings"]))?;
     // By themselves, because what one package's tests need would be on for the others too.
     for (package, feature) in [
         ("tokenkeeper", "metrics"),
         ("tokenkeeper", "tracing"),
+        ("tokenkeeper-loopback", ""),
         ("tokenkeeper-providers", "authorization-code"),
         ("tokenkeeper-providers", "device"),
         ("tokenkeeper-providers", "discovery"),
@@ -35,14 +35,14 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
         ("tokenkeeper-providers", "jwt-bearer"),
         ("tokenkeeper-providers", "token-exchange"),
         ("tokenkeeper-providers", "user-info"),
-        ("tokenkeeper-testkit", ""),
-        ("tokenkeeper-testkit", "signatures"),
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),
+        ("tokenkeeper-testkit", ""),
+        ("tokenkeeper-testkit", "signatures"),
     ] {
         let mut cargo = workspace.cargo(&["clippy", "--locked", "--all-targets"]);
-        cargo.args(["--package", package, "--features", feature]);
+        cargo.args(["--no-default-features", "--package", package, "--features", feature]);
         run(cargo.args(["--", "-D", "warnings"]))?;
     }
     let hot_path = ["test", "--locked", "--package", "tokenkeeper", "--test", "hot_path"];

@@ -19,7 +19,7 @@ use crate::stored_key;
 ///
 /// Give it to a provider, which asks for tokens that are bound to it, and its
 /// [`presenter`](Self::presenter) to the route of the API where they are used. One key may serve any
-/// number of providers, users and routes.
+/// number of providers, users and routes; the users of one route have one key.
 ///
 /// Signing happens where the request is made: with ES256 or EdDSA it takes less than a tenth of a
 /// millisecond, with RSA about one. A key that is not in this process, as in a key service, would

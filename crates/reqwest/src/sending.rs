@@ -108,8 +108,9 @@ impl Tokens {
         Ok(response)
     }
 
-    /// Lets the presenter hear of an answer from where the token went. Its URL is that of the
-    /// request, which would have to be read anew.
+    /// Lets the presenter hear of an answer from where the token went. The URL of the answer is that
+    /// of the request, which would have to be read anew; only a middleware that answers by itself
+    /// names none, and then its host is on no route.
     fn take_notice(&self, attached: &Attached, kept: &KeptRequest, response: &Response) {
         if let Ok(target) = target_of(kept.method(), response.url())
             && kept.has_url_of(response)
