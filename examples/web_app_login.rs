@@ -245,10 +245,12 @@ pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
 
     writeln!(out, "\nAlice logs in, in two tabs at once:")?;
     let tabs = [browser.begin().await?, browser.begin().await?];
-    for tab in tabs.iter().rev() {
-        let callback = server.browser().visit(tab);
-        writeln!(out, "  {}", browser.get(&callback).await?)?;
-    }
+    let [first, second] = tabs.map(|tab| server.browser().visit(&tab));
+    let mut under_way = browser.clone(); // with the cookies from before the other was answered
+    writeln!(out, "  {}", browser.get(&second).await?)?;
+    let late = under_way.get(&first).await?;
+    writeln!(out, "  {late}")?;
+    assert!(late.starts_with("303"));
     writeln!(out, "  {}", browser.get("/calendar").await?)?;
 
     writeln!(out, "\nBob logs in, at another browser:")?;
@@ -293,6 +295,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
 }
 
 /// A browser that remembers its cookies, and shows where it is sent to.
+#[derive(Clone)]
 struct Browser {
     client: Client,
     url: String,
