@@ -11,7 +11,7 @@ use crate::error_codes::class_of;
 use crate::oauth2_client::Grant;
 use crate::pending_device_login::PendingDeviceLogin;
 use crate::polling::Pace;
-use crate::refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};
+use crate::refresh_token::RefreshTokenProvider;
 use crate::refusal::{Purpose, retold};
 use crate::settings::{Settings, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
@@ -106,9 +106,9 @@ impl DeviceLogin {
     /// Waits until somebody has approved the login, and returns the tokens.
     ///
     /// The first question comes after one interval, which the service chooses (5 s if it does not).
-    /// `slow_down` makes it 5 s longer for good (RFC 8628 §3.5). Connections that fail and servers
-    /// that are busy are waited out, with pauses that double up to a minute, and no shorter than
-    /// `Retry-After` says. It ends when the codes do.
+    /// `slow_down` makes it 5 s longer for good (RFC 8628 §3.5), also for clones of `pending`.
+    /// Connections that fail and servers that are busy are waited out, with pauses that double up to
+    /// a minute. No pause is shorter than `Retry-After` says. It ends when the codes do.
     ///
     /// Await it in a tokio runtime, unless the [`clock`](DeviceLoginBuilder::clock) needs none.
     ///
@@ -156,7 +156,7 @@ impl DeviceLogin {
     ///
     /// [`ErrorKind::Config`] if the subject is empty or has control characters.
     pub fn provider(&self, subject: impl Into<String>) -> Result<RefreshTokenProvider, Error> {
-        RefreshTokenBuilder { settings: self.settings.clone() }.subject(subject).build()
+        RefreshTokenProvider::of_login(self.settings.clone(), subject)
     }
 
     fn fingerprint(&self) -> String {

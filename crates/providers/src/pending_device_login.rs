@@ -1,8 +1,10 @@
 //! A device login that has begun: what a person is shown, and the secret that is polled with.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use tokenkeeper::{Now, Secret};
@@ -31,20 +33,24 @@ pub struct PendingDeviceLogin {
     verification_url: String,
     verification_url_complete: Option<String>,
     expires_at: SystemTime,
-    interval: Duration,
+    /// Clones share it: a service that says `slow_down` says it for good.
+    #[serde(deserialize_with = "read_interval", serialize_with = "write_interval")]
+    interval: Arc<Mutex<Duration>>,
     /// The end by the monotonic clock, which another process does not share.
     #[serde(skip)]
     end: Option<Duration>,
 }
 
 impl PendingDeviceLogin {
-    /// What a person types in, as the service wrote it.
+    /// What a person types in, as the service wrote it. Nothing in it is invisible, moves a cursor or
+    /// turns the text around.
     #[must_use]
     pub fn user_code(&self) -> &str {
         &self.user_code
     }
 
-    /// Where a person types it in: `verification_uri`.
+    /// Where a person types it in: `verification_uri`, with a host that looks like what it is
+    /// (`xn--…` where it has other letters than those of ASCII).
     #[must_use]
     pub fn verification_url(&self) -> &str {
         &self.verification_url
@@ -74,18 +80,19 @@ impl PendingDeviceLogin {
         let device_code = members.take_text("device_code").map(Secret::from);
         let device_code = device_code.ok_or("has no device code")?;
         let user_code = members.take_text("user_code").ok_or("has no user code")?;
-        if user_code.chars().any(char::is_control) {
+        if user_code.chars().any(deceives) {
             return Err("has a user code that cannot be shown");
         }
         let mut url_in = |names: &[&str]| {
             let mut texts = names.iter().filter_map(|name| members.take_text(name));
-            texts.find(|text| can_be_opened(text, allow_http))
+            texts.find_map(|text| to_be_opened(text, allow_http))
         };
         let verification_url_complete = url_in(COMPLETE_URLS);
         let verification_url = url_in(URLS).ok_or("has no https URL for the person to open")?;
         let lifetime = members.get("expires_in").and_then(|value| seconds(value, 1));
         let lifetime = lifetime.map_or(USUAL_LIFETIME, Duration::from_secs);
         let end = sent.after(lifetime.min(LONGEST_LIFETIME));
+        let interval = members.get("interval").and_then(interval).unwrap_or(USUAL_INTERVAL);
         Ok(Self {
             login,
             device_code,
@@ -93,7 +100,7 @@ impl PendingDeviceLogin {
             verification_url,
             verification_url_complete,
             expires_at: end.wall(),
-            interval: members.get("interval").and_then(interval).unwrap_or(USUAL_INTERVAL),
+            interval: Arc::new(Mutex::new(interval)),
             end: Some(end.mono()),
         })
     }
@@ -107,8 +114,8 @@ impl PendingDeviceLogin {
         &self.device_code
     }
 
-    pub(crate) fn interval(&self) -> Duration {
-        self.interval
+    pub(crate) fn interval(&self) -> &Mutex<Duration> {
+        &self.interval
     }
 
     /// The end by the monotonic clock. In the process that began it, a wall clock that is set right
@@ -126,23 +133,36 @@ impl fmt::Debug for PendingDeviceLogin {
         f.debug_struct("PendingDeviceLogin")
             .field("device_code", &self.device_code)
             .field("expires_at", &self.expires_at)
-            .field("interval", &self.interval)
+            .field("interval", &*self.interval.lock())
             .finish_non_exhaustive()
     }
 }
 
-/// Whether a person may be sent there: it comes from a stranger, and a password is typed in there.
-fn can_be_opened(text: &str, allow_http: bool) -> bool {
-    let without_gaps = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    without_gaps
-        && Url::parse(text).is_ok_and(|url| match url.scheme() {
-            "https" => true,
-            "http" => allow_http || is_loopback(&url),
-            _ => false,
-        })
+/// The URL, if a person may be sent there: it comes from a stranger, and a password is typed in
+/// there. What stands before an `@` looks like a host.
+fn to_be_opened(text: String, allow_http: bool) -> Option<String> {
+    if text.chars().any(|c| deceives(c) || c.is_whitespace()) {
+        return None;
+    }
+    let url = Url::parse(&text).ok()?;
+    let is_safe = match url.scheme() {
+        "https" => true,
+        "http" => allow_http || is_loopback(&url),
+        _ => false,
+    };
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    (is_safe && is_plain).then(|| if text.is_ascii() { text } else { url.into() })
 }
 
-/// Never shorter than what the service wrote.
+/// Whether a screen shows something else than what is there: characters that command a terminal, are
+/// invisible, or turn the text around.
+fn deceives(c: char) -> bool {
+    let is_unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || is_unseen
+}
+
+/// Never shorter than what the service wrote, nor than a second.
 fn interval(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => number.as_f64(),
@@ -150,7 +170,21 @@ fn interval(value: &Value) -> Option<Duration> {
         _ => None,
     };
     let seconds = seconds.filter(|seconds: &f64| *seconds > 0.0)?;
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME).min(LONGEST_LIFETIME))
+    let interval = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME);
+    Some(interval.clamp(SHORTEST_INTERVAL, LONGEST_LIFETIME))
+}
+
+fn read_interval<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Arc<Mutex<Duration>>, D::Error> {
+    Duration::deserialize(deserializer).map(|interval| Arc::new(Mutex::new(interval)))
+}
+
+fn write_interval<S: Serializer>(
+    interval: &Mutex<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    interval.lock().serialize(serializer)
 }
 
 fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
@@ -165,5 +199,6 @@ fn write_secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, 
 const URLS: &[&str] = &["verification_uri", "verification_url"];
 const COMPLETE_URLS: &[&str] = &["verification_uri_complete", "verification_url_complete"];
 const USUAL_INTERVAL: Duration = Duration::from_secs(5); // RFC 8628 §3.2
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1); // a fraction would be a flood
 const USUAL_LIFETIME: Duration = Duration::from_secs(15 * 60); // what most services say
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60); // beyond it is a mistake

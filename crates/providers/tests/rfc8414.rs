@@ -1,6 +1,12 @@
 //! What a server says of itself (RFC 8414).
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -594,7 +600,76 @@ async fn a_caller_that_gives_up_leaves_the_others_their_document() {
     gate.permits.add_permits(1);
 
     second.await.unwrap();
-    assert_eq!(gate.requests(), 2);
+    assert_eq!(gate.requests(), 1, "they go on where the first one was");
+}
+
+#[tokio::test]
+async fn a_caller_that_is_stuck_keeps_nobody_waiting() {
+    let gate = Gate::closed(200);
+    let discovery = Discovery::new().with_transport(gate.clone());
+    let mut stuck = Box::pin(discovery.server(ISSUER));
+    assert!(polled_once(&mut stuck).await.is_none());
+
+    gate.permits.add_permits(1);
+    let mut second = Box::pin(discovery.server(ISSUER));
+    let outcome = polled_once(&mut second).await;
+
+    assert!(outcome.expect("an answer at once").is_ok());
+}
+
+#[tokio::test]
+async fn when_all_callers_have_given_up_nothing_goes_on() {
+    let gate = Gate::closed(200);
+    let discovery = Discovery::new().with_transport(gate.clone());
+    let mut first = Box::pin(discovery.server(ISSUER));
+    assert!(polled_once(&mut first).await.is_none());
+    drop(first);
+
+    gate.permits.add_permits(1);
+    discovery.server(ISSUER).await.unwrap();
+
+    assert_eq!(gate.requests(), 2, "the next one begins anew");
+}
+
+#[tokio::test]
+async fn documents_that_are_not_kept_are_shared_by_those_who_wait_for_them() {
+    let gate = Gate::closed(200);
+    let discovery = Discovery::new().with_transport(gate.clone()).with_lifetime(Duration::ZERO);
+    let mut callers = [(); 3].map(|()| Box::pin(discovery.server(ISSUER)));
+    for caller in &mut callers {
+        assert!(polled_once(caller).await.is_none());
+    }
+
+    gate.permits.add_permits(10);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+
+    assert_eq!(gate.requests(), 1);
+}
+
+/// Breaks, instead of answering.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait]
+impl HttpTransport for Broken {
+    async fn send(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+        tokio::task::yield_now().await;
+        panic!("planted")
+    }
+}
+
+#[tokio::test]
+async fn a_transport_that_panics_is_an_error_for_everybody_who_waits() {
+    let discovery = Discovery::new().with_transport(Broken).with_clock(ManualClock::new());
+
+    let (first, second) = tokio::join!(discovery.server(ISSUER), discovery.server(ISSUER));
+
+    for error in [first.unwrap_err(), second.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(!support::printed(&error).contains("planted"), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -155,9 +155,15 @@ async fn codes_are_read_however_they_are_spelled() {
         "interval":null}"#;
     let odd = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g/device",
         "verification_uri_complete":"javascript:alert(1)","interval":0,"expires_in":60}"#;
-    for (body, first, lifetime) in
-        [(of_google, 5_500, 1_800), (of_github, 6_000, 899), (bare, 5_000, 900), (odd, 5_000, 60)]
-    {
+    let hurried = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g/device",
+        "interval":1e-9}"#;
+    for (body, first, lifetime) in [
+        (of_google, 5_500, 1_800),
+        (of_github, 6_000, 899),
+        (bare, 5_000, 900),
+        (odd, 5_000, 60),
+        (hurried, 1_000, 900),
+    ] {
         let clock = ManualClock::new();
         let playback = Playback::of(&[body]);
         let login = builder(&playback).clock(clock.clone()).build().unwrap();
@@ -191,6 +197,8 @@ async fn an_answer_without_codes_or_with_a_url_for_nobody_is_refused() {
         with_url("file:///etc/passwd"),
         with_url("https://g/\\u001b[31m"),
         with_url("not a url"),
+        with_url("https://bank.example.org@evil.example.net/device"),
+        with_url("https://g/\u{202e}evitar"),
     ];
     for body in bodies {
         let error = begin(&body).await.unwrap_err();
@@ -199,6 +207,36 @@ async fn an_answer_without_codes_or_with_a_url_for_nobody_is_refused() {
         assert!(!printed(&error).contains("planted"), "{error:?}");
     }
     assert!(begin(&with_url("http://127.0.0.1:1/device")).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_shown_is_what_it_looks_like() {
+    let codes = |user_code: &str, url: &str| {
+        format!(r#"{{"device_code":"d","user_code":"{user_code}","verification_uri":"{url}"}}"#)
+    };
+    for invisible in ['\u{ad}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{9b}'] {
+        let error = begin(&codes(&format!("AB{invisible}CD"), "https://g")).await.unwrap_err();
+        assert!(error.to_string().contains("has a user code that cannot be shown"), "{error}");
+    }
+    let pending = begin(&codes("ЖД-7", "https://g\u{456}thub.com/ä")).await.unwrap();
+
+    assert_eq!(pending.user_code(), "ЖД-7");
+    assert_eq!(pending.verification_url(), "https://xn--gthub-n2e.com/%C3%A4");
+}
+
+#[tokio::test]
+async fn whoever_cannot_begin_is_told_where_to_look() {
+    let lost = Playback::default().and_error(unreachable());
+    let missing = Playback::default().and(404, "");
+
+    let lost = builder(&lost).build().unwrap().begin().await.unwrap_err().to_string();
+    let missing = builder(&missing).build().unwrap().begin().await.unwrap_err().to_string();
+
+    assert!(
+        lost.ends_with("; check that auth.example.org can be reached, then ask again"),
+        "{lost}"
+    );
+    assert!(!missing.contains("token URL"), "{missing}");
 }
 
 #[tokio::test]
@@ -238,6 +276,43 @@ async fn slow_down_makes_the_interval_five_seconds_longer_for_good() {
 
     assert!(tokens.is_ok());
     assert_eq!(pauses, [7, 7, 12, 12, 17, 17]);
+}
+
+#[tokio::test]
+async fn slow_down_holds_for_whoever_waits_on_with_a_clone() {
+    let clock = ManualClock::new();
+    let playback = Playback::of(&[CODES]).and(400, SLOW_DOWN);
+    let login = builder(&playback).clock(clock.clone()).build().unwrap();
+    let pending = login.begin().await.unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut given_up = Box::pin(login.finish(pending.clone()));
+    assert!(given_up.as_mut().poll(&mut cx).is_pending());
+    clock.advance(Duration::from_secs(7));
+    assert!(given_up.as_mut().poll(&mut cx).is_pending());
+    drop(given_up);
+
+    let kept = serde_json::to_string(&pending).unwrap();
+    for pending in [pending, serde_json::from_str(&kept).unwrap()] {
+        let mut waiting = pin!(login.finish(pending));
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(clock.next_wake(), Some(Duration::from_secs(12)));
+    }
+}
+
+#[tokio::test]
+async fn whoever_says_slow_down_may_ask_for_more_patience_still() {
+    let patience = [("retry-after", "30")];
+    let (tokens, pauses, _) = finish(|answers| {
+        answers
+            .and_with(429, &patience, SLOW_DOWN)
+            .and_with(400, &patience, PENDING)
+            .and(400, PENDING)
+            .and(200, OK_WITH_REFRESH)
+    })
+    .await;
+
+    assert!(tokens.is_ok());
+    assert_eq!(pauses, [7, 30, 30, 12]);
 }
 
 #[tokio::test]
