@@ -127,7 +127,7 @@ impl DeviceLogin {
     pub async fn finish(&self, pending: PendingDeviceLogin) -> Result<TokenSet, Error> {
         if pending.login() != self.fingerprint() {
             let what = "the device login was begun with other settings";
-            return Err(self.endpoint.located(must_begin_again(ErrorKind::LoginRequired, what)));
+            return Err(self.must_begin_again(what));
         }
         let cx = FetchContext::detached(&self.clock, POLL_TIMEOUT);
         let end = pending.end(self.clock.now());
@@ -163,12 +163,20 @@ impl DeviceLogin {
         self.endpoint.identity.fingerprint()
     }
 
+    fn must_begin_again(&self, what: &'static str) -> Error {
+        let error = Error::new(ErrorKind::LoginRequired, what);
+        self.endpoint.located(error.with_advice(BEGIN_AGAIN))
+    }
+
     fn expired(&self, failure: Option<Error>) -> Error {
-        let what = "nobody approved the device login before its code expired";
-        let error = self.endpoint.located(must_begin_again(ErrorKind::LoginRequired, what));
         match failure {
-            Some(failure) => error.with_source(failure),
-            None => error,
+            Some(failure) => {
+                let what = "the code of the device login expired while the service did not answer";
+                self.must_begin_again(what).with_source(failure)
+            }
+            None => {
+                self.must_begin_again("nobody approved the device login before its code expired")
+            }
         }
     }
 
@@ -237,10 +245,6 @@ impl DeviceLoginBuilder {
         let endpoint = settings.clone().finish("device_code")?;
         Ok(DeviceLogin { endpoint, device_authorization_url, settings, clock })
     }
-}
-
-fn must_begin_again(kind: ErrorKind, what: &'static str) -> Error {
-    Error::new(kind, what).with_advice(BEGIN_AGAIN)
 }
 
 const BEGIN_AGAIN: &str = "begin a new login";

@@ -46,7 +46,8 @@ use crate::transport::HttpTransport;
 /// wait, instead of asking the server again.
 ///
 /// Issuers are meant to come from a configuration. One that a stranger chooses makes the program
-/// send a request to a host of his choice.
+/// send a request to a host of his choice. At most 1,000 servers are known at a time; beyond that, all
+/// are forgotten.
 ///
 /// # Cancel safety
 ///
@@ -167,9 +168,11 @@ impl Discovery {
             return entry.clone();
         }
         let now = self.terms.clock.now();
+        let is_full = entries.len() >= MOST_SERVERS;
         // An entry that somebody holds is one that is being filled.
         entries.retain(|_, entry| {
-            Arc::strong_count(entry) > 1 || entry.known.lock().is_of_use(&now, self.terms.lifetime)
+            let is_of_use = || entry.known.lock().is_of_use(&now, self.terms.lifetime);
+            Arc::strong_count(entry) > 1 || !is_full && is_of_use()
         });
         let entry = Arc::<Entry>::default();
         entries.insert(issuer.to_owned(), entry.clone());
@@ -285,4 +288,5 @@ fn panicked() -> Error {
     )
 }
 
+const MOST_SERVERS: usize = 1_000; // more than anybody configures
 const LIFETIME: Duration = Duration::from_secs(60 * 60); // endpoints move once in years

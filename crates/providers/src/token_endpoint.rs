@@ -148,9 +148,9 @@ impl TokenEndpoint {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Unsuccessful> {
         let proof = self.auth.proof(&self.client_id, self.audience(&self.url)).await;
-        let proof = proof.map_err(Unsuccessful::Other)?;
+        let proof = proof.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let assertion = grant.assertion(self.audience(&self.url)).await;
-        let assertion = assertion.map_err(Unsuccessful::Other)?;
+        let assertion = assertion.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secrets()).collect();
         secrets.extend(self.url.secrets().chain(held.iter().copied()).chain(&assertion));
         let assertion = assertion.iter().map(|jwt| ("assertion", jwt.expose_secret()));
@@ -234,6 +234,22 @@ impl Unsuccessful {
             Self::WantsNonce(error) | Self::Other(error) => error,
         }
     }
+}
+
+/// An error of what makes assertions. They may be tokens of another login, and what became of that one
+/// has not happened to the refresh token here.
+fn before_sending(error: Error) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::RefreshRejected => ErrorKind::CredentialsRejected,
+        kind if error.answer_lost() => kind,
+        _ => return error,
+    };
+    let told = Error::new(kind, "the assertion cannot be made").with_advice("see the cause");
+    match error.retry_after() {
+        Some(wait) => told.with_retry_after(wait),
+        None => told,
+    }
+    .with_source(error)
 }
 
 fn secrets_of(tokens: &TokenSet) -> Vec<&Secret> {

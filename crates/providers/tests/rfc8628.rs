@@ -398,7 +398,7 @@ async fn nobody_is_asked_once_the_codes_have_ended() {
     let codes = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g",
         "expires_in":60,"interval":25}"#;
     let clock = Hurried::default();
-    let playback = Playback::of(&[codes]).and(400, PENDING).and_error(unreachable());
+    let playback = Playback::of(&[codes]).and(400, PENDING).and(400, PENDING);
     let login = login(&playback, &clock);
 
     let error = login.finish(login.begin().await.unwrap()).await.unwrap_err();
@@ -408,9 +408,25 @@ async fn nobody_is_asked_once_the_codes_have_ended() {
         error.to_string(),
         "svc: nobody approved the device login before its code expired; begin a new login"
     );
-    assert!(printed(&error).contains("could not connect"), "{error:?}");
     assert_eq!(clock.pauses(), [25, 25, 10]);
     assert_eq!(playback.count(), 3);
+}
+
+#[tokio::test]
+async fn a_login_that_ends_in_an_outage_does_not_blame_the_person() {
+    let codes = CODES.replace("600", "10");
+    let playback = Playback::of(&[&codes]).and_error(unreachable());
+    let login = login(&playback, &Hurried::default());
+
+    let error = login.finish(login.begin().await.unwrap()).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::LoginRequired);
+    assert_eq!(
+        error.to_string(),
+        "svc: the code of the device login expired while the service did not answer; begin a new \
+         login"
+    );
+    assert!(printed(&error).contains("could not connect"), "{error:?}");
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ impl AuthorizationCodeLogin {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the subject is empty or has control characters.
-    pub fn provider(&self, subject: &str) -> Result<RefreshTokenProvider, Error> {
+    pub fn provider(&self, subject: impl Into<String>) -> Result<RefreshTokenProvider, Error> {
         RefreshTokenProvider::of_login(self.settings.clone(), subject)
     }
 
