@@ -131,7 +131,7 @@ impl JwtBearerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], with the name of the field that is wrong and without its value.
+    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config), with the name of the field that is wrong and without its value.
     pub fn build(mut self) -> Result<JwtBearerProvider, Error> {
         let service_name = self.settings.service_name.clone();
         let missing = |field, what| Err(config_error(field, what).at_service(&service_name));

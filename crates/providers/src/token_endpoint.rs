@@ -76,13 +76,17 @@ impl TokenEndpoint {
         let grant = Grant::Refresh(refresh_token);
         let held = secrets_of(current);
         let tokens = self.exchange(ExchangeKind::Refresh, grant, scopes, &held, cx).await?;
-        // One that cannot be read costs nothing: the refresh token may be spent.
+        // One that cannot be read costs nothing, because the refresh token may be spent. But it does
+        // not take the place of one that says whose the tokens are.
         let [first, next] = [current, &tokens].map(|tokens| IdToken::read(tokens.id_token()?));
         match (first, next) {
             (Some(first), Some(next)) if !next.continues(&first) => {
                 let what = "the id token that came with the refresh names another person, issuer or \
                             client (OpenID Connect Core §12.2), so none of the tokens is used";
                 Err(self.located(Error::new(ErrorKind::RefreshRejected, what)))
+            }
+            (Some(_), None) => {
+                Ok(current.id_token().cloned().into_iter().fold(tokens, TokenSet::with_id_token))
             }
             _ => Ok(tokens),
         }

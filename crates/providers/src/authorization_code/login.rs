@@ -155,7 +155,7 @@ impl AuthorizationCodeLogin {
     /// issuer (if that is known), for this client, of this login (nonce) and of this access token.
     /// Its signature was not, because it came from the token endpoint itself (OpenID Connect Core
     /// §3.1.3.7, point 6). An answer without one is refused (§3.1.3.3), unless it says that `openid`
-    /// was not granted.
+    /// was not granted. One that nobody asked for is held against the same, but for the nonce.
     ///
     /// # Errors
     ///
@@ -176,9 +176,7 @@ impl AuthorizationCodeLogin {
         let cx = FetchContext::detached(&self.clock, EXCHANGE_TIMEOUT);
         let tokens = self.endpoint.fetch_for(grant, &pending.scopes, &cx).await;
         let tokens = tokens.map_err(|error| self.without_tokens(error))?;
-        if let Some(nonce) = &pending.nonce {
-            self.check_openid(&tokens, nonce)?;
-        }
+        self.check_openid(&tokens, pending.nonce.as_ref())?;
         Ok(tokens)
     }
 
@@ -209,7 +207,7 @@ impl AuthorizationCodeLogin {
             return Err(config_error("redirect URI", what));
         };
         check_redirect_uri(uri, self.settings.allow_http)?;
-        check_parameters(&request.parameters)?;
+        check_parameters(&request.parameters, &self.authorization_url)?;
         let own = request.scopes.iter().map(String::as_str);
         Ok((uri, Scopes::new(self.endpoint.scopes.iter().chain(own))?))
     }
@@ -305,9 +303,11 @@ impl AuthorizationCodeLogin {
         }
     }
 
-    fn check_openid(&self, tokens: &TokenSet, nonce: &Secret) -> Result<(), Error> {
+    /// `nonce` is absent if `openid` was not asked for; some servers send an id token all the same.
+    fn check_openid(&self, tokens: &TokenSet, nonce: Option<&Secret>) -> Result<(), Error> {
         let Some(id_token) = tokens.id_token() else {
-            if tokens.scopes().is_some_and(|granted| !granted.contains(OPENID)) {
+            let is_granted = tokens.scopes().is_none_or(|granted| granted.contains(OPENID));
+            if nonce.is_none() || !is_granted {
                 return Ok(());
             }
             let what = "the answer has no id token, although the scope `openid` was asked for \
