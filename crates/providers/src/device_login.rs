@@ -8,7 +8,7 @@ use tokenkeeper::{Clock, Error, ErrorKind, FetchContext, SystemClock, TokenSet};
 use crate::endpoint_request::Caller;
 use crate::endpoint_url::EndpointUrl;
 use crate::error_codes::class_of;
-use crate::oauth2_client::Grant;
+use crate::grant::Grant;
 use crate::pending_device_login::PendingDeviceLogin;
 use crate::polling::Pace;
 use crate::refresh_token::RefreshTokenProvider;

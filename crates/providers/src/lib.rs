@@ -96,6 +96,7 @@ mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod grant;
 mod id_token;
 #[cfg(feature = "introspection")]
 mod introspected;

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Counting, Playback, fetch};
-use tokenkeeper::{Error, ErrorKind, ManualClock, TokenProvider, TokenSet};
+use tokenkeeper::{ErrorKind, ManualClock, TokenProvider, TokenSet};
 use tokenkeeper_providers::{
     AuthorizationServer, ClientAuth, ClientCredentialsProvider, Discovery, PasswordProvider,
     RefreshTokenProvider,
@@ -358,6 +358,7 @@ async fn one_call_makes_a_provider_of_the_name_of_a_server() {
 
 #[cfg(feature = "authorization-code")]
 mod logins {
+    use tokenkeeper::Error;
     use tokenkeeper_providers::{AuthorizationCodeLogin, AuthorizationCodeLoginBuilder};
 
     use super::*;
