@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use tokenkeeper::{Now, Secret};
@@ -21,23 +22,20 @@ use crate::members::Members;
 /// [`DeviceLogin::finish`](crate::DeviceLogin::finish).
 ///
 /// It can be serialised, so that a program that restarts goes on waiting. What comes out holds the
-/// device code, which gets the tokens of whoever approves it: keep it like a password. `Debug` shows
-/// neither code.
-#[derive(Clone, Deserialize, Serialize)]
+/// device code, which gets the tokens of whoever approves it: keep it like a password. The form has a
+/// version; what another version wrote is refused when it is read. `Debug` shows neither code.
+#[derive(Clone)]
 pub struct PendingDeviceLogin {
     /// The fingerprint of the login that began it.
     login: String,
-    #[serde(deserialize_with = "read_secret", serialize_with = "write_secret")]
     device_code: Secret,
     user_code: String,
     verification_url: String,
     verification_url_complete: Option<String>,
     expires_at: SystemTime,
     /// Clones share it: a service that says `slow_down` says it for good.
-    #[serde(deserialize_with = "read_interval", serialize_with = "write_interval")]
     interval: Arc<Mutex<Duration>>,
     /// The end by the monotonic clock, which another process does not share.
-    #[serde(skip)]
     end: Option<Duration>,
 }
 
@@ -138,6 +136,84 @@ impl fmt::Debug for PendingDeviceLogin {
     }
 }
 
+/// The stored form. Times are milliseconds, the end since 1970.
+#[derive(Deserialize, Serialize)]
+struct Stored {
+    version: u32,
+    login: String,
+    #[serde(deserialize_with = "read_secret", serialize_with = "write_secret")]
+    device_code: Secret,
+    user_code: String,
+    verification_url: String,
+    verification_url_complete: Option<String>,
+    expires_at: u64,
+    interval: u64,
+}
+
+impl Serialize for PendingDeviceLogin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { login, device_code, user_code, verification_url, .. } = self.clone();
+        let verification_url_complete = self.verification_url_complete.clone();
+        let since_1970 = self.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (expires_at, interval) = (millis(since_1970), millis(*self.interval.lock()));
+        let stored = Stored {
+            version: VERSION,
+            login,
+            device_code,
+            user_code,
+            verification_url,
+            verification_url_complete,
+            expires_at,
+            interval,
+        };
+        stored.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingDeviceLogin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Errors of formats repeat what they found, and that may be a secret.
+        let pending = Stored::deserialize(deserializer).ok().and_then(Stored::into_pending);
+        pending.ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "this is no pending device login, or one of another version, of which only \
+                 {VERSION} is known; begin a new login"
+            ))
+        })
+    }
+}
+
+impl Stored {
+    fn into_pending(self) -> Option<PendingDeviceLogin> {
+        if self.version != VERSION || self.device_code.expose_secret().is_empty() {
+            return None;
+        }
+        let interval = Duration::from_millis(self.interval).max(SHORTEST_INTERVAL);
+        Some(PendingDeviceLogin {
+            login: self.login,
+            device_code: self.device_code,
+            user_code: self.user_code,
+            verification_url: self.verification_url,
+            verification_url_complete: self.verification_url_complete,
+            expires_at: UNIX_EPOCH.checked_add(Duration::from_millis(self.expires_at))?,
+            interval: Arc::new(Mutex::new(interval)),
+            end: None,
+        })
+    }
+}
+
+fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::from)
+}
+
+fn write_secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The URL, if a person may be sent there: it comes from a stranger, and a password is typed in
 /// there. What stands before an `@` looks like a host.
 fn to_be_opened(text: String, allow_http: bool) -> Option<String> {
@@ -174,26 +250,7 @@ fn interval(value: &Value) -> Option<Duration> {
     Some(interval.clamp(SHORTEST_INTERVAL, LONGEST_LIFETIME))
 }
 
-fn read_interval<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Arc<Mutex<Duration>>, D::Error> {
-    Duration::deserialize(deserializer).map(|interval| Arc::new(Mutex::new(interval)))
-}
-
-fn write_interval<S: Serializer>(
-    interval: &Mutex<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    interval.lock().serialize(serializer)
-}
-
-fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::from)
-}
-
-fn write_secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose_secret())
-}
+const VERSION: u32 = 1;
 
 /// Google has the second one.
 const URLS: &[&str] = &["verification_uri", "verification_url"];

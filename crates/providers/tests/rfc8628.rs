@@ -461,6 +461,29 @@ async fn a_login_that_has_begun_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn what_is_stored_in_the_wrong_form_is_not_repeated_in_the_error() {
+    let codes = CODES.replace("dc-1", "planted-device-code");
+    let stored = serde_json::to_value(begin(&codes).await.unwrap()).unwrap();
+    let with = |name: &str, value: serde_json::Value| {
+        let mut changed = stored.clone();
+        *changed.get_mut(name).unwrap() = value;
+        changed.to_string()
+    };
+
+    for broken in [
+        serde_json::to_string(&stored.to_string()).unwrap(),
+        with("expires_at", "planted-device-code".into()),
+        with("device_code", "".into()),
+        with("version", 2.into()),
+    ] {
+        let error = serde_json::from_str::<PendingDeviceLogin>(&broken).unwrap_err().to_string();
+
+        assert!(!error.contains("planted"), "{error}");
+        assert!(error.contains("begin a new login"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_login_with_other_settings_sends_nobody_the_code() {
     let playback = Playback::of(&[CODES]);
     let begun = builder(&playback).build().unwrap().begin().await.unwrap();
