@@ -71,8 +71,8 @@ fn at_glewlwyd(server: &str, wire: &Wire, clock: &Impatient) -> DeviceLogin {
 /// The codes, with a later end: only the server knows the real one.
 fn said_to_last(pending: &PendingDeviceLogin) -> PendingDeviceLogin {
     let mut kept = serde_json::to_value(pending).unwrap();
-    let seconds = kept["expires_at"]["secs_since_epoch"].as_u64().unwrap();
-    kept["expires_at"]["secs_since_epoch"] = Value::from(seconds + 3_600);
+    let end = kept["expires_at"].as_u64().unwrap();
+    kept["expires_at"] = Value::from(end + 3_600_000);
     serde_json::from_value(kept).unwrap()
 }
 
