@@ -301,9 +301,11 @@ fn unique() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Key services give ECDSA signatures in DER, which no server would take.
+/// Key services give ECDSA signatures in DER, which no server would take; and one that gives nothing
+/// would have an unsigned assertion sent, which a careless server might.
 fn check_length(algorithm: &str, signature: &[u8]) -> Result<(), Error> {
     let length = match algorithm {
+        _ if signature.is_empty() => return Err(assertion_error("the signer made no signature")),
         "ES256" | "EdDSA" | "Ed25519" => 64,
         "ES384" => 96,
         "ES512" => 132,

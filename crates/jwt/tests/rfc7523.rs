@@ -364,12 +364,14 @@ async fn a_signature_in_der_is_not_sent() {
 
 #[tokio::test]
 async fn nothing_goes_out_unsigned() {
-    for algorithm in ["none", "None", ""] {
-        let signer = KeyService { algorithm, ..KeyService::with(0) };
+    for (algorithm, length) in
+        [("none", 64), ("None", 64), ("", 64), ("PS256", 0), ("HS256", 0), ("ES256", 0)]
+    {
+        let signer = KeyService { algorithm, ..KeyService::with(length) };
 
         let refused = JwtAssertion::for_client(signer).client_assertion("id", TOKEN_URL).await;
 
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config, "{algorithm}");
     }
 }
 
