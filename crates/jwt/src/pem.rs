@@ -85,6 +85,6 @@ fn no_key(pem: &[u8]) -> &'static str {
 const MALFORMED: &str = "is not well-formed PEM; each of its lines must be a line of its own, with \
                          nothing before it";
 const OPENSSH: &str = "is in the format of OpenSSH; convert it first (`ssh-keygen -p -m PKCS8 -f key`, \
-                       which changes the file)";
+                       which does nothing for Ed25519), or make a new one with openssl";
 const ENCRYPTED: &str = "is encrypted; decrypt it first (`openssl pkey -in key.pem -out plain.pem`), \
                          and keep it where only the program can read it";

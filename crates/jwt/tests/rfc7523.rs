@@ -287,6 +287,19 @@ async fn a_server_that_checks_everything_takes_what_a_client_signs() {
     assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
 }
 
+/// Most of them say `invalid_client` to an assertion that has expired or is not yet valid.
+#[tokio::test]
+async fn an_assertion_that_is_refused_makes_one_look_at_the_clock() {
+    let refused = r#"{"error":"invalid_client"}"#;
+    let endpoint = Endpoint::default().answers(401, &[], refused);
+    let provider = builder(private_key_jwt(key()), &endpoint).build().unwrap();
+
+    let error = fetch(&provider).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
+    assert!(error.to_string().contains("the clock of this machine may be wrong"), "{error}");
+}
+
 #[tokio::test]
 async fn a_server_that_trusts_a_service_account_gives_it_a_token() {
     let key = key();
