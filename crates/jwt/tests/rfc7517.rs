@@ -142,13 +142,11 @@ fn a_public_half_that_belongs_to_another_key_is_refused() {
 #[test]
 fn a_zero_in_front_of_a_number_of_rsa_does_no_harm() {
     let read: Value = serde_json::from_str(A2).unwrap();
-    let padded = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].iter().fold(
-        A2.to_owned(),
-        |jwk, member| {
+    let padded =
+        ["n", "e", "d", "p", "q", "dp", "dq", "qi"].iter().fold(A2.to_owned(), |jwk, member| {
             let number = [vec![0], bytes(read[*member].as_str().unwrap())].concat();
             with(&jwk, member, json!(URL_SAFE_NO_PAD.encode(number)))
-        },
-    );
+        });
 
     let key = SigningKey::from_jwk(&padded).unwrap();
 

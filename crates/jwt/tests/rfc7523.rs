@@ -40,8 +40,8 @@ async fn client_claims(assertion: JwtAssertion) -> (Value, Value) {
 }
 
 /// A clock that stands at this second.
-fn clock(seconds: u64) -> Arc<dyn Clock> {
-    Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(seconds)))
+fn clock(seconds: u64) -> impl Clock {
+    ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 #[tokio::test]
@@ -78,6 +78,8 @@ async fn every_setter_does_what_it_says() {
         .audience("https://elsewhere.example.org")
         .key_id("2027")
         .header_type("client-authentication+jwt")
+        .header_parameter("x5t#S256", "dGh1bWJwcmludA")
+        .unwrap()
         .lifetime(Duration::from_secs(300))
         .unwrap()
         .not_before()
@@ -87,7 +89,8 @@ async fn every_setter_does_what_it_says() {
 
     let (header, claims) = client_claims(assertion).await;
 
-    let expected = json!({ "alg": "ES256", "typ": "client-authentication+jwt", "kid": "2027" });
+    let (typ, x5t) = ("client-authentication+jwt", "dGh1bWJwcmludA");
+    let expected = json!({ "alg": "ES256", "typ": typ, "kid": "2027", "x5t#S256": x5t });
     assert_eq!(header, expected);
     assert_eq!(claims["aud"], "https://elsewhere.example.org");
     assert_eq!(
@@ -121,6 +124,16 @@ async fn a_service_account_speaks_for_a_subject() {
 fn claims_that_are_made_anew_each_time_cannot_be_given() {
     for name in ["aud", "exp", "iat", "iss", "jti", "nbf", "sub"] {
         let error = JwtAssertion::for_client(key()).claim(name, "x").unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn header_parameters_that_say_how_it_is_signed_cannot_be_given() {
+    for name in ["alg", "b64", "crit", "kid", "typ"] {
+        let error = JwtAssertion::for_client(key()).header_parameter(name, "x").unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(name), "{error}");
