@@ -118,6 +118,8 @@ mod token_exchange;
 mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
+#[cfg(feature = "user-info")]
+mod user_info;
 
 #[cfg(feature = "authorization-code")]
 pub use authorization_code::{
@@ -144,7 +146,5 @@ pub use token_exchange::{TokenExchangeBuilder, TokenExchangeProvider, TokenSourc
 pub use transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use transport_options::TransportOptions;
-#[cfg(feature = "user-info")]
-mod user_info;
 #[cfg(feature = "user-info")]
 pub use user_info::{UserClaims, UserInfo, UserInfoBuilder};
