@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use tokenkeeper::{Recovery, StorageKey, TokenManager, TokenStorage, async_trait};
+use tokenkeeper::{StorageKey, TokenManager, TokenStorage, async_trait};
 use tokenkeeper_dpop::DpopKey;
 use tokenkeeper_loopback::{Browser, LoopbackLogin};
 use tokenkeeper_providers::{AuthorizationCodeLogin, ClientAuth};
@@ -37,7 +37,7 @@ async fn start(server: &FakeAuthServer, folder: &str, out: &mut impl Write) -> R
     let manager = TokenManager::builder(login.provider("me")?).storage(storage).build()?;
     let route = Route::new(manager.clone()).origin(server.url()).presenter(key.presenter());
 
-    if manager.token().await.is_err_and(|error| error.recovery() == Recovery::Reauthenticate) {
+    if manager.token().await.is_err_and(|error| error.needs_login()) {
         writeln!(out, "  Nobody is logged in with this key. The browser opens.")?;
         LoopbackLogin::new(login).browser(StandIn).log_in_to(&manager).await?;
     }

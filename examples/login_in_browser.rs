@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokenkeeper::{Clock, ManualClock, Recovery, SystemClock, TokenManager, async_trait};
+use tokenkeeper::{Clock, ManualClock, SystemClock, TokenManager, async_trait};
 use tokenkeeper_loopback::{Browser, LoopbackLogin};
 use tokenkeeper_providers::{AuthorizationCodeLogin, AuthorizationRequest, ClientAuth};
 use tokenkeeper_storage_file::FileStorage;
@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
 /// What the tool does whenever it is started.
 async fn start(login: &LoopbackLogin, tokens: &TokenManager, out: &mut impl Write) -> Result<()> {
     let mut token = tokens.token().await;
-    if token.as_ref().is_err_and(|error| error.recovery() == Recovery::Reauthenticate) {
+    if token.as_ref().is_err_and(|error| error.needs_login()) {
         writeln!(out, "  Nobody is logged in. The browser opens.")?;
         login.log_in_to(tokens).await?;
         token = tokens.token().await;

@@ -176,9 +176,9 @@ struct Refusal(Error);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = match (self.0.recovery(), self.0.kind()) {
-            (Recovery::Retry { .. }, _) => StatusCode::SERVICE_UNAVAILABLE,
-            (_, ErrorKind::LoginRequired | ErrorKind::RefreshRejected) => StatusCode::UNAUTHORIZED,
+        let status = match self.0.recovery() {
+            Recovery::Retry { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Recovery::Reauthenticate if self.0.needs_login() => StatusCode::UNAUTHORIZED,
             _ => StatusCode::INTERNAL_SERVER_ERROR, // wake somebody up
         };
         (status, self.0.to_string()).into_response()

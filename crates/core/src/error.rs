@@ -87,7 +87,7 @@ pub enum Recovery {
         /// How long to wait before it makes sense to ask again.
         after: Option<Duration>,
     },
-    /// New credentials or a new login are needed.
+    /// New credentials or a new login are needed; [`Error::needs_login`] tells them apart.
     Reauthenticate,
     /// The request or the configuration must be changed.
     FixRequest,
@@ -189,7 +189,7 @@ impl Error {
     /// fn status_for_clients(error: &Error) -> u16 {
     ///     match error.recovery() {
     ///         Recovery::Retry { .. } => 503, // with Retry-After: error.retry_after()
-    ///         Recovery::Reauthenticate if error.kind() != ErrorKind::CredentialsRejected => 401,
+    ///         Recovery::Reauthenticate if error.needs_login() => 401,
     ///         _ => 500, // wake somebody up
     ///     }
     /// }
@@ -211,6 +211,25 @@ impl Error {
             }
             ErrorKind::RecordUnreadable | ErrorKind::Internal => Recovery::Fatal,
         }
+    }
+
+    /// Whether a login of a person mends it: `LoginRequired`, and `RefreshRejected`, which is how
+    /// the call that finds out that a login has ended is answered.
+    ///
+    /// Not `CredentialsRejected`: a program that sends people to a login because its own secret is
+    /// wrong sends them there for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tokenkeeper::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::RefreshRejected, "the session is over").needs_login());
+    /// assert!(!Error::new(ErrorKind::CredentialsRejected, "unknown client").needs_login());
+    /// ```
+    #[must_use]
+    pub fn needs_login(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::LoginRequired | ErrorKind::RefreshRejected)
     }
 
     /// The HTTP status, if there was an answer.
@@ -405,6 +424,15 @@ mod tests {
 
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert!(Arc::ptr_eq(&error.clone().0, &error.0));
+    }
+
+    #[test]
+    fn a_login_helps_against_what_a_person_ended_and_not_against_a_wrong_secret() {
+        let helped = |kind| Error::new(kind, "it failed").needs_login();
+
+        assert!(helped(ErrorKind::LoginRequired) && helped(ErrorKind::RefreshRejected));
+        assert!(!helped(ErrorKind::CredentialsRejected));
+        assert!(!helped(ErrorKind::Transport) && !helped(ErrorKind::RecordUnreadable));
     }
 
     #[test]
