@@ -128,8 +128,8 @@ async fn callback(
     let tokens = app.login.finish(pending, &callback).await?;
     let claims = IdTokenClaims::of(&tokens);
     let Some(person) = claims.as_ref().and_then(IdTokenClaims::subject) else {
-        let what = "the server does not say who logged in";
-        return Err(Error::new(ErrorKind::InvalidResponse, what).into());
+        let what = "scopes: need `openid`, so that the server says who logged in";
+        return Err(Error::new(ErrorKind::Config, what).into());
     };
     app.people.get(person)?.install(tokens).await?;
 
