@@ -28,6 +28,11 @@ use crate::token_endpoint::TokenEndpoint;
 /// ends, this manager says so, and waits: when somebody has logged in again, tell it by
 /// [`credentials_changed`](tokenkeeper::TokenManager::credentials_changed).
 ///
+/// Whoever names the [subject](TokenExchangeBuilder::subject) gets the token that was bought for it
+/// before, and what was sent this time is not looked at. So the name comes out of a token that was
+/// verified, by its signature or by introspection, and never out of one that merely came along.
+/// `docs/logging-people-in.md` in the repository shows it for many users.
+///
 /// A token that is asked for by another [type](TokenExchangeBuilder::requested_token_type) than an
 /// access token, such as an id token, comes as `N_A`. It is
 /// [read](tokenkeeper::AccessToken::secret), and goes onto no request as a bearer token.
@@ -189,7 +194,8 @@ impl TokenExchangeBuilder {
     }
 
     /// Whose token the subject token is, in any words that tell subjects apart. Required, because
-    /// tokens are stored by it. It is not sent.
+    /// tokens are stored by it. It is not sent, and nobody checks it: take it from a token that was
+    /// verified.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.settings.subject = Some(subject.into());
