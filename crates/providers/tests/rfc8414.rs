@@ -56,6 +56,22 @@ async fn the_well_known_path_goes_between_host_and_path() {
 }
 
 #[tokio::test]
+async fn who_gives_the_url_of_a_document_is_told_to_give_the_issuer_and_nothing_is_sent() {
+    let playback = Playback::default();
+    let discovery = discovery(&playback, &ManualClock::new());
+    for issuer in [
+        "https://as.example.org/realms/main/.well-known/openid-configuration",
+        "https://as.example.org/.well-known/oauth-authorization-server/realms/main",
+    ] {
+        let error = discovery.server(issuer).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("without `/.well-known/"), "{error}");
+    }
+    assert_eq!(playback.count(), 0);
+}
+
+#[tokio::test]
 async fn an_issuer_is_an_https_url_without_query_and_fragment_or_nothing_is_sent() {
     let playback = Playback::default();
     let discovery = discovery(&playback, &ManualClock::new());

@@ -75,11 +75,18 @@ impl AuthorizationServer {
     }
 }
 
-/// RFC 8414 §2: https, without query and fragment.
+/// RFC 8414 §2: https, without query and fragment. The consoles of servers show the URL of the
+/// document more often than the issuer, so it is what comes instead.
 pub(crate) fn check_issuer(issuer: &str, allow_http: bool) -> Result<EndpointUrl, Error> {
     let url = EndpointUrl::parse("issuer", issuer, allow_http)?;
     if url.url().query().is_some() {
         return Err(config_error("issuer", "must not have a query (RFC 8414 §2)"));
+    }
+    let path = url.url().path();
+    if DOCUMENTS.iter().any(|document| path.contains(document)) {
+        let what =
+            "is the URL of a document; give the issuer, without `/.well-known/` and its name";
+        return Err(config_error("issuer", what));
     }
     Ok(url)
 }
@@ -144,4 +151,6 @@ fn words(members: &mut Map<String, Value>, name: &str) -> Option<Words> {
     (!words.is_empty()).then_some(Words::Read(words))
 }
 
+const DOCUMENTS: [&str; 2] =
+    ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 const LONGEST_SHOWN: usize = 200; // characters of an issuer in a message
