@@ -154,9 +154,18 @@ pub(crate) fn create_folder(path: &Path) -> Result<Vec<&Path>, Error> {
     Ok(changed)
 }
 
-/// The error of a file operation: what failed, where, and why.
+/// The error of a file operation: what failed, where, why, and what mends it, where that is known.
 pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Storage, format!("cannot {what} {}: {error}", path.display()))
+    let failed =
+        Error::new(ErrorKind::Storage, format!("cannot {what} {}: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => failed.with_advice(
+            "let the user of this process read and write the folder, or name another path",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => failed.with_advice(ANOTHER_PATH),
+        io::ErrorKind::StorageFull => failed.with_advice("make room on that disk"),
+        _ => failed,
+    }
 }
 
 /// The error of what we will not do until somebody has acted.
@@ -171,3 +180,27 @@ pub(crate) fn unreadable(what: String, advice: impl Into<Cow<'static, str>>) -> 
 
 pub(crate) const ANOTHER_PATH: &str = "name another path";
 pub(crate) const UPDATE: &str = "update this program";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_this_user_may_not_write_to_says_who_has_to_let_it() {
+        let error =
+            cannot("lock", Path::new("/tokens/.lock-1"), &io::ErrorKind::PermissionDenied.into());
+
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert!(error.to_string().contains("let the user of this process"), "{error}");
+    }
+
+    #[test]
+    fn a_disk_that_is_full_or_read_only_says_what_mends_it() {
+        let of =
+            |kind: io::ErrorKind| cannot("write", Path::new("/tokens"), &kind.into()).to_string();
+
+        assert!(of(io::ErrorKind::ReadOnlyFilesystem).ends_with(ANOTHER_PATH));
+        assert!(of(io::ErrorKind::StorageFull).ends_with("make room on that disk"));
+        assert!(of(io::ErrorKind::TimedOut).ends_with("check the storage, then ask again"));
+    }
+}
