@@ -113,4 +113,5 @@ async fn without_any_document_the_error_says_so() {
         text.ends_with("check the issuer, or give the URLs of the endpoints yourself"),
         "{text}"
     );
+    assert_eq!(text, format!("{error:?}"), "the cause says nothing new");
 }

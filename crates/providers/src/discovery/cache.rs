@@ -227,8 +227,15 @@ impl Terms {
             settled => return settled,
         };
         let second = self.read(issuer, &open_id_document(url)).await;
-        second
-            .map_err(|second| if is_of_another(&first) { first } else { second.with_source(first) })
+        second.map_err(|second| {
+            if is_of_another(&first) {
+                first
+            } else if first.to_string() == second.to_string() {
+                second // a cause that says the same would be read as another failure
+            } else {
+                second.with_source(first)
+            }
+        })
     }
 
     async fn read(&self, issuer: &str, document: &Url) -> Result<AuthorizationServer, Error> {
