@@ -3,13 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokenkeeper::{Error, ErrorKind, ManualClock, Secret, TokenSet, async_trait};
 use tokenkeeper_jwt::{Algorithm, JwtAssertion, SigningKey, client_secret_jwt, private_key_jwt};
 use tokenkeeper_providers::{AssertionSource, ClientAuth, ClientCredentialsProvider};
-use tokenkeeper_tests::{client_key, fetch, server_url};
+use tokenkeeper_tests::{Glewlwyd, client_key, fetch, server_url};
 
 /// The algorithms, and the file that the key is in.
 const AT_OIDC_PROVIDER: [(Algorithm, &str); 5] = [
@@ -70,7 +69,7 @@ async fn oidc_provider_takes_the_explicit_type_and_the_url_of_the_endpoint_as_au
 #[tokio::test]
 async fn oidc_provider_refuses_a_key_that_it_does_not_know_and_an_assertion_of_yesterday() {
     let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
-    let yesterday = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1_000)));
+    let yesterday = ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1_000));
     let expired = JwtAssertion::for_client(key(Algorithm::Es256, "ES256")).clock(yesterday);
     let other_secret = client_secret_jwt("another secret of thirty-two bytes").unwrap();
 
@@ -99,6 +98,7 @@ async fn oidc_provider_takes_an_assertion_once() {
 
 #[tokio::test]
 async fn glewlwyd_lets_in_a_client_that_signs() {
+    let _glewlwyd = Glewlwyd::alone().await;
     for (algorithm, file) in
         [(Algorithm::Es256, "ES256"), (Algorithm::Rs256, "RS256"), (Algorithm::EdDsa, "EdDSA")]
     {
@@ -111,6 +111,7 @@ async fn glewlwyd_lets_in_a_client_that_signs() {
 
 #[tokio::test]
 async fn glewlwyd_refuses_a_key_that_it_does_not_know() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
 
     let error = at_glewlwyd("key ES256", private_key_jwt(stranger)).await.unwrap_err();

@@ -206,8 +206,6 @@ fn advised(error: Error) -> Error {
         ErrorKind::CredentialsRejected | ErrorKind::RequestRejected => error.with_advice(
             "check the introspection URL, and that this client may ask and authenticates rightly",
         ),
-        ErrorKind::Transport => error
-            .with_advice("check that the introspection endpoint can be reached, then ask again"),
         _ => error,
     }
 }

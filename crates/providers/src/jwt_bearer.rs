@@ -7,7 +7,7 @@ use tokenkeeper::{Error, FetchContext, ProviderIdentity, TokenProvider, TokenSet
 use crate::client_auth::AssertionSource;
 use crate::endpoint_url::config_error;
 use crate::error_codes::class_of;
-use crate::oauth2_client::{Grant, JWT_BEARER};
+use crate::grant::{Grant, JWT_BEARER};
 use crate::refusal::retold;
 use crate::settings::{Settings, shared_setters};
 use crate::token_endpoint::TokenEndpoint;

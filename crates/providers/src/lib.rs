@@ -18,8 +18,9 @@
 //! [`ErrorKind::of_answer`](tokenkeeper::ErrorKind::of_answer), and codes that services made up
 //! count as the standard ones that they stand for.
 //!
-//! Only bearer tokens are taken (RFC 6749 §7.1): an answer with another type is an
-//! [`ErrorKind::InvalidResponse`](tokenkeeper::ErrorKind::InvalidResponse).
+//! Only tokens of a type that can be used are taken (RFC 6749 §7.1): bearer tokens, `DPoP` where a
+//! key is set, and `N_A` where a token exchange asks for what is no access token. An answer with
+//! another type is an [`ErrorKind::InvalidResponse`](tokenkeeper::ErrorKind::InvalidResponse).
 //!
 //! # Examples
 //!
@@ -95,6 +96,7 @@ mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod grant;
 mod id_token;
 #[cfg(feature = "introspection")]
 mod introspected;
@@ -102,6 +104,8 @@ mod introspected;
 mod introspection;
 #[cfg(feature = "jwt-bearer")]
 mod jwt_bearer;
+#[cfg(feature = "discovery")]
+mod known_server;
 mod members;
 mod oauth2_client;
 #[cfg(feature = "discovery")]

@@ -14,7 +14,7 @@ use url::Url;
 use crate::answer::Dialect;
 use crate::client_auth::{ClientAuth, check_text};
 use crate::endpoint_url::{EndpointUrl, config_error};
-use crate::oauth2_client::Issues;
+use crate::grant::Issues;
 use crate::proof_of_possession::ProofOfPossession;
 use crate::token_endpoint::TokenEndpoint;
 use crate::transport::HttpTransport;

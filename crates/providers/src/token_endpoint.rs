@@ -11,8 +11,9 @@ use crate::answer::Dialect;
 use crate::client_auth::ClientAuth;
 use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::EndpointUrl;
+use crate::grant::{Grant, Issues};
 use crate::id_token::IdToken;
-use crate::oauth2_client::{Exchange, Failure, Grant, Issues};
+use crate::oauth2_client::{Exchange, Failure};
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Purpose;
 use crate::transport::HttpTransport;
@@ -152,9 +153,9 @@ impl TokenEndpoint {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Unsuccessful> {
         let proof = self.auth.proof(&self.client_id, self.audience(&self.url)).await;
-        let proof = proof.map_err(Unsuccessful::Other)?;
+        let proof = proof.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let assertion = grant.assertion(self.audience(&self.url)).await;
-        let assertion = assertion.map_err(Unsuccessful::Other)?;
+        let assertion = assertion.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secrets()).collect();
         secrets.extend(self.url.secrets().chain(held.iter().copied()).chain(&assertion));
         let assertion = assertion.iter().map(|jwt| ("assertion", jwt.expose_secret()));
@@ -238,6 +239,22 @@ impl Unsuccessful {
             Self::WantsNonce(error) | Self::Other(error) => error,
         }
     }
+}
+
+/// An error of what makes assertions. They may be tokens of another login, and what became of that one
+/// has not happened to the refresh token here.
+fn before_sending(error: Error) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::RefreshRejected => ErrorKind::CredentialsRejected,
+        kind if error.answer_lost() => kind,
+        _ => return error,
+    };
+    let told = Error::new(kind, "the assertion cannot be made").with_advice("see the cause");
+    match error.retry_after() {
+        Some(wait) => told.with_retry_after(wait),
+        None => told,
+    }
+    .with_source(error)
 }
 
 fn secrets_of(tokens: &TokenSet) -> Vec<&Secret> {

@@ -10,7 +10,7 @@ use tokenkeeper::{
 use crate::client_auth::check_text;
 use crate::endpoint_url::config_error;
 use crate::error_codes::class_of;
-use crate::oauth2_client::{Grant, Issues};
+use crate::grant::{Grant, Issues};
 use crate::refusal::retold;
 use crate::settings::{Settings, check_plain, shared_setters};
 use crate::token_endpoint::TokenEndpoint;

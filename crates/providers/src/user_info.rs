@@ -229,9 +229,6 @@ fn advised(error: Error) -> Error {
             error.with_advice("log in with the scopes that it takes, such as `openid`")
         }
         (_, ErrorKind::RequestRejected) => error.with_advice("check the userinfo URL"),
-        (_, ErrorKind::Transport) => {
-            error.with_advice("check that the userinfo endpoint can be reached, then ask again")
-        }
         _ => error,
     }
 }

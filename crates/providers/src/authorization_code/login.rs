@@ -16,7 +16,8 @@ use super::pushed_request::push;
 use super::redirect_uri::check_redirect_uri;
 use crate::endpoint_url::{EndpointUrl, config_error};
 use crate::error_codes::class_of;
-use crate::oauth2_client::{Grant, new_challenge, new_random};
+use crate::grant::Grant;
+use crate::oauth2_client::{new_challenge, new_random};
 use crate::refresh_token::RefreshTokenProvider;
 use crate::scrub::scrubbed;
 use crate::settings::Settings;
@@ -189,7 +190,7 @@ impl AuthorizationCodeLogin {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the subject is empty or has control characters.
-    pub fn provider(&self, subject: &str) -> Result<RefreshTokenProvider, Error> {
+    pub fn provider(&self, subject: impl Into<String>) -> Result<RefreshTokenProvider, Error> {
         RefreshTokenProvider::of_login(self.settings.clone(), subject)
     }
 
