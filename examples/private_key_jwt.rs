@@ -2,8 +2,8 @@
 //!
 //! The server knows the public half of the key and checks every signature. Each token request has an
 //! assertion of its own, which says who asks, whom, and until when, and is worth nothing a minute
-//! later. Then the
-//! key moves into a key service, which signs and never gives it away, and which fails once.
+//! later. Then the key moves into a key service, which signs and never gives it away, and which fails
+//! once.
 
 use std::error::Error;
 use std::io::{self, Write};

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokenkeeper::{Error, ErrorKind, ManualClock, Secret, TokenSet, async_trait};
@@ -70,7 +69,7 @@ async fn oidc_provider_takes_the_explicit_type_and_the_url_of_the_endpoint_as_au
 #[tokio::test]
 async fn oidc_provider_refuses_a_key_that_it_does_not_know_and_an_assertion_of_yesterday() {
     let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
-    let yesterday = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1_000)));
+    let yesterday = ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(1_000));
     let expired = JwtAssertion::for_client(key(Algorithm::Es256, "ES256")).clock(yesterday);
     let other_secret = client_secret_jwt("another secret of thirty-two bytes").unwrap();
 

@@ -60,7 +60,7 @@ impl DpopKey {
     /// private file.
     ///
     /// Processes that start at once on a [shared](TokenStorage::shared) storage end up with one key.
-    /// On any other the last one wins, so it is for one process.
+    /// On any other the last one wins, so it is for one process, which calls it once.
     ///
     /// Some storages want to be called in a tokio runtime.
     ///

@@ -43,11 +43,13 @@
 //!   request, without query and fragment. It goes where the token goes and no further.
 //! - **Nonces** are kept for each origin, those of token endpoints apart from those of APIs, and the
 //!   newest one counts. They are taken from every answer, so that a server that hands out the next
-//!   one in time never refuses. After `use_dpop_nonce` the request is sent once more.
+//!   one in time never refuses. After `use_dpop_nonce` the request is sent once more; if its body is
+//!   a stream, which is gone, the caller gets that answer, and the next request has the nonce.
 //! - **Types are not mixed.** A token endpoint that answers with a bearer token although a key is set
 //!   is refused, a bearer token is not presented as a bound one, nor a bound one as a bearer token.
-//! - **The key tells tokens apart.** Its thumbprint is part of the provider's identity, so tokens are
-//!   never used with a key that they are not bound to.
+//! - **The key tells tokens apart.** Its thumbprint is part of the provider's identity, from which a
+//!   manager that is given no storage key of its own makes one; so tokens are never used with a key
+//!   that they are not bound to.
 //!
 //! # When the key is lost
 //!
@@ -58,6 +60,9 @@
 //! tokens stay under their own storage key, and are worth nothing. A confidential client may lose
 //! the key at any time: its refresh tokens are bound to the client, and its access tokens are issued
 //! anew; but it too begins again with a login, because the identity is another.
+//!
+//! A key is not changed while a login lasts, because the server would not take it: a new key is a new
+//! login. Whoever wants one logs out, deletes the record of the key, and starts again.
 //!
 //! # Behind a proxy
 //!

@@ -62,6 +62,12 @@ fn of_record(record: &TokenRecord, place: &StorageKey) -> Result<SigningKey, Err
             let kind = ErrorKind::RecordUnreadable;
             Err(Error::new(kind, what).with_advice(advice).with_source(error))
         }
+        None if record.payload().starts_with(TokenRecord::SEALED_PREFIX) => {
+            let what =
+                format!("the record {place} is encrypted, and this process does not decrypt");
+            let advice = "wrap the storage as the process does that wrote the record";
+            Err(Error::new(ErrorKind::RecordUnreadable, what).with_advice(advice))
+        }
         None => {
             let what = format!("the record {place} is something else than a DPoP key");
             let advice = "give the key a storage key of its own; tokens are stored under others";

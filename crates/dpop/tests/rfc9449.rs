@@ -306,6 +306,18 @@ async fn a_token_endpoint_that_wants_a_nonce_and_gives_none_is_not_asked_again()
     assert_eq!(endpoint.requests().len(), 1);
 }
 
+/// The time is all that can be wrong with a proof of ours.
+#[tokio::test]
+async fn a_proof_that_a_token_endpoint_refuses_makes_one_look_at_the_clock() {
+    let refused = r#"{"error":"invalid_dpop_proof"}"#;
+    let endpoint = Playback::default().and(400, None, refused);
+
+    let error = fetch(&machine(&key(), &endpoint)).await.unwrap_err();
+
+    assert!(error.to_string().contains("the clock of this machine may be wrong"), "{error}");
+    assert_eq!(endpoint.requests().len(), 1);
+}
+
 #[tokio::test]
 async fn the_second_attempt_has_a_new_assertion_of_the_client_too() {
     #[derive(Debug, Default)]

@@ -119,6 +119,30 @@ async fn what_is_no_key_is_refused_and_left_alone() {
     }
 }
 
+/// Under another key of the encryption, or without it: the key of the tokens stays where it is.
+#[tokio::test]
+async fn a_key_that_cannot_be_decrypted_is_left_alone_and_says_so() {
+    let shelf = MemoryStorage::new();
+    let under = |text| {
+        let secret = EncryptionKey::from_text(text).unwrap();
+        EncryptedStorage::new(shelf.clone(), secret)
+    };
+    let right = under("g/nHdjRvnX5JBZWCHbH1BYgVzYOgwwFNuDFhLUPjXgM=");
+    let key = key_in(&right).await;
+    let wrong = under("AAAAdjRvnX5JBZWCHbH1BYgVzYOgwwFNuDFhLUPjXgM=");
+
+    for (storage, said) in [
+        (&shelf as &dyn TokenStorage, "is encrypted, and this process does not decrypt; wrap"),
+        (&wrong, "calendar-dpop-key"),
+    ] {
+        let error = DpopKey::load_or_generate(storage, &place()).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::RecordUnreadable);
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    assert_eq!(key_in(&right).await.thumbprint(), key.thumbprint());
+}
+
 /// Also one that gets its tokens by itself, and would write over nonsense.
 #[tokio::test]
 async fn a_manager_that_is_pointed_at_the_key_neither_takes_it_for_tokens_nor_writes_over_it() {

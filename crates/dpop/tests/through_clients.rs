@@ -12,11 +12,12 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use httpmock::{HttpMockRequest, Method, Mock, MockServer};
 use support::{API, BOUND, Playback, Proof, TOKEN_URL, headers, key, nonce_for};
-use tokenkeeper::TokenManager;
+use tokenkeeper::{SystemClock, TokenManager};
 use tokenkeeper_dpop::DpopKey;
 use tokenkeeper_http::{Attach, Route};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_reqwest::{SendWithToken, Tokens, without_redirects};
+use tokenkeeper_testkit::{self as testkit, FakeAuthServer};
 use tokenkeeper_tower::TokenLayer;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::follow_redirect::FollowRedirectLayer;
@@ -130,6 +131,55 @@ async fn through_reqwest_an_api_that_goes_on_wanting_a_nonce_is_asked_twice_and_
 
     assert_eq!((answer.status().as_u16(), second.calls_async().await), (401, 1));
     assert_eq!(nonce_for(&key, &server.base_url()).as_deref(), Some("n-2"));
+}
+
+/// A stream is gone with the first attempt; the nonce is not.
+#[tokio::test]
+async fn through_reqwest_a_stream_that_wants_a_nonce_is_the_callers_and_the_next_request_has_it() {
+    let server = MockServer::start_async().await;
+    let refused = [("www-authenticate", WANTS_NONCE), ("dpop-nonce", "n-1")];
+    let first = answering(&server, None, 401, &refused).await;
+    let second = answering(&server, Some("n-1"), 200, &[]).await;
+    let tokens = tokens(&key(), &server.base_url());
+
+    for status in [401, 200] {
+        let stream = reqwest::Body::wrap(Full::new(Bytes::from_static(b"film")));
+        let request = client().post(server.url("/")).body(stream);
+        assert_eq!(request.send_with_token(&tokens).await.unwrap().status(), status);
+    }
+
+    assert_eq!((first.calls_async().await, second.calls_async().await), (1, 1));
+}
+
+/// A server that takes no old nonce refuses everybody once, and nobody twice.
+#[tokio::test]
+async fn through_reqwest_requests_at_once_survive_a_nonce_that_changes_with_one_more_attempt_each()
+{
+    let server = FakeAuthServer::builder()
+        .client("id", "secret", testkit::ClientAuth::Basic)
+        .dpop_required()
+        .dpop_nonces()
+        .start();
+    let key = key().with_clock(SystemClock);
+    let provider = ClientCredentialsProvider::builder("svc", &server.token_url())
+        .client("id", ClientAuth::basic("secret"))
+        .proof_of_possession(key.clone())
+        .build()
+        .unwrap();
+    let route = Route::new(TokenManager::new(provider)).origin(server.url());
+    let tokens = Tokens::new(Attach::new([route.presenter(key.presenter())]).unwrap());
+    let send = || client().get(server.resource_url()).send_with_token(&tokens);
+    assert_eq!(send().await.unwrap().status(), 200);
+    server.rotate_dpop_nonces();
+    server.reset_counters();
+
+    let answers = tokio::join!(send(), send(), send(), send());
+
+    for answer in [answers.0, answers.1, answers.2, answers.3] {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert!((5..=8).contains(&server.requests()), "{}", server.requests());
+    assert_eq!(server.exchanges(), 0);
 }
 
 #[tokio::test]

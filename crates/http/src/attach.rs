@@ -164,10 +164,11 @@ impl Attach {
         }
     }
 
-    /// The headers that tokens, and what goes with them, are put into: what an integration that follows redirects takes off on
-    /// the way to another origin. One whose client follows them must refuse any but `Authorization`,
-    /// and even that one is not safe with every client: `reqwest` (0.13.5) leaves it behind at a hop
-    /// to another origin, and puts it back where that origin redirects to itself.
+    /// The headers that tokens, and what goes with them, are put into: what an integration that
+    /// follows redirects takes off on the way to another origin. One whose client follows them must
+    /// refuse any but `Authorization`, and even that one is not safe with every client: `reqwest`
+    /// (0.13.5) leaves it behind at a hop to another origin, and puts it back where that origin
+    /// redirects to itself.
     pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.routes.iter().flat_map(|(_, route)| {
             let presenter = &route.presenter;

@@ -39,6 +39,7 @@ pub struct JwtAssertion {
     audience: Option<Box<str>>,
     key_id: Option<Box<str>>,
     header_type: Box<str>,
+    header_parameters: Map<String, Value>,
     lifetime: Duration,
     not_before: bool,
     claims: Map<String, Value>,
@@ -140,6 +141,26 @@ impl JwtAssertion {
         self
     }
 
+    /// Adds a parameter to the header, or replaces one that was added: `x5t#S256`, say, for servers
+    /// that find the key by its certificate (RFC 7515 §4.1.8), as Microsoft Entra ID does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`]: it is one that has a method of its own or changes what is signed,
+    /// which are `alg`, `b64`, `crit`, `kid` and `typ`.
+    pub fn header_parameter(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<Value>,
+    ) -> Result<Self, Error> {
+        let name = name.into();
+        if RESERVED_IN_HEADER.contains(&name.as_str()) {
+            return Err(assertion_error(format!("the header parameter `{name}` is not free")));
+        }
+        self.header_parameters.insert(name, value.into());
+        Ok(self)
+    }
+
     /// How long after it was made it may be used: `exp`, in whole seconds.
     ///
     /// # Default
@@ -194,8 +215,8 @@ impl JwtAssertion {
     ///
     /// The clock of the operating system.
     #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -206,6 +227,7 @@ impl JwtAssertion {
             audience: None,
             key_id: None,
             header_type: "JWT".into(),
+            header_parameters: Map::new(),
             lifetime: LIFETIME,
             not_before: false,
             claims: Map::new(),
@@ -228,7 +250,7 @@ impl JwtAssertion {
             return Err(assertion_error("the signer names no algorithm (RFC 7523 §3)"));
         }
         let kid = self.key_id.as_deref().or_else(|| self.signer.key_id());
-        json(&Header { alg, typ: &self.header_type, kid })
+        json(&Header { alg, typ: &self.header_type, kid, others: &self.header_parameters })
     }
 
     fn claims(&self, iss: &str, sub: &str, aud: &str) -> Result<Vec<u8>, Error> {
@@ -272,6 +294,8 @@ struct Header<'a> {
     typ: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<&'a str>,
+    #[serde(flatten)]
+    others: &'a Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -301,9 +325,11 @@ fn unique() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Key services give ECDSA signatures in DER, which no server would take.
+/// Key services give ECDSA signatures in DER, which no server would take; and one that gives nothing
+/// would have an unsigned assertion sent, which a careless server might.
 fn check_length(algorithm: &str, signature: &[u8]) -> Result<(), Error> {
     let length = match algorithm {
+        _ if signature.is_empty() => return Err(assertion_error("the signer made no signature")),
         "ES256" | "EdDSA" | "Ed25519" => 64,
         "ES384" => 96,
         "ES512" => 132,
@@ -327,6 +353,7 @@ fn assertion_error(what: impl Into<String>) -> Error {
 }
 
 const RESERVED: [&str; 7] = ["aud", "exp", "iat", "iss", "jti", "nbf", "sub"];
+const RESERVED_IN_HEADER: [&str; 5] = ["alg", "b64", "crit", "kid", "typ"];
 const LIFETIME: Duration = Duration::from_secs(60); // one request, and clocks that differ
 const SHORTEST: Duration = Duration::from_secs(5); // slower requests are not rare
 const LONGEST: Duration = Duration::from_secs(60 * 60); // what servers take at most

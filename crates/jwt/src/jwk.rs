@@ -214,6 +214,14 @@ fn numbers(jwk: &PrivateJwk<'_>, key_type: KeyType) -> Result<PrivateNumbers<Num
             Err(_) => Err(key_error(format!("has a member `{name}` that is not base64url"))),
         }
     };
+    // Some programs write a zero in front, because others take a number without it for a negative
+    // one (RFC 7518 §6.3.1.1).
+    let least = |name: &str, text: Option<&str>| {
+        let mut number = number(name, text)?;
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        number.drain(..zeros);
+        Ok::<_, Error>(number)
+    };
     let exact = |name: &str, text: Option<&str>| {
         let number = number(name, text)?;
         let length = match key_type {
@@ -240,14 +248,14 @@ fn numbers(jwk: &PrivateJwk<'_>, key_type: KeyType) -> Result<PrivateNumbers<Num
             return Err(key_error("has more than two primes, which is not supported"));
         }
         KeyType::Rsa => PrivateNumbers::Rsa {
-            n: number("n", jwk.n)?,
-            e: number("e", jwk.e)?,
-            d: number("d", jwk.d)?,
-            p: number("p", jwk.p)?,
-            q: number("q", jwk.q)?,
-            dp: number("dp", jwk.dp)?,
-            dq: number("dq", jwk.dq)?,
-            qi: number("qi", jwk.qi)?,
+            n: least("n", jwk.n)?,
+            e: least("e", jwk.e)?,
+            d: least("d", jwk.d)?,
+            p: least("p", jwk.p)?,
+            q: least("q", jwk.q)?,
+            dp: least("dp", jwk.dp)?,
+            dq: least("dq", jwk.dq)?,
+            qi: least("qi", jwk.qi)?,
         },
     })
 }

@@ -28,6 +28,14 @@
 //! # Ok::<(), tokenkeeper::Error>(())
 //! ```
 //!
+//! # When a key changes
+//!
+//! Register the new key beside the old one, each with a `kid`; start the program with the new one;
+//! then take the old one off the list of the server. A program that must not be started anew gives
+//! [`ClientAuth::assertion`](tokenkeeper_providers::ClientAuth::assertion) an
+//! [`AssertionSource`](tokenkeeper_providers::AssertionSource) of its own, which passes each call on to
+//! the [`JwtAssertion`] of the day.
+//!
 //! # Secrets
 //!
 //! No key, and nothing of its text, is in an error or `Debug`. The cryptographic library overwrites

@@ -1,4 +1,4 @@
-//! Private keys from PEM (RFC 7468), as openssl, ssh-keygen and the consoles of services write it.
+//! Private keys from PEM (RFC 7468), as openssl and the consoles of services write it.
 
 use aws_lc_rs::error::KeyRejected;
 use rustls_pki_types::PrivateKeyDer;
@@ -18,7 +18,7 @@ pub(crate) fn key_pair(key_type: KeyType, pem: &[u8]) -> Result<KeyPair, Error> 
     let key = match PrivateKeyDer::from_pem_slice(pem) {
         Ok(key) => Zeroizing::new(key),
         Err(rustls_pki_types::pem::Error::NoItemsFound) => return Err(key_error(no_key(pem))),
-        Err(_) => return Err(key_error("is not well-formed PEM")),
+        Err(_) => return Err(key_error(MALFORMED)),
     };
     let rejected = match parse(key_type, &key) {
         Some(Ok(key_pair)) => return Ok(key_pair),
@@ -63,6 +63,13 @@ fn is_encrypted(pem: &[u8]) -> bool {
 }
 
 fn no_key(pem: &[u8]) -> &'static str {
+    let has = |text: &[u8]| pem.windows(text.len()).any(|window| window == text);
+    if has(b"BEGIN OPENSSH PRIVATE KEY") {
+        return OPENSSH;
+    }
+    if has(b"PRIVATE KEY-----") {
+        return MALFORMED;
+    }
     let mut sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
     match sections.next() {
         Some(Ok((SectionKind::PublicKey, _))) => "is a public key; signing takes the private one",
@@ -73,5 +80,11 @@ fn no_key(pem: &[u8]) -> &'static str {
     }
 }
 
+/// Also what a mark at the beginning of a file (BOM), an indented block and a variable without line
+/// ends make of it.
+const MALFORMED: &str = "is not well-formed PEM; each of its lines must be a line of its own, with \
+                         nothing before it";
+const OPENSSH: &str = "is in the format of OpenSSH; convert it first (`ssh-keygen -p -m PKCS8 -f key`, \
+                       which does nothing for Ed25519), or make a new one with openssl";
 const ENCRYPTED: &str = "is encrypted; decrypt it first (`openssl pkey -in key.pem -out plain.pem`), \
                          and keep it where only the program can read it";

@@ -15,6 +15,8 @@ use crate::{HmacKey, SigningKey};
 /// - The signature is that of a JWS (RFC 7518 §3): for ECDSA r and s one after the other at their
 ///   full length. Key services give DER; that has to be taken apart.
 /// - It is asked within the time of an exchange, must not block, and may be dropped at any moment.
+///   A login or a question about a token, which no manager times, waits for it as long as it takes,
+///   so the client of a key service needs a timeout of its own.
 /// - Calls may be under way at the same time.
 /// - Neither the key nor credentials of the key service show in an error or `Debug`.
 /// - A key service that is away is an [`ErrorKind::Transport`](tokenkeeper::ErrorKind::Transport)

@@ -65,6 +65,26 @@ fn what_is_no_private_key_is_named() {
 }
 
 #[test]
+fn a_key_whose_lines_were_changed_on_the_way_says_so() {
+    for pem in [
+        P256.replace('\n', "\\n"), // a variable of the environment
+        P256.replace('\n', " "),
+        P256.lines().map(|line| format!("  {line}\n")).collect(), // a block of YAML
+        format!("\u{feff}{P256}"),                                // a file from Windows
+    ] {
+        let said = refusal(Algorithm::Es256, &pem);
+        assert!(said.contains("each of its lines must be a line of its own"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_of_ssh_says_how_to_convert_it() {
+    let of_ssh = P256.replace("PRIVATE KEY", "OPENSSH PRIVATE KEY");
+
+    assert!(refusal(Algorithm::Es256, &of_ssh).contains("ssh-keygen -p -m PKCS8"));
+}
+
+#[test]
 fn a_key_for_another_algorithm_says_what_it_is() {
     for (algorithm, pem, what) in [
         (Algorithm::Es256, P384, "is a P-384 key, and the algorithm asks for a P-256 key"),

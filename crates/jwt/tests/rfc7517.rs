@@ -3,9 +3,11 @@
 
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{A2, A3, A4, ALGORITHMS, RFC7517_A2, RFC8037_A1, is_signature, pem_for};
+use support::{A2, A3, A4, ALGORITHMS, RFC7517_A2, RFC8037_A1, bytes, is_signature, pem_for};
 use tokenkeeper::ErrorKind;
 use tokenkeeper_jwt::{Algorithm, SigningKey};
 
@@ -134,6 +136,21 @@ fn a_public_half_that_belongs_to_another_key_is_refused() {
     ] {
         assert!(refusal(&jwk).contains("is damaged"));
     }
+}
+
+/// RFC 7518 §6.3.1.1 knows of programs that write one.
+#[test]
+fn a_zero_in_front_of_a_number_of_rsa_does_no_harm() {
+    let read: Value = serde_json::from_str(A2).unwrap();
+    let padded =
+        ["n", "e", "d", "p", "q", "dp", "dq", "qi"].iter().fold(A2.to_owned(), |jwk, member| {
+            let number = [vec![0], bytes(read[*member].as_str().unwrap())].concat();
+            with(&jwk, member, json!(URL_SAFE_NO_PAD.encode(number)))
+        });
+
+    let key = SigningKey::from_jwk(&padded).unwrap();
+
+    assert_eq!(key.public_jwk(), SigningKey::from_jwk(A2).unwrap().public_jwk());
 }
 
 #[test]

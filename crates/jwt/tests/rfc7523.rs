@@ -40,8 +40,8 @@ async fn client_claims(assertion: JwtAssertion) -> (Value, Value) {
 }
 
 /// A clock that stands at this second.
-fn clock(seconds: u64) -> Arc<dyn Clock> {
-    Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(seconds)))
+fn clock(seconds: u64) -> impl Clock {
+    ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 #[tokio::test]
@@ -78,6 +78,8 @@ async fn every_setter_does_what_it_says() {
         .audience("https://elsewhere.example.org")
         .key_id("2027")
         .header_type("client-authentication+jwt")
+        .header_parameter("x5t#S256", "dGh1bWJwcmludA")
+        .unwrap()
         .lifetime(Duration::from_secs(300))
         .unwrap()
         .not_before()
@@ -87,7 +89,8 @@ async fn every_setter_does_what_it_says() {
 
     let (header, claims) = client_claims(assertion).await;
 
-    let expected = json!({ "alg": "ES256", "typ": "client-authentication+jwt", "kid": "2027" });
+    let (typ, x5t) = ("client-authentication+jwt", "dGh1bWJwcmludA");
+    let expected = json!({ "alg": "ES256", "typ": typ, "kid": "2027", "x5t#S256": x5t });
     assert_eq!(header, expected);
     assert_eq!(claims["aud"], "https://elsewhere.example.org");
     assert_eq!(
@@ -121,6 +124,16 @@ async fn a_service_account_speaks_for_a_subject() {
 fn claims_that_are_made_anew_each_time_cannot_be_given() {
     for name in ["aud", "exp", "iat", "iss", "jti", "nbf", "sub"] {
         let error = JwtAssertion::for_client(key()).claim(name, "x").unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn header_parameters_that_say_how_it_is_signed_cannot_be_given() {
+    for name in ["alg", "b64", "crit", "kid", "typ"] {
+        let error = JwtAssertion::for_client(key()).header_parameter(name, "x").unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(name), "{error}");
@@ -287,6 +300,19 @@ async fn a_server_that_checks_everything_takes_what_a_client_signs() {
     assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
 }
 
+/// Most of them say `invalid_client` to an assertion that has expired or is not yet valid.
+#[tokio::test]
+async fn an_assertion_that_is_refused_makes_one_look_at_the_clock() {
+    let refused = r#"{"error":"invalid_client"}"#;
+    let endpoint = Endpoint::default().answers(401, &[], refused);
+    let provider = builder(private_key_jwt(key()), &endpoint).build().unwrap();
+
+    let error = fetch(&provider).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
+    assert!(error.to_string().contains("the clock of this machine may be wrong"), "{error}");
+}
+
 #[tokio::test]
 async fn a_server_that_trusts_a_service_account_gives_it_a_token() {
     let key = key();
@@ -364,12 +390,14 @@ async fn a_signature_in_der_is_not_sent() {
 
 #[tokio::test]
 async fn nothing_goes_out_unsigned() {
-    for algorithm in ["none", "None", ""] {
-        let signer = KeyService { algorithm, ..KeyService::with(0) };
+    for (algorithm, length) in
+        [("none", 64), ("None", 64), ("", 64), ("PS256", 0), ("HS256", 0), ("ES256", 0)]
+    {
+        let signer = KeyService { algorithm, ..KeyService::with(length) };
 
         let refused = JwtAssertion::for_client(signer).client_assertion("id", TOKEN_URL).await;
 
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config, "{algorithm}");
     }
 }
 

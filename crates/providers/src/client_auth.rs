@@ -91,11 +91,17 @@ impl ClientAuth {
     }
 
     /// What else to try when a server refuses the client, although id and secret are right. Only
-    /// Basic has two spellings, and only some ids and secrets show a difference.
+    /// Basic has two spellings, and only some ids and secrets show a difference. An assertion says
+    /// more than who the client is, and servers seldom say what of it they refuse.
     pub(crate) fn hint(&self, client_id: &str) -> Option<&'static str> {
-        let Method::Basic(secret) = &self.0 else { return None };
         let changes = |text: &str| *form_encoded(text) != *text;
-        (changes(client_id) || changes(secret.expose_secret())).then_some(TRY_RAW)
+        match &self.0 {
+            Method::Basic(secret) => {
+                (changes(client_id) || changes(secret.expose_secret())).then_some(TRY_RAW)
+            }
+            Method::Assertion(_) => Some(CHECK_ASSERTION),
+            _ => None,
+        }
     }
 
     /// What goes into one request. An assertion is asked for anew, because its `jti` may be used
@@ -269,6 +275,8 @@ fn basic_header(line: &str) -> Result<HeaderValue, Error> {
 }
 
 const BASIC: &str = "Basic ";
+const CHECK_ASSERTION: &str = "if the server knows the key, the clock of this machine may be wrong, \
+                               or the audience of the assertion";
 const TRY_RAW: &str = "if they are right, the server may want them not encoded: try \
                        ClientAuth::basic_raw";
 const LONGEST_ESCAPE: usize = 3; // one byte becomes %XX

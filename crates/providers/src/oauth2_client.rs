@@ -4,7 +4,8 @@
 //! do is done by the adapter between it and the transport: the `Authorization` header in the
 //! spellings that servers want, the last check before sending, `Retry-After`, and turning what
 //! servers really answer into what the standard says. Its secrets are plain strings, so the ones
-//! that are lent to it are taken back and overwritten, also when the attempt is dropped.
+//! that are lent to it are taken back and overwritten, also when the attempt is dropped. A code and
+//! its verifier it keeps; they are worth nothing after the attempt.
 
 #[cfg(feature = "authorization-code")]
 use std::borrow::Cow;

@@ -115,7 +115,11 @@ impl Refusal {
         };
         let is_about_client =
             class.map_or(is_about_credentials(self.status), |class| class == "invalid_client");
-        if let Some(hint) = self.client_hint.filter(|_| is_about_client) {
+        let hint = match class {
+            Some("invalid_dpop_proof") => Some(CHECK_CLOCK), // nothing else of a proof is ours to set
+            _ => self.client_hint.filter(|_| is_about_client),
+        };
+        if let Some(hint) = hint {
             what = format!("{what}; {hint}");
         }
         let mut error = Error::new(kind, what).with_status(self.status);
@@ -186,3 +190,5 @@ pub(crate) fn retold(error: &Error, kind: ErrorKind, what: String) -> Error {
 fn is_about_credentials(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
+
+const CHECK_CLOCK: &str = "the clock of this machine may be wrong";

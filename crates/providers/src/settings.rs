@@ -399,7 +399,9 @@ macro_rules! shared_setters {
         }
 
         /// Sends credentials in clear text, also to hosts that are not this machine. Whoever is
-        /// on the way reads them (RFC 6749 §10.8). A transport of your own must allow it too.
+        /// on the way reads them (RFC 6749 §10.8), and can answer with tokens of their own, id tokens
+        /// too, which are believed without a look at the signature. A transport of your own must
+        /// allow it too.
         #[must_use]
         pub fn danger_allow_http(mut self) -> Self {
             self.settings.allow_http = true;

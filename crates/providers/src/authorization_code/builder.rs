@@ -46,6 +46,9 @@ impl AuthorizationCodeLoginBuilder {
     /// Where the browser comes back to (RFC 6749 §3.1.2), sent as it is given here: servers compare
     /// it letter by letter.
     ///
+    /// An application with several servers gives each a redirect URI of its own, and lets the login of
+    /// a server finish only what comes to its own, unless all of them send `iss` (RFC 9700 §4.4.2).
+    ///
     /// # Default
     ///
     /// None: every login brings its own,

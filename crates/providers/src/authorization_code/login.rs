@@ -165,7 +165,9 @@ impl AuthorizationCodeLogin {
     ///
     /// # Cancel safety
     ///
-    /// A code is good for one exchange. If this is dropped, a new login has to be begun.
+    /// A code is good for one exchange. If this is dropped, a new login has to be begun, and tokens
+    /// that were issued meanwhile are nobody's. A web server that drops its handlers when the browser
+    /// hangs up loses no more than that.
     pub async fn finish(
         &self,
         pending: PendingLogin,
@@ -348,7 +350,7 @@ fn pairs(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> 
 
 const OPENID: &str = "openid";
 const NEW_LOGIN: &str = "begin a new login";
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30); // the same as with a manager
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30); // the transport has a limit of its own
 
 /// Codes of a callback that a person cannot do anything about.
 const MISTAKES: &[&str] = &[

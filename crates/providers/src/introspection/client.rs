@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokenkeeper::{Error, ErrorKind, Secret};
 
+use super::introspected::Introspected;
 use crate::client_auth::ClientAuth;
 use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::{EndpointUrl, config_error};
-use crate::introspected::Introspected;
 use crate::refusal::Purpose;
 use crate::settings::{bundled, check_plain};
 use crate::transport::HttpTransport;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokenkeeper::{Error, Now};
 
-use crate::authorization_server::AuthorizationServer;
-use crate::server_metadata::is_of_another;
+use super::authorization_server::AuthorizationServer;
+use super::server_metadata::is_of_another;
 
 pub(crate) type Outcome = Result<Arc<AuthorizationServer>, Error>;
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokenkeeper::{Clock, Error, ErrorKind, FetchContext, SystemClock, TokenSet};
 
+use super::pending_device_login::PendingDeviceLogin;
+use super::polling::Pace;
 use crate::endpoint_request::Caller;
 use crate::endpoint_url::EndpointUrl;
 use crate::error_codes::class_of;
 use crate::grant::Grant;
-use crate::pending_device_login::PendingDeviceLogin;
-use crate::polling::Pace;
 use crate::refresh_token::RefreshTokenProvider;
 use crate::refusal::{Purpose, retold};
 use crate::settings::{Settings, shared_setters};

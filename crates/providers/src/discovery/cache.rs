@@ -17,12 +17,12 @@ use parking_lot::Mutex;
 use tokenkeeper::{Clock, Error, ErrorKind, SystemClock};
 use url::Url;
 
-use crate::authorization_server::AuthorizationServer;
+use super::authorization_server::AuthorizationServer;
+use super::known_server::{KnownServer, Outcome};
+use super::server_metadata::{check_issuer, is_of_another};
 use crate::endpoint_request::EndpointRequest;
 use crate::endpoint_url::EndpointUrl;
-use crate::known_server::{KnownServer, Outcome};
 use crate::refusal::Purpose;
-use crate::server_metadata::{check_issuer, is_of_another};
 use crate::settings::bundled;
 use crate::transport::HttpTransport;
 
