@@ -2,29 +2,28 @@
 //!
 //! `/login` sends the browser to the authorization server, `/callback` makes tokens of what it brings
 //! back, `/calendar` asks an API in the name of whoever is logged in, and `/logout` ends that at the
-//! server too. Each person has a token manager in a map. A login that is under way belongs to the
-//! session of its browser, so that nobody can finish it elsewhere, and has a state of its own, so
-//! that any number of tabs may be at it.
+//! server too. Each person has a token manager in a map. A login that is under way has a cookie of
+//! its own, so that nobody can finish it in another browser, and any number of tabs may be at it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error as StdError;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
-use http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use reqwest::Client;
-use tokenkeeper::{Error, ErrorKind, Recovery, TokenManager, TokenManagerMap};
+use tokenkeeper::{Clock, Error, ErrorKind, Recovery, SystemClock, TokenManagerMap};
 use tokenkeeper_providers::{
     AuthorizationCodeLogin, Callback, ClientAuth, IdTokenClaims, PendingLogin,
 };
 use tokenkeeper_reqwest::{
     Attach, Route, SendError, SendWithToken, TokenChoice, Tokens, without_redirects,
 };
-use tokenkeeper_testkit::{Decision, FakeAuthServer};
+use tokenkeeper_testkit::{Decision, Endpoint, FakeAuthServer, Fault};
 use tokio::net::TcpListener;
 
 type Outcome<T> = Result<T, Box<dyn StdError + Send + Sync>>;
@@ -32,18 +31,20 @@ type Outcome<T> = Result<T, Box<dyn StdError + Send + Sync>>;
 struct WebApp {
     login: Arc<AuthorizationCodeLogin>,
     people: TokenManagerMap<String>,
+    /// By state. `PendingLogin` can be serialized, for a database.
+    pending: Mutex<HashMap<String, PendingLogin>>,
+    /// By the value of the cookie.
     sessions: Mutex<HashMap<String, Session>>,
     client: Client,
     tokens: Tokens,
     calendar_url: String,
 }
 
-/// What the server knows of one browser.
-#[derive(Default)]
+/// Somebody who is logged in at one browser.
 struct Session {
-    person: Option<String>,
-    /// By state: one for each tab. `PendingLogin` can be serialized, for sessions in a database.
-    pending: HashMap<String, PendingLogin>,
+    person: String,
+    /// The person logged out, and the server has not been told yet.
+    is_ending: bool,
 }
 
 impl WebApp {
@@ -66,6 +67,7 @@ impl WebApp {
         Ok(Self {
             login,
             people: TokenManagerMap::new(move |person: &String| logins.provider(person)),
+            pending: Mutex::default(),
             sessions: Mutex::default(),
             client: without_redirects(Client::builder()).build()?,
             tokens: Tokens::new(Attach::new([Route::per_request().origin(server.url())])?),
@@ -78,8 +80,12 @@ impl WebApp {
             .route("/login", get(login))
             .route("/callback", get(callback))
             .route("/calendar", get(calendar))
-            .route("/logout", get(logout))
+            .route("/logout", post(logout))
             .with_state(Arc::new(self))
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, PendingLogin>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
@@ -88,19 +94,22 @@ impl WebApp {
 
     /// Who is logged in at this browser.
     fn person(&self, headers: &HeaderMap) -> Option<String> {
-        self.sessions().get(session_id(headers)?)?.person.clone()
+        let sessions = self.sessions();
+        let session = sessions.get(cookie_of(headers, SESSION)?)?;
+        (!session.is_ending).then(|| session.person.clone())
     }
 }
 
-async fn login(State(app): State<Arc<WebApp>>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn login(State(app): State<Arc<WebApp>>) -> Result<Response, Refusal> {
     let pending = app.login.begin().await?;
+    let state = pending.state().to_owned();
     let redirect = Redirect::to(pending.authorization_url());
-    let known = session_id(&headers).map(str::to_owned);
-    let id = known.filter(|id| app.sessions().contains_key(id)).map_or_else(new_id, Ok)?;
-    let mut sessions = app.sessions();
-    let session = sessions.entry(id.clone()).or_default();
-    session.pending.insert(pending.state().to_owned(), pending);
-    Ok((cookie(&id), redirect).into_response())
+    let begun = cookie(&login_cookie(&state), "begun", "Path=/callback; Max-Age=600");
+    let now = SystemClock.now().wall();
+    let mut all = app.pending();
+    all.retain(|_, pending| pending.expires_at() > now); // nobody came back with those
+    all.insert(state, pending);
+    Ok((AppendHeaders([begun]), redirect).into_response())
 }
 
 async fn callback(
@@ -109,8 +118,9 @@ async fn callback(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let callback = Callback::parse(&uri.to_string())?;
-    let pending = session_id(&headers)
-        .and_then(|id| app.sessions().get_mut(id)?.pending.remove(callback.state()));
+    let login_cookie = login_cookie(callback.state());
+    let begun_here = cookie_of(&headers, &login_cookie);
+    let pending = begun_here.and_then(|_| app.pending().remove(callback.state()));
     let Some(pending) = pending else {
         let what = "this browser has not begun the login that it wants to finish";
         return Err(Error::new(ErrorKind::LoginRequired, what).into());
@@ -123,13 +133,14 @@ async fn callback(
     };
     app.people.get(person)?.install(tokens).await?;
 
-    // A new id: whoever knew the old one is not logged in with it.
+    // Always a new id: whoever put another one into this browser is not logged in with it.
     let id = new_id()?;
     let mut sessions = app.sessions();
-    let mut session = session_id(&headers).and_then(|id| sessions.remove(id)).unwrap_or_default();
-    session.person = Some(person.to_owned());
-    sessions.insert(id.clone(), session);
-    Ok((cookie(&id), Redirect::to("/calendar")).into_response())
+    cookie_of(&headers, SESSION).and_then(|old| sessions.remove(old));
+    sessions.insert(id.clone(), Session { person: person.to_owned(), is_ending: false });
+    let cookies =
+        [cookie(SESSION, &id, "Path=/"), cookie(&login_cookie, "", "Path=/callback; Max-Age=0")];
+    Ok((AppendHeaders(cookies), Redirect::to("/calendar")).into_response())
 }
 
 async fn calendar(State(app): State<Arc<WebApp>>, headers: HeaderMap) -> Result<String, Refusal> {
@@ -142,16 +153,20 @@ async fn calendar(State(app): State<Arc<WebApp>>, headers: HeaderMap) -> Result<
     Ok(answer.text().await?)
 }
 
+/// By POST, for which a browser takes no `Lax` cookie along from another site.
 async fn logout(State(app): State<Arc<WebApp>>, headers: HeaderMap) -> Result<String, Refusal> {
-    let person = app.person(&headers);
-    if let Some(id) = session_id(&headers) {
-        app.sessions().remove(id);
-    }
-    if let Some(person) = person {
-        // At the server too. If that fails, the tokens are alive, and the manager keeps them.
-        let tokens: TokenManager = app.people.get(&person)?;
-        tokens.revoke().await?;
-        app.people.remove(&person);
+    if let Some(id) = cookie_of(&headers, SESSION) {
+        let ending = app.sessions().get_mut(id).map(|session| {
+            session.is_ending = true;
+            session.person.clone()
+        });
+        if let Some(person) = ending {
+            // At the server too, and so at all browsers of this person. If that fails, the tokens are
+            // alive, and the session is good for nothing but to try again.
+            app.people.get(&person)?.revoke().await?;
+            app.people.remove(&person);
+            app.sessions().remove(id);
+        }
     }
     Ok("logged out".to_owned())
 }
@@ -199,14 +214,21 @@ fn new_id() -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn session_id(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-    cookies.split("; ").find_map(|cookie| cookie.strip_prefix("session="))
+fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.find_map(|line| {
+        line.split("; ").find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('='))
+    })
 }
 
 /// `Lax`, because a callback comes from another site. Over https it is `Secure`, too.
-fn cookie(id: &str) -> [(header::HeaderName, String); 1] {
-    [(header::SET_COOKIE, format!("session={id}; Path=/; HttpOnly; SameSite=Lax"))]
+fn cookie(name: &str, value: &str, scope: &str) -> (header::HeaderName, String) {
+    (header::SET_COOKIE, format!("{name}={value}; {scope}; HttpOnly; SameSite=Lax"))
+}
+
+/// Nobody guesses a state, so the name alone proves that the login was begun in this browser.
+fn login_cookie(state: &str) -> String {
+    format!("login-{state}")
 }
 
 pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
@@ -223,10 +245,12 @@ pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
 
     writeln!(out, "\nAlice logs in, in two tabs at once:")?;
     let tabs = [browser.begin().await?, browser.begin().await?];
-    for tab in tabs.iter().rev() {
-        let callback = server.browser().visit(tab);
-        writeln!(out, "  {}", browser.get(&callback).await?)?;
-    }
+    let [first, second] = tabs.map(|tab| server.browser().visit(&tab));
+    let mut under_way = browser.clone(); // with the cookies from before the other was answered
+    writeln!(out, "  {}", browser.get(&second).await?)?;
+    let late = under_way.get(&first).await?;
+    writeln!(out, "  {late}")?;
+    assert!(late.starts_with("303"));
     writeln!(out, "  {}", browser.get("/calendar").await?)?;
 
     writeln!(out, "\nBob logs in, at another browser:")?;
@@ -251,59 +275,79 @@ pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
     writeln!(out, "  {}\n  {}", browser.get("/calendar").await?, other.get("/calendar").await?)?;
     assert_eq!((server.count("refresh_token", 200), server.reuses()), (2, 0));
 
-    writeln!(out, "\nAlice logs out, and bob does not:")?;
+    let link = browser.get("/logout").await?;
+    writeln!(out, "\nA link cannot log alice out:\n  {}", link.trim_end_matches(": "))?;
+
+    writeln!(out, "\nAlice logs out while the server is busy, and tries again:")?;
     let before = server.live_access_tokens();
-    writeln!(out, "  {}", browser.get("/logout").await?)?;
-    writeln!(out, "  {}\n  {}", browser.get("/calendar").await?, other.get("/calendar").await?)?;
+    server.fail_next_at(Endpoint::Revocation, 1, Fault::Unavailable(None));
+    writeln!(out, "  {}", browser.post("/logout").await?)?;
+    writeln!(out, "  {}", browser.get("/calendar").await?)?;
+    assert_eq!(server.live_access_tokens(), before);
+    writeln!(out, "  {}", browser.post("/logout").await?)?;
     let revoked = before - server.live_access_tokens();
     writeln!(out, "  The server was told: {revoked} access token is good no more.")?;
     assert_eq!(revoked, 1);
+
+    writeln!(out, "\nBob is logged in as before:\n  {}", other.get("/calendar").await?)?;
     serving.abort();
     Ok(())
 }
 
-/// A browser that remembers its cookie, and shows where it is sent to.
+/// A browser that remembers its cookies, and shows where it is sent to.
+#[derive(Clone)]
 struct Browser {
     client: Client,
     url: String,
-    cookie: Option<String>,
+    cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
     fn new(url: &str) -> Outcome<Self> {
         let client = without_redirects(Client::builder()).build()?;
-        Ok(Self { client, url: url.to_owned(), cookie: None })
+        Ok(Self { client, url: url.to_owned(), cookies: BTreeMap::new() })
     }
 
     /// Clicks on "log in"; gives where the browser is sent.
     async fn begin(&mut self) -> Outcome<String> {
-        let answer = self.open("/login").await?;
+        let answer = self.open(Method::GET, "/login").await?;
         Ok(location(&answer).ok_or("the browser was not sent to the server")?.to_owned())
     }
 
-    /// The status and the text, or where the browser is sent.
     async fn get(&mut self, target: &str) -> Outcome<String> {
-        let answer = self.open(target).await?;
-        let status = answer.status();
-        Ok(match location(&answer) {
-            Some(location) => format!("{status}: {location}"),
-            None => format!("{status}: {}", answer.text().await?),
-        })
+        shown(self.open(Method::GET, target).await?).await
     }
 
-    async fn open(&mut self, target: &str) -> Outcome<reqwest::Response> {
+    async fn post(&mut self, target: &str) -> Outcome<String> {
+        shown(self.open(Method::POST, target).await?).await
+    }
+
+    async fn open(&mut self, method: Method, target: &str) -> Outcome<reqwest::Response> {
         let path = target.strip_prefix(&self.url).unwrap_or(target);
-        let mut request = self.client.get(format!("{}{path}", self.url));
-        if let Some(cookie) = &self.cookie {
-            request = request.header(header::COOKIE, cookie);
-        }
-        let answer = request.send().await?;
-        let set = answer.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
-        if let Some(cookie) = set.and_then(|value| value.split(';').next()) {
-            self.cookie = Some(cookie.to_owned());
+        let cookies: Vec<_> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let answer = request.header(header::COOKIE, cookies.join("; ")).send().await?;
+        for set in answer.headers().get_all(header::SET_COOKIE) {
+            let (cookie, rest) = set.to_str()?.split_once(';').unwrap_or_default();
+            let (name, value) = cookie.split_once('=').unwrap_or_default();
+            if rest.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
         Ok(answer)
     }
+}
+
+/// The status and the text, or where the browser is sent.
+async fn shown(answer: reqwest::Response) -> Outcome<String> {
+    let status = answer.status();
+    Ok(match location(&answer) {
+        Some(location) => format!("{status}: {location}"),
+        None => format!("{status}: {}", answer.text().await?),
+    })
 }
 
 fn location(answer: &reqwest::Response) -> Option<&str> {
@@ -314,3 +358,5 @@ fn location(answer: &reqwest::Response) -> Option<&str> {
 async fn main() -> Outcome<()> {
     tour(&mut io::stdout()).await
 }
+
+const SESSION: &str = "session";

@@ -13,6 +13,8 @@ use std::env;
 #[cfg(feature = "fleet")]
 pub mod fleet;
 mod glewlwyd;
+#[cfg(feature = "interop")]
+pub mod interop_table;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
@@ -26,7 +28,7 @@ pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch,
 pub use oidc_provider::OidcProvider;
 pub use person::Person;
 pub use redis_server::RedisServer;
-pub use wire::{Wire, json_of, post_form};
+pub use wire::{OnlyPath, Wire, json_of, post_form};
 
 /// The example in the README is a test too.
 #[cfg(doctest)]
@@ -37,6 +39,11 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/writing-a-storage.md")]
 struct WritingAStorage;
+
+/// So are those in the guide for those whose people log in.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/logging-people-in.md")]
+struct LoggingPeopleIn;
 
 /// So are those in the page for those who choose one.
 #[cfg(doctest)]

@@ -61,6 +61,21 @@ impl HttpTransport for Wire {
     }
 }
 
+/// The bundled transport, to which everything is missing but what has this in its path: one of the
+/// documents of a server say, and not the other.
+#[derive(Debug)]
+pub struct OnlyPath(pub &'static str);
+
+#[async_trait]
+impl HttpTransport for OnlyPath {
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+        if request.uri().path().contains(self.0) {
+            return Ok(send(request).await);
+        }
+        Ok(Response::builder().status(404).body(Vec::new()).expect("an answer"))
+    }
+}
+
 /// Sends a form to a server.
 ///
 /// # Panics

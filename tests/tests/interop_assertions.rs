@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokenkeeper::{Error, ErrorKind, ManualClock, Secret, TokenSet, async_trait};
 use tokenkeeper_jwt::{Algorithm, JwtAssertion, SigningKey, client_secret_jwt, private_key_jwt};
 use tokenkeeper_providers::{AssertionSource, ClientAuth, ClientCredentialsProvider};
-use tokenkeeper_tests::{client_key, fetch, server_url};
+use tokenkeeper_tests::{Glewlwyd, client_key, fetch, server_url};
 
 /// The algorithms, and the file that the key is in.
 const AT_OIDC_PROVIDER: [(Algorithm, &str); 5] = [
@@ -98,6 +98,7 @@ async fn oidc_provider_takes_an_assertion_once() {
 
 #[tokio::test]
 async fn glewlwyd_lets_in_a_client_that_signs() {
+    let _glewlwyd = Glewlwyd::alone().await;
     for (algorithm, file) in
         [(Algorithm::Es256, "ES256"), (Algorithm::Rs256, "RS256"), (Algorithm::EdDsa, "EdDSA")]
     {
@@ -110,6 +111,7 @@ async fn glewlwyd_lets_in_a_client_that_signs() {
 
 #[tokio::test]
 async fn glewlwyd_refuses_a_key_that_it_does_not_know() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
 
     let error = at_glewlwyd("key ES256", private_key_jwt(stranger)).await.unwrap_err();

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokenkeeper::{Clock, ErrorKind, Now, SystemClock, TokenManager, async_trait};
 use tokenkeeper_providers::{ClientAuth, DeviceLogin, PendingDeviceLogin};
-use tokenkeeper_tests::{Person, Wire, server_url};
+use tokenkeeper_tests::{Glewlwyd, Person, Wire, server_url};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -71,8 +71,8 @@ fn at_glewlwyd(server: &str, wire: &Wire, clock: &Impatient) -> DeviceLogin {
 /// The codes, with a later end: only the server knows the real one.
 fn said_to_last(pending: &PendingDeviceLogin) -> PendingDeviceLogin {
     let mut kept = serde_json::to_value(pending).unwrap();
-    let seconds = kept["expires_at"]["secs_since_epoch"].as_u64().unwrap();
-    kept["expires_at"]["secs_since_epoch"] = Value::from(seconds + 3_600);
+    let end = kept["expires_at"].as_u64().unwrap();
+    kept["expires_at"] = Value::from(end + 3_600_000);
     serde_json::from_value(kept).unwrap()
 }
 
@@ -103,7 +103,7 @@ async fn a_login_that_nobody_has_approved_yet_is_asked_for_again_at_oidc_provide
     let url = pending.verification_url_complete().unwrap().to_owned();
     let person = async {
         while wire.exchanges().len() < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            SystemClock.sleep(Duration::from_millis(20)).await;
         }
         Person::alice().approves(&url).await;
     };
@@ -132,6 +132,7 @@ async fn a_login_that_is_declined_at_oidc_provider_says_so() {
 
 #[tokio::test]
 async fn a_code_that_has_expired_ends_the_login_at_both() {
+    let _glewlwyd = Glewlwyd::alone().await;
     for which in ["short-lived", "strict"] {
         let (wire, clock) = (Wire::new(), Impatient::skipping(0));
         let login = match which {
@@ -139,7 +140,7 @@ async fn a_code_that_has_expired_ends_the_login_at_both() {
             _ => at_oidc_provider(which, &wire, &clock),
         };
         let pending = login.begin().await.unwrap();
-        tokio::time::sleep(Duration::from_secs(3)).await; // more than either of them lasts
+        SystemClock.sleep(Duration::from_secs(3)).await; // more than either of them lasts
 
         let error = login.finish(said_to_last(&pending)).await.unwrap_err();
 
@@ -151,6 +152,7 @@ async fn a_code_that_has_expired_ends_the_login_at_both() {
 
 #[tokio::test]
 async fn a_code_is_good_for_one_login_at_both() {
+    let _glewlwyd = Glewlwyd::alone().await;
     for (which, code) in [("oidc-provider", "invalid_grant"), ("glewlwyd", "access_denied")] {
         let (wire, clock) = (Wire::new(), Impatient::skipping(1));
         let login = match which {
@@ -170,6 +172,7 @@ async fn a_code_is_good_for_one_login_at_both() {
 
 #[tokio::test]
 async fn glewlwyd_says_slow_down_and_is_asked_more_slowly_for_good() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let (wire, clock) = (Wire::new(), Impatient::skipping(2));
     let login = at_glewlwyd("oidc", &wire, &clock);
     let pending = login.begin().await.unwrap();
@@ -177,7 +180,7 @@ async fn glewlwyd_says_slow_down_and_is_asked_more_slowly_for_good() {
     let url = pending.verification_url_complete().unwrap().to_owned();
     let person = async {
         while wire.exchanges().len() < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            SystemClock.sleep(Duration::from_millis(20)).await;
         }
         Person::alice().approves(&url).await;
     };

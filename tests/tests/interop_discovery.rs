@@ -2,33 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 
-use http::{Request, Response};
-use tokenkeeper::{AccessToken, Error, ErrorKind, Secret, TokenProvider, TokenSet, async_trait};
+use tokenkeeper::{AccessToken, Error, ErrorKind, Secret, TokenProvider, TokenSet};
 use tokenkeeper_providers::{
-    AuthorizationCodeLogin, AuthorizationServer, BundledTransport, Callback, ClientAuth,
-    ClientCredentialsProvider, Discovery, HttpTransport, Introspection, PasswordProvider,
-    TransportOptions, UserInfo,
+    AuthorizationCodeLogin, AuthorizationServer, Callback, ClientAuth, ClientCredentialsProvider,
+    Discovery, Introspection, PasswordProvider, UserInfo,
 };
-use tokenkeeper_tests::{Glewlwyd, OidcProvider, Person, fetch};
-
-/// Lets only one of the two documents through.
-#[derive(Debug)]
-struct Only(BundledTransport, &'static str);
-
-#[async_trait]
-impl HttpTransport for Only {
-    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
-        if !request.uri().path().contains(self.1) {
-            let nothing = Response::builder().status(404).body(Vec::new());
-            return Ok(nothing.unwrap());
-        }
-        self.0.send(request).await
-    }
-}
+use tokenkeeper_tests::{Glewlwyd, OidcProvider, OnlyPath, Person, fetch};
 
 async fn through(document: &'static str, issuer: &str) -> Result<AuthorizationServer, Error> {
-    let transport = BundledTransport::new(TransportOptions::new()).unwrap();
-    let discovery = Discovery::new().with_transport(Only(transport, document));
+    let discovery = Discovery::new().with_transport(OnlyPath(document));
     discovery.server(issuer).await.map(|server| (*server).clone())
 }
 

@@ -16,7 +16,7 @@ use tokenkeeper_providers::{
     UserInfo,
 };
 use tokenkeeper_reqwest::{SendWithToken, Tokens, without_redirects};
-use tokenkeeper_tests::{Managed, Person, SPACING, Wire, post_form, server_url};
+use tokenkeeper_tests::{Glewlwyd, Managed, Person, SPACING, Wire, post_form, server_url};
 
 /// A server, and what is different at it.
 struct Server {
@@ -129,6 +129,7 @@ async fn at_oidc_provider_a_public_client_logs_in_and_goes_on_in_a_second_proces
 
 #[tokio::test]
 async fn at_glewlwyd_a_public_client_logs_in_and_goes_on_in_a_second_process() {
+    let _glewlwyd = Glewlwyd::alone().await;
     a_public_client_logs_in_and_goes_on_in_a_second_process(&glewlwyd()).await;
 }
 
@@ -166,6 +167,7 @@ async fn at_oidc_provider_the_nonce_is_asked_for_once_and_the_token_is_bound_to_
 /// The other one of its servers wants nonces, and each of them is good once.
 #[tokio::test]
 async fn at_glewlwyd_the_nonce_is_asked_for_and_the_token_is_bound_to_the_key() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let (wire, key) = (Wire::new(), DpopKey::generate().unwrap());
     let token_url = format!("{}/api/strict/token", server_url("TOKENKEEPER_GLEWLWYD_URL"));
     let managed = Managed::new(machine(&token_url, "basic", "basic-secret", &key, &wire));

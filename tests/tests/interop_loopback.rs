@@ -10,7 +10,7 @@ use tokenkeeper_providers::{
     AuthorizationCodeLogin, AuthorizationRequest, BundledTransport, ClientAuth, HttpTransport,
     TransportOptions,
 };
-use tokenkeeper_tests::{Person, server_url};
+use tokenkeeper_tests::{Glewlwyd, Person, server_url};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -47,6 +47,7 @@ async fn who_declines_at_oidc_provider_reads_it_in_the_browser_and_the_program_i
 
 #[tokio::test]
 async fn glewlwyd_takes_the_port_that_was_registered() {
+    let _glewlwyd = Glewlwyd::alone().await;
     let server = format!("{}/api/oidc", server_url("TOKENKEEPER_GLEWLWYD_URL"));
     let login = AuthorizationCodeLogin::builder(
         "glewlwyd",

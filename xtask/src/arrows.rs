@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::logins;
 use crate::workspace::{Workspace, output};
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
@@ -28,7 +29,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     }
 
     println!("{CORE} stands on {} crates, itself included", tree(workspace, &usual)?.len());
-    Ok(())
+    logins::check(workspace)
 }
 
 /// A package of the workspace, with its dependencies on other packages of the workspace.

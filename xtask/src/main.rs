@@ -1,8 +1,8 @@
 //! The checks of this repository, so that a person and a CI job run the same thing.
 //!
-//! `cargo xtask test` is the whole check; `cargo xtask bench` measures. Nothing is ever skipped in
-//! silence: a tool or a server that is missing is installed into `.servers`, and where that cannot be
-//! done the step fails and says what to do.
+//! `cargo xtask test` is the whole check; `cargo xtask interop` shows what works at which server;
+//! `cargo xtask bench` measures. Nothing is ever skipped in silence: a tool or a server that is missing
+//! is installed, and where that cannot be done the step fails and says what to do.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talks to whoever ran it")]
 
@@ -19,7 +19,9 @@ mod browser;
 mod cargo_steps;
 mod fleet;
 mod interop;
+mod interop_table;
 mod keyring;
+mod logins;
 mod servers;
 mod steps;
 mod tools;
@@ -41,6 +43,10 @@ fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((command, rest)) if command == "test" => test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench(&workspace, rest),
+        Some((command, [])) if command == "interop" => interop::table(&workspace, false),
+        Some((command, [flag])) if command == "interop" && flag == "--write" => {
+            interop::table(&workspace, true)
+        }
         _ => bail!("{USAGE}"),
     }
 }
@@ -77,4 +83,6 @@ const USAGE: &str = "usage:
   cargo xtask test                  every check, cheap ones first; stops at the first that fails
   cargo xtask test --only STEP      that one; may be given more than once
   cargo xtask test --list           the steps
+  cargo xtask interop               which feature works at which server; compares docs/interop.md
+  cargo xtask interop --write       the same, and writes it into docs/interop.md
   cargo xtask bench [ARGUMENT]...   runs the benchmarks of benches/";

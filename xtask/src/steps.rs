@@ -29,7 +29,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", about: "documentation builds without a warning", check: cargo_steps::docs },
     Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
     Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },
-    Step { name: "interop", about: "tests against real servers", check: interop::check },
+    Step { name: "interop", about: "tests against real servers, and what works at which", check: interop::check },
     Step { name: "browser", about: "a login in a real browser", check: browser::check },
     Step { name: "fleet", about: "32 processes on one storage, calm and in chaos", check: fleet::check },
 ];

@@ -221,7 +221,8 @@ pub(crate) trait SendGate: Debug + Send + Sync {
 }
 
 impl<'a> FetchContext<'a> {
-    /// A context outside of any manager, for the tests of a provider. Requests may always be sent.
+    /// A context outside of any manager: for a login, and for the tests of a provider. Requests may
+    /// always be sent, and nobody drops an attempt that takes longer than `timeout`.
     #[must_use]
     pub fn detached(clock: &'a Arc<dyn Clock>, timeout: Duration) -> Self {
         Self { clock, timeout, gate: None, sent: Mutex::new(None) }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokenkeeper::{Clock, Error, ErrorKind, Secret, SystemClock, TokenManager, TokenSet};
 use tokenkeeper_providers::{AuthorizationCodeLogin, AuthorizationRequest};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
@@ -148,14 +149,14 @@ impl LoopbackLogin {
     /// Has the person log in, and gives the tokens for
     /// [`TokenManager::install`](tokenkeeper::TokenManager::install).
     ///
-    /// Runs on tokio, with its I/O enabled.
+    /// Runs on tokio, with its I/O and time enabled.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::LoginRequired`]: the person declined, did not come back in time, or the server
     ///   did not accept the login.
     /// - [`ErrorKind::Unsupported`]: no browser could be opened, and nobody shows the URL.
-    /// - [`ErrorKind::Config`]: the port is taken, or the path cannot be one.
+    /// - [`ErrorKind::Config`]: the port is taken, the path cannot be one, or there is no runtime.
     /// - Whatever the token endpoint and the other endpoints of the server can lead to.
     ///
     /// # Cancel safety
@@ -182,6 +183,9 @@ impl LoopbackLogin {
     }
 
     async fn attempt(&self) -> Result<TokenSet, Error> {
+        if Handle::try_current().is_err() {
+            return Err(Error::new(ErrorKind::Config, "await the login in a tokio runtime"));
+        }
         if !is_path(&self.path) {
             return Err(Error::new(
                 ErrorKind::Config,

@@ -5,14 +5,16 @@
 mod person;
 
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
 use std::process;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use httpmock::MockServer;
 use person::{Begun, LoginPage, issuing, login_at};
 use tokenkeeper::{Error, ErrorKind, Recovery, async_trait};
 use tokenkeeper_loopback::{Browser, LoopbackLogin};
-use tokenkeeper_providers::AuthorizationRequest;
+use tokenkeeper_providers::{AuthorizationCodeLogin, AuthorizationRequest, ClientAuth};
 
 #[tokio::test]
 async fn s6_a_login_proves_with_pkce_and_with_its_redirect_uri_that_the_code_is_its_own() {
@@ -264,4 +266,23 @@ async fn s8_9_two_logins_at_once_do_not_disturb_each_other() {
     assert_eq!(exchange.calls(), 2);
     first.tokens().await;
     second.tokens().await;
+}
+
+#[test]
+fn a_login_outside_of_a_tokio_runtime_is_an_error_and_no_panic() {
+    let login = AuthorizationCodeLogin::builder("calendar", "https://as/authorize", "https://as/t")
+        .client("native", ClientAuth::none())
+        .build()
+        .unwrap();
+    let login = LoopbackLogin::new(login).without_browser().show_url_with(|_| {});
+    let mut attempt = pin!(login.log_in());
+
+    let Poll::Ready(outcome) = attempt.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    else {
+        unreachable!("there is nothing to wait for")
+    };
+
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("in a tokio runtime"), "{error}");
 }

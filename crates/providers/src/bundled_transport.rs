@@ -20,7 +20,8 @@ use crate::transport_options::TransportOptions;
 
 /// An [`HttpTransport`] that needs nothing from its user: HTTP/1.1 over TLS (rustls).
 ///
-/// Redirects are not followed, answers are read up to 1 MiB, and plain http is refused unless the
+/// It works in a tokio runtime with I/O and time enabled. A manager has one; elsewhere, for the two
+/// ends of a login say, await in one of yours. Redirects are not followed, answers are read up to 1 MiB, and plain http is refused unless the
 /// host is a loopback one or
 /// [`danger_allow_http`](TransportOptions::danger_allow_http) was called.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use tokenkeeper::{Error, FetchContext, ProviderIdentity, TokenProvider, TokenSet, async_trait};
 
 use crate::endpoint_url::config_error;
-use crate::oauth2_client::{CLIENT_CREDENTIALS, Grant};
+use crate::grant::{CLIENT_CREDENTIALS, Grant};
 use crate::settings::{Settings, check_plain, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
 

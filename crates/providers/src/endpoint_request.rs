@@ -96,8 +96,15 @@ impl EndpointRequest<'_> {
         })?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = self.transport.send(request).await;
-        answer.map_err(|error| self.located(self.purpose.judged(error, self.url.host())))
+        self.transport.send(request).await.map_err(|error| {
+            let error = self.purpose.judged(error, self.url.host());
+            self.located(if error.kind() == ErrorKind::Transport {
+                let host = self.url.host();
+                error.with_advice(format!("check that {host} can be reached, then ask again"))
+            } else {
+                error
+            })
+        })
     }
 
     fn body_of(
@@ -116,7 +123,12 @@ impl EndpointRequest<'_> {
         let mut secrets = self.secrets.clone();
         secrets.extend(own.iter().copied().chain(self.url.secrets()));
         let now = SystemClock.now().wall();
-        Err(self.located(refusal.into_error(self.purpose, self.url.host(), &secrets, now)))
+        let error = refusal.into_error(self.purpose, self.url.host(), &secrets, now);
+        Err(self.located(if error.kind() == ErrorKind::RequestRejected {
+            error.with_advice("check the URL, the client, its scopes and parameters")
+        } else {
+            error
+        }))
     }
 
     fn located(&self, error: Error) -> Error {

@@ -8,7 +8,7 @@ use std::fmt;
 use tokenkeeper::{Error, ErrorKind, Secret, is_loopback_host};
 use url::Url;
 
-/// A token or revocation endpoint. `Debug` leaves out the query.
+/// An endpoint, or the name of a server. `Debug` leaves out the query.
 #[derive(Clone)]
 pub(crate) struct EndpointUrl {
     url: Url,

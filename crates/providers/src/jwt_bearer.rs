@@ -7,7 +7,7 @@ use tokenkeeper::{Error, FetchContext, ProviderIdentity, TokenProvider, TokenSet
 use crate::client_auth::AssertionSource;
 use crate::endpoint_url::config_error;
 use crate::error_codes::class_of;
-use crate::oauth2_client::{Grant, JWT_BEARER};
+use crate::grant::{Grant, JWT_BEARER};
 use crate::refusal::retold;
 use crate::settings::{Settings, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
@@ -131,7 +131,7 @@ impl JwtBearerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], with the name of the field that is wrong and without its value.
+    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config), with the name of the field that is wrong and without its value.
     pub fn build(mut self) -> Result<JwtBearerProvider, Error> {
         let service_name = self.settings.service_name.clone();
         let missing = |field, what| Err(config_error(field, what).at_service(&service_name));

@@ -18,8 +18,9 @@
 //! [`ErrorKind::of_answer`](tokenkeeper::ErrorKind::of_answer), and codes that services made up
 //! count as the standard ones that they stand for.
 //!
-//! Only bearer tokens are taken (RFC 6749 §7.1): an answer with another type is an
-//! [`ErrorKind::InvalidResponse`](tokenkeeper::ErrorKind::InvalidResponse).
+//! Only tokens of a type that can be used are taken (RFC 6749 §7.1): bearer tokens, `DPoP` where a
+//! key is set, and `N_A` where a token exchange asks for what is no access token. An answer with
+//! another type is an [`ErrorKind::InvalidResponse`](tokenkeeper::ErrorKind::InvalidResponse).
 //!
 //! # Examples
 //!
@@ -80,14 +81,12 @@
 mod answer;
 #[cfg(feature = "authorization-code")]
 mod authorization_code;
-#[cfg(feature = "discovery")]
-mod authorization_server;
 #[cfg(feature = "reqwest")]
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
 #[cfg(feature = "device")]
-mod device_login;
+mod device;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod endpoint_request;
@@ -95,22 +94,15 @@ mod endpoint_url;
 mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
+mod grant;
 mod id_token;
-#[cfg(feature = "introspection")]
-mod introspected;
 #[cfg(feature = "introspection")]
 mod introspection;
 #[cfg(feature = "jwt-bearer")]
 mod jwt_bearer;
 mod members;
 mod oauth2_client;
-#[cfg(feature = "discovery")]
-mod of_server;
 mod password;
-#[cfg(feature = "device")]
-mod pending_device_login;
-#[cfg(feature = "device")]
-mod polling;
 mod proof_of_possession;
 mod refresh_token;
 mod refusal;
@@ -119,23 +111,13 @@ mod refusal;
 pub mod reqwest_exchange;
 mod retry_after;
 mod scrub;
-#[cfg(feature = "discovery")]
-mod server_metadata;
-#[cfg(feature = "discovery")]
-mod services;
 mod settings;
 mod token_endpoint;
 #[cfg(feature = "token-exchange")]
 mod token_exchange;
-#[cfg(feature = "token-exchange")]
-mod token_source;
-#[cfg(feature = "token-exchange")]
-mod token_type;
 mod transport;
 #[cfg(feature = "reqwest")]
 mod transport_options;
-#[cfg(feature = "user-info")]
-mod user_claims;
 #[cfg(feature = "user-info")]
 mod user_info;
 
@@ -144,37 +126,25 @@ pub use authorization_code::{
     AuthorizationCodeLogin, AuthorizationCodeLoginBuilder, AuthorizationRequest, Callback,
     IdTokenClaims, PendingLogin,
 };
-#[cfg(feature = "discovery")]
-pub use authorization_server::AuthorizationServer;
 #[cfg(feature = "reqwest")]
 pub use bundled_transport::BundledTransport;
 pub use client_auth::{AssertionSource, ClientAuth};
 pub use client_credentials::{ClientCredentialsBuilder, ClientCredentialsProvider};
 #[cfg(feature = "device")]
-pub use device_login::{DeviceLogin, DeviceLoginBuilder};
+pub use device::{DeviceLogin, DeviceLoginBuilder, PendingDeviceLogin};
 #[cfg(feature = "discovery")]
-pub use discovery::Discovery;
+pub use discovery::{AuthorizationServer, Discovery};
 #[cfg(feature = "introspection")]
-pub use introspected::Introspected;
-#[cfg(feature = "introspection")]
-pub use introspection::{Introspection, IntrospectionBuilder};
+pub use introspection::{Introspected, Introspection, IntrospectionBuilder};
 #[cfg(feature = "jwt-bearer")]
 pub use jwt_bearer::{JwtBearerBuilder, JwtBearerProvider};
 pub use password::{PasswordBuilder, PasswordProvider};
-#[cfg(feature = "device")]
-pub use pending_device_login::PendingDeviceLogin;
 pub use proof_of_possession::ProofOfPossession;
 pub use refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};
 #[cfg(feature = "token-exchange")]
-pub use token_exchange::{TokenExchangeBuilder, TokenExchangeProvider};
-#[cfg(feature = "token-exchange")]
-pub use token_source::TokenSource;
-#[cfg(feature = "token-exchange")]
-pub use token_type::TokenTypeUri;
+pub use token_exchange::{TokenExchangeBuilder, TokenExchangeProvider, TokenSource, TokenTypeUri};
 pub use transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use transport_options::TransportOptions;
 #[cfg(feature = "user-info")]
-pub use user_claims::UserClaims;
-#[cfg(feature = "user-info")]
-pub use user_info::{UserInfo, UserInfoBuilder};
+pub use user_info::{UserClaims, UserInfo, UserInfoBuilder};

@@ -4,7 +4,8 @@
 //! do is done by the adapter between it and the transport: the `Authorization` header in the
 //! spellings that servers want, the last check before sending, `Retry-After`, and turning what
 //! servers really answer into what the standard says. Its secrets are plain strings, so the ones
-//! that are lent to it are taken back and overwritten, also when the attempt is dropped.
+//! that are lent to it are taken back and overwritten, also when the attempt is dropped. A code and
+//! its verifier it keeps; they are worth nothing after the attempt.
 
 #[cfg(feature = "authorization-code")]
 use std::borrow::Cow;
@@ -32,12 +33,9 @@ use url::form_urlencoded;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::answer::{Answer, Dialect, Kept, to_body};
-#[cfg(feature = "jwt-bearer")]
-use crate::client_auth::AssertionSource;
 use crate::client_auth::Proof;
-#[cfg(feature = "jwt-bearer")]
-use crate::client_auth::check_text;
 use crate::endpoint_url::EndpointUrl;
+use crate::grant::{CLIENT_CREDENTIALS, Grant, Issues};
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Refusal;
 use crate::scrub::repeats;
@@ -60,79 +58,6 @@ pub(crate) struct Exchange<'a> {
     pub(crate) issues: Issues,
     /// What the answer must not repeat.
     pub(crate) secrets: &'a [&'a Secret],
-}
-
-/// What is exchanged for tokens.
-#[derive(Clone, Copy)]
-pub(crate) enum Grant<'a> {
-    /// By its name and with parameters of its own: client credentials (RFC 6749 §4.4) and what
-    /// others have added (§4.5).
-    Named { grant_type: &'a str, parameters: &'a [(&'a str, &'a str)], secrets: &'a [&'a Secret] },
-    /// RFC 6749 §4.1.3, with the verifier of RFC 7636 §4.5.
-    #[cfg(feature = "authorization-code")]
-    Code { code: &'a Secret, redirect_uri: &'a str, verifier: &'a Secret },
-    /// RFC 8628 §3.4.
-    #[cfg(feature = "device")]
-    DeviceCode(&'a Secret),
-    /// RFC 7523 §2.1, with an assertion that is made anew for every request.
-    #[cfg(feature = "jwt-bearer")]
-    JwtBearer(&'a dyn AssertionSource),
-    /// RFC 6749 §4.3.
-    Password { username: &'a str, password: &'a Secret },
-    /// RFC 6749 §6.
-    Refresh(&'a Secret),
-}
-
-impl<'a> Grant<'a> {
-    /// What the answer must not repeat.
-    pub(crate) fn secrets(self) -> Vec<&'a Secret> {
-        match self {
-            Self::Named { secrets, .. } => secrets.to_vec(),
-            #[cfg(feature = "authorization-code")]
-            Self::Code { code, verifier, .. } => vec![code, verifier],
-            #[cfg(feature = "device")]
-            Self::DeviceCode(device_code) => vec![device_code],
-            #[cfg(feature = "jwt-bearer")]
-            Self::JwtBearer(_) => Vec::new(), // there is none yet
-            Self::Password { password: secret, .. } | Self::Refresh(secret) => vec![secret],
-        }
-    }
-
-    /// The assertion for one request, if it is one that is exchanged.
-    pub(crate) async fn assertion(self, audience: &str) -> Result<Option<Secret>, Error> {
-        #[cfg(feature = "jwt-bearer")]
-        if let Self::JwtBearer(source) = self {
-            let jwt = source.assertion(audience).await?;
-            check_text("assertion", &jwt)?;
-            return Ok(Some(jwt));
-        }
-        let _ = audience;
-        Ok(None)
-    }
-
-    /// The grants that the `oauth2` crate does not know go out as another one with this name.
-    fn name(self) -> Option<&'a str> {
-        match self {
-            Self::Named { grant_type, .. } => Some(grant_type),
-            #[cfg(feature = "device")]
-            Self::DeviceCode(_) => Some(DEVICE_CODE),
-            #[cfg(feature = "jwt-bearer")]
-            Self::JwtBearer(_) => Some(JWT_BEARER),
-            _ => None,
-        }
-    }
-}
-
-/// What a grant is to bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Issues {
-    AccessToken,
-    /// Something that is not for requests, such as an id token (RFC 8693 §2.2.1).
-    #[cfg(feature = "token-exchange")]
-    AnotherToken,
-    /// The one or the other: some types are formats, and say nothing of the use.
-    #[cfg(feature = "token-exchange")]
-    Any,
 }
 
 /// Why there are no tokens.
@@ -534,12 +459,6 @@ fn named_type(kind: &str, secrets: &[&Secret]) -> String {
         "a token of another type".to_owned()
     }
 }
-
-pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
-#[cfg(feature = "device")]
-pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-#[cfg(feature = "jwt-bearer")]
-pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What is asked for, for a message.
 fn plural(types: &[&str]) -> &'static str {

@@ -7,7 +7,7 @@ use tokenkeeper::{
 
 use crate::client_auth::check_text;
 use crate::endpoint_url::config_error;
-use crate::oauth2_client::Grant;
+use crate::grant::Grant;
 use crate::settings::{Settings, check_plain, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
 

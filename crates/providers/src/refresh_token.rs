@@ -47,8 +47,8 @@ impl RefreshTokenProvider {
     }
 
     /// With everything that a login was told.
-    #[cfg(feature = "authorization-code")]
-    pub(crate) fn of_login(settings: Settings, subject: &str) -> Result<Self, Error> {
+    #[cfg(any(feature = "authorization-code", feature = "device"))]
+    pub(crate) fn of_login(settings: Settings, subject: impl Into<String>) -> Result<Self, Error> {
         RefreshTokenBuilder { settings }.subject(subject).build()
     }
 

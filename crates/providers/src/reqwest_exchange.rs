@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tokenkeeper::{Error, ErrorKind};
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use crate::answer::LONGEST_ANSWER;
@@ -23,6 +24,9 @@ pub async fn exchange(
     timeout: Option<Duration>,
     allow_http: bool,
 ) -> Result<Response<Vec<u8>>, Error> {
+    if Handle::try_current().is_err() {
+        return Err(config_error("runtime", "await this in a tokio runtime, as `reqwest` demands"));
+    }
     let host = request.uri().authority().map_or("", |authority| authority.as_str()).to_owned();
     // From here on the body is overwritten when the last part of the client lets go of it.
     let request = request.map(|body| reqwest::Body::from(Bytes::from_owner(Zeroizing::new(body))));

@@ -14,7 +14,7 @@ use url::Url;
 use crate::answer::Dialect;
 use crate::client_auth::{ClientAuth, check_text};
 use crate::endpoint_url::{EndpointUrl, config_error};
-use crate::oauth2_client::Issues;
+use crate::grant::Issues;
 use crate::proof_of_possession::ProofOfPossession;
 use crate::token_endpoint::TokenEndpoint;
 use crate::transport::HttpTransport;
@@ -399,7 +399,9 @@ macro_rules! shared_setters {
         }
 
         /// Sends credentials in clear text, also to hosts that are not this machine. Whoever is
-        /// on the way reads them (RFC 6749 §10.8). A transport of your own must allow it too.
+        /// on the way reads them (RFC 6749 §10.8), and can answer with tokens of their own, id tokens
+        /// too, which are believed without a look at the signature. A transport of your own must
+        /// allow it too.
         #[must_use]
         pub fn danger_allow_http(mut self) -> Self {
             self.settings.allow_http = true;

@@ -11,8 +11,9 @@ use crate::answer::Dialect;
 use crate::client_auth::ClientAuth;
 use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::EndpointUrl;
+use crate::grant::{Grant, Issues};
 use crate::id_token::IdToken;
-use crate::oauth2_client::{Exchange, Failure, Grant, Issues};
+use crate::oauth2_client::{Exchange, Failure};
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Purpose;
 use crate::transport::HttpTransport;
@@ -76,13 +77,17 @@ impl TokenEndpoint {
         let grant = Grant::Refresh(refresh_token);
         let held = secrets_of(current);
         let tokens = self.exchange(ExchangeKind::Refresh, grant, scopes, &held, cx).await?;
-        // One that cannot be read costs nothing: the refresh token may be spent.
+        // One that cannot be read costs nothing, because the refresh token may be spent. But it does
+        // not take the place of one that says whose the tokens are.
         let [first, next] = [current, &tokens].map(|tokens| IdToken::read(tokens.id_token()?));
         match (first, next) {
             (Some(first), Some(next)) if !next.continues(&first) => {
                 let what = "the id token that came with the refresh names another person, issuer or \
                             client (OpenID Connect Core §12.2), so none of the tokens is used";
                 Err(self.located(Error::new(ErrorKind::RefreshRejected, what)))
+            }
+            (Some(_), None) => {
+                Ok(current.id_token().cloned().into_iter().fold(tokens, TokenSet::with_id_token))
             }
             _ => Ok(tokens),
         }
@@ -148,9 +153,9 @@ impl TokenEndpoint {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Unsuccessful> {
         let proof = self.auth.proof(&self.client_id, self.audience(&self.url)).await;
-        let proof = proof.map_err(Unsuccessful::Other)?;
+        let proof = proof.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let assertion = grant.assertion(self.audience(&self.url)).await;
-        let assertion = assertion.map_err(Unsuccessful::Other)?;
+        let assertion = assertion.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secrets()).collect();
         secrets.extend(self.url.secrets().chain(held.iter().copied()).chain(&assertion));
         let assertion = assertion.iter().map(|jwt| ("assertion", jwt.expose_secret()));
@@ -234,6 +239,22 @@ impl Unsuccessful {
             Self::WantsNonce(error) | Self::Other(error) => error,
         }
     }
+}
+
+/// An error of what makes assertions. They may be tokens of another login, and what became of that one
+/// has not happened to the refresh token here.
+fn before_sending(error: Error) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::RefreshRejected => ErrorKind::CredentialsRejected,
+        kind if error.answer_lost() => kind,
+        _ => return error,
+    };
+    let told = Error::new(kind, "the assertion cannot be made").with_advice("see the cause");
+    match error.retry_after() {
+        Some(wait) => told.with_retry_after(wait),
+        None => told,
+    }
+    .with_source(error)
 }
 
 fn secrets_of(tokens: &TokenSet) -> Vec<&Secret> {

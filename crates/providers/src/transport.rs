@@ -25,7 +25,8 @@ use tokenkeeper::Error;
 ///   line or `Debug`, and copies that the transport owns are overwritten where that is possible.
 /// - Answers are read up to a limit; 1 MiB is plenty. They hold secrets too.
 /// - It has a time limit of its own, below the lease time after which others may take over (30 s by default).
-/// - The future is polled on the manager's driver, a tokio runtime. Dropping it ends the attempt.
+/// - The future is polled on the manager's driver, a tokio runtime; that of a login, or of another
+///   request outside of a manager, by whoever awaits it. Dropping it ends the attempt.
 ///
 /// # Examples
 ///

@@ -91,6 +91,24 @@ async fn what_another_version_stored_is_refused_with_a_sentence_about_it() {
     }
 }
 
+#[tokio::test]
+async fn what_is_stored_in_the_wrong_form_is_not_repeated_in_the_error() {
+    let login = builder(&Playback::default()).scopes(["openid"]).build().unwrap();
+    let pending = login.begin().await.unwrap();
+    let stored = serde_json::to_value(&pending).unwrap();
+    let secrets = ["state", "verifier", "nonce"].map(|name| stored[name].as_str().unwrap());
+    let mut swapped = stored.clone();
+    swapped["expires_at"] = stored["verifier"].clone();
+    let within_text = serde_json::to_string(&stored.to_string()).unwrap();
+
+    for broken in [within_text, swapped.to_string()] {
+        let error = serde_json::from_str::<PendingLogin>(&broken).unwrap_err().to_string();
+
+        assert!(!secrets.iter().any(|secret| error.contains(secret)), "{error}");
+        assert!(error.contains("begin a new login"), "{error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -234,6 +234,17 @@ fn one_transport_serves_one_runtime_after_another() {
     token.assert_calls(3);
 }
 
+#[test]
+fn outside_of_a_tokio_runtime_there_is_an_error_and_no_panic() {
+    let provider = provider_at("http://127.0.0.1:9/token", TransportOptions::new());
+
+    let error = pollster::block_on(fetch(&provider)).unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("in a tokio runtime"), "{error}");
+    assert!(!error.answer_lost(), "nothing was sent");
+}
+
 #[tokio::test]
 async fn clear_text_to_another_host_is_refused_before_anything_is_sent() {
     let transport = BundledTransport::new(TransportOptions::new()).unwrap();

@@ -106,6 +106,8 @@ async fn an_id_token_with_a_wrong_claim_costs_the_login_and_says_which_it_was() 
         ("exp", json!(NOW - 61), "has expired"),
         ("exp", json!(null), "no `exp`"),
         ("exp", json!("soon"), "no `exp`"),
+        ("exp", json!(0), "has expired"),
+        ("exp", json!(-1), "has expired"),
         ("nonce", json!("of another login"), "of another login"),
         ("nonce", json!(null), "of another login"),
         ("at_hash", json!("of another token"), "for another access token"),
@@ -167,6 +169,45 @@ async fn a_login_with_openid_needs_an_id_token_unless_openid_was_not_granted() {
     with_answer(|_| without(r#","scope":"email""#)).await.unwrap();
 }
 
+#[tokio::test]
+async fn an_id_token_that_nobody_asked_for_is_checked_too() {
+    for (name, value, says) in [
+        ("iss", json!("https://attacker.example"), "of another issuer"),
+        ("aud", json!("other"), "for another client"),
+        ("exp", json!(NOW - 61), "has expired"),
+        ("at_hash", json!("of another token"), "for another access token"),
+        ("nonce", json!(null), ""),
+    ] {
+        let mut claims = claims("of nobody");
+        claims[name] = value;
+        let playback = Playback::of(&[&answer(&jwt("RS256", &claims))]);
+        let login = builder(&playback).scopes(["email"]).issuer(ISSUER).build().unwrap();
+        let pending = login.begin().await.unwrap();
+        let callback = called_back(&pending);
+
+        let outcome = login.finish(pending, &callback).await;
+
+        if says.is_empty() {
+            let claims = IdTokenClaims::of(&outcome.unwrap()).unwrap();
+            assert_eq!(claims.subject(), Some("alice"));
+        } else {
+            assert_new_login_needed(outcome, says);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_that_nobody_asked_for_and_nobody_can_read_costs_nothing() {
+    let playback = Playback::of(&[&answer("nonsense")]);
+    let login = builder(&playback).scopes(["email"]).issuer(ISSUER).build().unwrap();
+    let pending = login.begin().await.unwrap();
+    let callback = called_back(&pending);
+
+    let tokens = login.finish(pending, &callback).await.unwrap();
+
+    assert!(IdTokenClaims::of(&tokens).is_none());
+}
+
 /// How a refresh ends whose answer has this id token, after a login with the other one.
 async fn refreshed(first: &Value, next: &str) -> (Result<TokenSet, Error>, usize) {
     let playback = Playback::of(&[&answer(next)]);
@@ -215,4 +256,18 @@ async fn an_id_token_that_cannot_be_read_does_not_cost_a_refresh() {
     let (outcome, _) = refreshed(&claims("n"), "nonsense").await;
 
     assert_eq!(outcome.unwrap().refresh_token().unwrap().expose_secret(), "rt-1");
+}
+
+#[tokio::test]
+async fn whose_tokens_they_are_is_not_forgotten_when_an_id_token_cannot_be_read() {
+    let (first, mut other) = (claims("n"), claims("n"));
+    other["sub"] = json!("bob");
+    let playback = Playback::of(&[&answer("nonsense"), &answer(&jwt("RS256", &other))]);
+    let provider = login_with(&playback).provider("alice").unwrap();
+    let alice = TokenSet::from_refresh_token("rt-0").with_id_token(jwt("RS256", &first));
+
+    let next = refresh(&provider, &alice).await.unwrap();
+    let error = refresh(&provider, &next).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::RefreshRejected);
 }

@@ -214,6 +214,26 @@ async fn a_query_of_the_authorization_url_is_kept() {
 }
 
 #[tokio::test]
+async fn no_parameter_is_in_the_authorization_url_twice() {
+    let at = |query: &str| {
+        AuthorizationCodeLogin::builder(
+            "calendar",
+            &format!("{AUTHORIZATION_URL}?{query}"),
+            TOKEN_URL,
+        )
+        .client("web", ClientAuth::none())
+        .redirect_uri(REDIRECT_URI)
+        .transport(Playback::default())
+    };
+
+    let always = at("prompt=planted").authorization_parameter("prompt", "consent");
+    assert_refused(always.build(), "authorization parameter");
+    let login = at("prompt=planted").build().unwrap();
+    let once = AuthorizationRequest::new().extra_parameter("prompt", "consent");
+    assert_refused(login.begin_with(&once).await, "authorization parameter");
+}
+
+#[tokio::test]
 async fn a_code_that_was_used_before_is_refused_with_the_advice_to_begin_anew() {
     for (status, code) in [(400, "invalid_grant"), (200, "bad_verification_code")] {
         let outcome = answered(status, &format!(r#"{{"error":"{code}"}}"#)).await;

@@ -3,85 +3,20 @@
 #![cfg(feature = "device")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod device;
 mod support;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use support::{Counting, OK_WITH_REFRESH, Playback, TOKEN_URL, printed, refresh};
-use tokenkeeper::{
-    Clock, Error, ErrorKind, ManualClock, Now, TokenProvider, TokenSet, async_trait,
+use device::{
+    CODES, DEVICE_URL, Hurried, PENDING, SLOW_DOWN, begin, builder, finish, login, unreachable,
 };
-use tokenkeeper_providers::{
-    ClientAuth, DeviceLogin, DeviceLoginBuilder, PendingDeviceLogin, RefreshTokenProvider,
-};
-
-const DEVICE_URL: &str = "https://auth.example.org/device";
-const CODES: &str = r#"{"device_code":"dc-1","user_code":"WDJB-MJHT",
-    "verification_uri":"https://auth.example.org/go",
-    "verification_uri_complete":"https://auth.example.org/go?user_code=WDJB-MJHT",
-    "expires_in":600,"interval":7}"#;
-const PENDING: &str = r#"{"error":"authorization_pending"}"#;
-const SLOW_DOWN: &str = r#"{"error":"slow_down"}"#;
-
-/// A clock on which every sleep is over at once, and remembered.
-#[derive(Clone, Debug, Default)]
-struct Hurried {
-    clock: ManualClock,
-    pauses: Arc<Mutex<Vec<u64>>>,
-}
-
-impl Hurried {
-    /// In seconds.
-    fn pauses(&self) -> Vec<u64> {
-        self.pauses.lock().unwrap().clone()
-    }
-}
-
-#[async_trait]
-impl Clock for Hurried {
-    fn now(&self) -> Now {
-        self.clock.now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.pauses.lock().unwrap().push(duration.as_secs());
-        self.clock.advance(duration);
-    }
-}
-
-fn builder(playback: &Playback) -> DeviceLoginBuilder {
-    DeviceLogin::builder("svc", DEVICE_URL, TOKEN_URL)
-        .client("tv", ClientAuth::none())
-        .transport(playback.clone())
-}
-
-fn login(playback: &Playback, clock: &Hurried) -> DeviceLogin {
-    builder(playback).clock(clock.clone()).build().unwrap()
-}
-
-/// Begins with codes that last ten minutes and an interval of 7 s, and waits for these answers.
-async fn finish(
-    answers: impl FnOnce(Playback) -> Playback,
-) -> (Result<TokenSet, Error>, Vec<u64>, Playback) {
-    let clock = Hurried::default();
-    let playback = answers(Playback::of(&[CODES]));
-    let login = login(&playback, &clock);
-    let pending = login.begin().await.unwrap();
-    let outcome = login.finish(pending).await;
-    (outcome, clock.pauses(), playback)
-}
-
-async fn begin(body: &str) -> Result<PendingDeviceLogin, Error> {
-    builder(&Playback::of(&[body])).build().unwrap().begin().await
-}
-
-fn unreachable() -> Error {
-    Error::new(ErrorKind::Transport, "could not connect to auth.example.org")
-}
+use support::{Counting, OK_WITH_REFRESH, Playback, TOKEN_URL, printed};
+use tokenkeeper::{Clock, ErrorKind, ManualClock};
+use tokenkeeper_providers::{ClientAuth, DeviceLogin};
 
 #[tokio::test]
 async fn codes_are_asked_for_with_the_client_the_scopes_and_everything_configured() {
@@ -155,9 +90,15 @@ async fn codes_are_read_however_they_are_spelled() {
         "interval":null}"#;
     let odd = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g/device",
         "verification_uri_complete":"javascript:alert(1)","interval":0,"expires_in":60}"#;
-    for (body, first, lifetime) in
-        [(of_google, 5_500, 1_800), (of_github, 6_000, 899), (bare, 5_000, 900), (odd, 5_000, 60)]
-    {
+    let hurried = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g/device",
+        "interval":1e-9}"#;
+    for (body, first, lifetime) in [
+        (of_google, 5_500, 1_800),
+        (of_github, 6_000, 899),
+        (bare, 5_000, 900),
+        (odd, 5_000, 60),
+        (hurried, 1_000, 900),
+    ] {
         let clock = ManualClock::new();
         let playback = Playback::of(&[body]);
         let login = builder(&playback).clock(clock.clone()).build().unwrap();
@@ -191,6 +132,8 @@ async fn an_answer_without_codes_or_with_a_url_for_nobody_is_refused() {
         with_url("file:///etc/passwd"),
         with_url("https://g/\\u001b[31m"),
         with_url("not a url"),
+        with_url("https://bank.example.org@evil.example.net/device"),
+        with_url("https://g/\u{202e}evitar"),
     ];
     for body in bodies {
         let error = begin(&body).await.unwrap_err();
@@ -199,16 +142,6 @@ async fn an_answer_without_codes_or_with_a_url_for_nobody_is_refused() {
         assert!(!printed(&error).contains("planted"), "{error:?}");
     }
     assert!(begin(&with_url("http://127.0.0.1:1/device")).await.is_ok());
-}
-
-#[tokio::test]
-async fn a_refusal_to_begin_says_why() {
-    let playback = Playback::default().and(400, r#"{"error":"unauthorized_client"}"#);
-
-    let error = builder(&playback).build().unwrap().begin().await.unwrap_err();
-
-    assert_eq!(error.kind(), ErrorKind::CredentialsRejected);
-    assert!(error.to_string().contains("when asked to begin a device login"), "{error}");
 }
 
 #[tokio::test]
@@ -238,6 +171,22 @@ async fn slow_down_makes_the_interval_five_seconds_longer_for_good() {
 
     assert!(tokens.is_ok());
     assert_eq!(pauses, [7, 7, 12, 12, 17, 17]);
+}
+
+#[tokio::test]
+async fn whoever_says_slow_down_may_ask_for_more_patience_still() {
+    let patience = [("retry-after", "30")];
+    let (tokens, pauses, _) = finish(|answers| {
+        answers
+            .and_with(429, &patience, SLOW_DOWN)
+            .and_with(400, &patience, PENDING)
+            .and(400, PENDING)
+            .and(200, OK_WITH_REFRESH)
+    })
+    .await;
+
+    assert!(tokens.is_ok());
+    assert_eq!(pauses, [7, 30, 30, 12]);
 }
 
 #[tokio::test]
@@ -323,7 +272,7 @@ async fn nobody_is_asked_once_the_codes_have_ended() {
     let codes = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g",
         "expires_in":60,"interval":25}"#;
     let clock = Hurried::default();
-    let playback = Playback::of(&[codes]).and(400, PENDING).and_error(unreachable());
+    let playback = Playback::of(&[codes]).and(400, PENDING).and(400, PENDING);
     let login = login(&playback, &clock);
 
     let error = login.finish(login.begin().await.unwrap()).await.unwrap_err();
@@ -333,77 +282,8 @@ async fn nobody_is_asked_once_the_codes_have_ended() {
         error.to_string(),
         "svc: nobody approved the device login before its code expired; begin a new login"
     );
-    assert!(printed(&error).contains("could not connect"), "{error:?}");
     assert_eq!(clock.pauses(), [25, 25, 10]);
     assert_eq!(playback.count(), 3);
-}
-
-#[tokio::test]
-async fn a_wall_clock_that_is_set_right_meanwhile_does_not_end_a_login() {
-    let clock = Hurried::default();
-    let playback = Playback::of(&[CODES]).and(200, OK_WITH_REFRESH);
-    let login = login(&playback, &clock);
-    let pending = login.begin().await.unwrap();
-
-    clock.clock.suspend(Duration::from_secs(86_400));
-
-    assert!(login.finish(pending).await.is_ok());
-}
-
-#[tokio::test]
-async fn a_login_that_has_begun_survives_a_restart() {
-    let clock = Hurried::default();
-    let first = login(&Playback::of(&[CODES]), &clock);
-    let kept = serde_json::to_string(&first.begin().await.unwrap()).unwrap();
-    drop(first);
-    clock.clock.advance(Duration::from_secs(590));
-
-    let playback = Playback::default().and(400, PENDING).and(200, OK_WITH_REFRESH);
-    let second = login(&playback, &clock);
-    let pending: PendingDeviceLogin = serde_json::from_str(&kept).unwrap();
-    assert_eq!(pending.user_code(), "WDJB-MJHT");
-    let error = second.finish(pending).await.unwrap_err();
-
-    assert_eq!(error.kind(), ErrorKind::LoginRequired);
-    assert_eq!(clock.pauses(), [7, 3]);
-    assert!(playback.body(0).contains("device_code=dc-1"));
-}
-
-#[tokio::test]
-async fn a_login_with_other_settings_sends_nobody_the_code() {
-    let playback = Playback::of(&[CODES]);
-    let begun = builder(&playback).build().unwrap().begin().await.unwrap();
-    let other = DeviceLogin::builder("svc", DEVICE_URL, "https://other.example.org/token")
-        .client("tv", ClientAuth::none())
-        .transport(playback.clone())
-        .clock(Hurried::default())
-        .build()
-        .unwrap();
-
-    let error = other.finish(begun).await.unwrap_err();
-
-    assert_eq!(error.kind(), ErrorKind::LoginRequired);
-    assert!(error.to_string().contains("begun with other settings"), "{error}");
-    assert_eq!(playback.count(), 1);
-}
-
-#[tokio::test]
-async fn nothing_goes_on_once_the_wait_is_dropped() {
-    let clock = ManualClock::new();
-    let playback = Playback::of(&[CODES]).and(400, PENDING);
-    let login = builder(&playback).clock(clock.clone()).build().unwrap();
-    let pending = login.begin().await.unwrap();
-    let mut waiting = Box::pin(login.finish(pending));
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(waiting.as_mut().poll(&mut cx).is_pending());
-    clock.advance(Duration::from_secs(7));
-    assert!(waiting.as_mut().poll(&mut cx).is_pending());
-    assert_eq!((playback.count(), clock.sleepers()), (2, 1));
-
-    drop(waiting);
-    clock.advance(Duration::from_secs(600));
-
-    assert_eq!((playback.count(), clock.sleepers()), (2, 0));
 }
 
 #[tokio::test]
@@ -423,76 +303,6 @@ async fn every_poll_of_a_client_that_signs_has_an_assertion_of_its_own() {
         let assertion = format!("client_assertion=jwt-{at}-for-https%3A%2F%2Fauth.example.org");
         assert!(playback.body(at).contains(&assertion), "{}", playback.body(at));
     }
-}
-
-#[tokio::test]
-async fn the_provider_of_a_login_is_one_with_the_same_settings() {
-    let playback = Playback::of(&[OK_WITH_REFRESH]);
-    let login = builder(&playback).scopes(["a"]).audience("https://api").build().unwrap();
-
-    let provider = login.provider("alice").unwrap();
-    refresh(&provider, &TokenSet::from_refresh_token("rt-0")).await.unwrap();
-
-    let same = RefreshTokenProvider::builder("svc", TOKEN_URL)
-        .client("tv", ClientAuth::none())
-        .scopes(["a"])
-        .audience("https://api")
-        .subject("alice")
-        .transport(Playback::default())
-        .build()
-        .unwrap();
-    assert_eq!(provider.identity(), same.identity());
-    assert!(playback.body(0).starts_with("grant_type=refresh_token&refresh_token=rt-0"));
-    assert_eq!(login.provider("").unwrap_err().kind(), ErrorKind::Config);
-}
-
-#[test]
-fn what_is_missing_or_wrong_is_named_when_the_login_is_built() {
-    let url_of_a_file = DeviceLogin::builder("svc", "file:///planted", TOKEN_URL);
-    let no_client = DeviceLogin::builder("svc", DEVICE_URL, TOKEN_URL);
-    for (builder, field) in [
-        (url_of_a_file.client("tv", ClientAuth::none()), "device authorization URL"),
-        (no_client, "client"),
-    ] {
-        let error = builder.transport(Playback::default()).build().unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().starts_with(&format!("svc: {field}: ")), "{error}");
-        assert!(!printed(&error).contains("planted"), "{error:?}");
-    }
-}
-
-#[tokio::test]
-async fn the_device_code_is_in_no_error_and_no_debug() {
-    let codes = CODES.replace("dc-1", "planted-device-code");
-    let repeated = r#"{"error":"made up: planted-device-code",
-        "error_description":"no such code: planted-device-code"}"#;
-    let playback = Playback::of(&[&codes]).and(400, repeated);
-    let login = login(&playback, &Hurried::default());
-
-    let pending = login.begin().await.unwrap();
-    let shown = format!("{pending:?} {pending:#?} {login:?} {login:#?}");
-    let error = login.finish(pending).await.unwrap_err();
-
-    assert_eq!(error.kind(), ErrorKind::RequestRejected);
-    for text in [shown, printed(&error)] {
-        assert!(!text.contains("planted") && !text.contains("WDJB"), "{text}");
-    }
-}
-
-#[tokio::test]
-async fn the_codes_that_go_on_are_known_whatever_the_device_code_is() {
-    let codes = CODES.replace("dc-1", "slow_down authorization_pending expired_token");
-    let playback = Playback::of(&[&codes])
-        .and(400, SLOW_DOWN)
-        .and(400, PENDING)
-        .and(400, r#"{"error":"expired_token"}"#);
-    let login = login(&playback, &Hurried::default());
-
-    let error = login.finish(login.begin().await.unwrap()).await.unwrap_err();
-
-    assert_eq!(error.oauth().unwrap().code(), "expired_token");
-    assert_eq!(playback.count(), 4);
 }
 
 #[cfg(feature = "reqwest")]

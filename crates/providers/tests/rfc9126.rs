@@ -126,13 +126,34 @@ async fn an_answer_without_a_usable_reference_is_refused() {
 
 #[tokio::test]
 async fn a_reference_without_a_time_is_as_good() {
-    for rest in ["", r#","expires_in":-1"#, r#","expires_in":1e300"#] {
+    for rest in [
+        "",
+        r#","expires_in":-1"#,
+        r#","expires_in":1e300"#,
+        r#","expires_in":"soon""#,
+        r#","expires_in":[]"#,
+    ] {
         let body = format!(r#"{{"request_uri":"urn:a"{rest}}}"#);
         let playback = Playback::default().and(201, &body);
 
         let pending = pushing(&playback).build().unwrap().begin().await.unwrap();
 
         assert_eq!(pending.authorization_url_expires_at(), None);
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_a_reference_may_be_written_like_any_other_lifetime() {
+    for time in ["60", "\"60\"", "60.5", "\" 60 \""] {
+        let clock = ManualClock::new();
+        let body = format!(r#"{{"request_uri":"urn:a","expires_in":{time}}}"#);
+        let playback = Playback::default().and(201, &body);
+        let login = pushing(&playback).clock(clock.clone()).build().unwrap();
+
+        let ends_at = login.begin().await.unwrap().authorization_url_expires_at().unwrap();
+
+        let lifetime = ends_at.duration_since(clock.now().wall()).unwrap();
+        assert_eq!(lifetime.as_secs(), 60, "{time}");
     }
 }
 

@@ -209,6 +209,35 @@ async fn an_assertion_is_made_anew_for_every_attempt() {
     }
 }
 
+/// Brings a token of another login, which has ended, or whose answer got lost.
+#[derive(Debug)]
+struct OfAnotherLogin(Error);
+
+#[async_trait]
+impl AssertionSource for OfAnotherLogin {
+    async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
+        Err(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_the_login_behind_an_assertion_is_no_verdict_on_the_refresh_token() {
+    let refused = Error::new(ErrorKind::RefreshRejected, "the other server refused its token");
+    let lost = Error::new(ErrorKind::Transport, "the other server hung up").with_answer_lost();
+    for (error, kind) in [(refused, ErrorKind::CredentialsRejected), (lost, ErrorKind::Transport)] {
+        let playback = Playback::default();
+        let auth = ClientAuth::assertion(OfAnotherLogin(error.at_service("other")));
+        let provider = password(auth, &playback);
+
+        let error = refresh(&provider, &TokenSet::from_refresh_token("rt")).await.unwrap_err();
+
+        assert_eq!((error.kind(), error.answer_lost()), (kind, false));
+        assert_eq!(error.service_name(), Some("svc"));
+        assert!(support::printed(&error).contains("the other server"), "{error:?}");
+        assert_eq!(playback.count(), 0);
+    }
+}
+
 #[tokio::test]
 async fn every_grant_of_a_client_authenticates_in_the_same_one_way() {
     for auth in [

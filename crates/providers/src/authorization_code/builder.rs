@@ -46,6 +46,9 @@ impl AuthorizationCodeLoginBuilder {
     /// Where the browser comes back to (RFC 6749 §3.1.2), sent as it is given here: servers compare
     /// it letter by letter.
     ///
+    /// An application with several servers gives each a redirect URI of its own, and lets the login of
+    /// a server finish only what comes to its own, unless all of them send `iss` (RFC 9700 §4.4.2).
+    ///
     /// # Default
     ///
     /// None: every login brings its own,
@@ -153,7 +156,7 @@ impl AuthorizationCodeLoginBuilder {
         if let Some(uri) = &self.redirect_uri {
             check_redirect_uri(uri, allow_http)?;
         }
-        check_parameters(&self.parameters)?;
+        check_parameters(&self.parameters, &authorization_url)?;
         if self.challenge_methods.is_some_and(|methods| !methods.iter().any(|name| name == S256)) {
             let what = "the server offers none that is safe, and `plain` is never used (RFC 7636 \
                         §7.2); S256 is needed";
@@ -208,9 +211,12 @@ impl fmt::Debug for AuthorizationCodeLoginBuilder {
     }
 }
 
-/// Extra parameters of an authorization request.
-pub(super) fn check_parameters(parameters: &[(String, String)]) -> Result<(), Error> {
-    let mut names = BTreeSet::new();
+/// Extra parameters of an authorization request at this URL.
+pub(super) fn check_parameters(
+    parameters: &[(String, String)],
+    url: &EndpointUrl,
+) -> Result<(), Error> {
+    let mut names: BTreeSet<_> = url.url().query_pairs().map(|(name, _)| name).collect();
     for (name, value) in parameters {
         check_plain("authorization parameter", name)?;
         if value.chars().any(char::is_control) {
@@ -221,9 +227,9 @@ pub(super) fn check_parameters(parameters: &[(String, String)]) -> Result<(), Er
             let what = format!("`{name}` is not for extra parameters; it is sent where it belongs");
             return Err(config_error("authorization parameter", &what));
         }
-        if !names.insert(name) {
-            let what = "the same name was given twice, and parameters must not repeat (RFC 6749 \
-                        §3.1)";
+        if !names.insert(name.into()) {
+            let what = "the same name was given twice, or is in the query of the authorization URL, \
+                        and parameters must not repeat (RFC 6749 §3.1)";
             return Err(config_error("authorization parameter", what));
         }
     }

@@ -14,7 +14,8 @@ use crate::id_token::{IdToken, members};
 pub(super) struct Expected<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) client_id: &'a str,
-    pub(super) nonce: &'a Secret,
+    /// Absent if no id token was asked for.
+    pub(super) nonce: Option<&'a Secret>,
     pub(super) access_token: Option<&'a Secret>,
     pub(super) now: SystemTime,
 }
@@ -24,7 +25,10 @@ pub(super) struct Expected<'a> {
 /// The signature is not among it. The token came over TLS from the server that it is about, and
 /// §3.1.3.7 point 6 lets that count in its place.
 pub(super) fn check_id_token(text: &Secret, expected: &Expected<'_>) -> Result<(), &'static str> {
-    let token = IdToken::read(text).ok_or("cannot be read")?;
+    let Some(token) = IdToken::read(text) else {
+        // One that nobody asked for says nothing then, to anybody.
+        return expected.nonce.map_or(Ok(()), |_| Err("cannot be read"));
+    };
     if expected.issuer.is_some_and(|issuer| token.text("iss") != Some(issuer)) {
         return Err("is of another issuer: `iss` is not the one that was configured");
     }
@@ -45,13 +49,15 @@ pub(super) fn check_id_token(text: &Secret, expected: &Expected<'_>) -> Result<(
         _ => {}
     }
     let end = token.claim("exp").and_then(Value::as_f64).ok_or("has no end: there is no `exp`")?;
-    let end = Duration::try_from_secs_f64(end).ok().and_then(|end| UNIX_EPOCH.checked_add(end));
+    let end =
+        Duration::try_from_secs_f64(end.max(0.0)).ok().and_then(|end| UNIX_EPOCH.checked_add(end));
     let now = expected.now.checked_sub(LEEWAY).unwrap_or(UNIX_EPOCH);
     if end.is_some_and(|end| now >= end) {
         return Err("has expired; check the clock of this machine");
     }
     let nonce = token.text("nonce").map(Secret::from);
-    if !nonce.is_some_and(|nonce| nonce.ct_eq(expected.nonce)) {
+    let is_of_this_login = |own: &Secret| nonce.is_some_and(|nonce| nonce.ct_eq(own));
+    if !expected.nonce.is_none_or(is_of_this_login) {
         return Err("is of another login: it has not the `nonce` of this one");
     }
     match (token.text("at_hash"), expected.access_token) {

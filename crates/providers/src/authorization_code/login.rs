@@ -16,7 +16,8 @@ use super::pushed_request::push;
 use super::redirect_uri::check_redirect_uri;
 use crate::endpoint_url::{EndpointUrl, config_error};
 use crate::error_codes::class_of;
-use crate::oauth2_client::{Grant, new_challenge, new_random};
+use crate::grant::Grant;
+use crate::oauth2_client::{new_challenge, new_random};
 use crate::refresh_token::RefreshTokenProvider;
 use crate::scrub::scrubbed;
 use crate::settings::Settings;
@@ -155,7 +156,7 @@ impl AuthorizationCodeLogin {
     /// issuer (if that is known), for this client, of this login (nonce) and of this access token.
     /// Its signature was not, because it came from the token endpoint itself (OpenID Connect Core
     /// §3.1.3.7, point 6). An answer without one is refused (§3.1.3.3), unless it says that `openid`
-    /// was not granted.
+    /// was not granted. One that nobody asked for is held against the same, but for the nonce.
     ///
     /// # Errors
     ///
@@ -164,7 +165,9 @@ impl AuthorizationCodeLogin {
     ///
     /// # Cancel safety
     ///
-    /// A code is good for one exchange. If this is dropped, a new login has to be begun.
+    /// A code is good for one exchange. If this is dropped, a new login has to be begun, and tokens
+    /// that were issued meanwhile are nobody's. A web server that drops its handlers when the browser
+    /// hangs up loses no more than that.
     pub async fn finish(
         &self,
         pending: PendingLogin,
@@ -176,9 +179,7 @@ impl AuthorizationCodeLogin {
         let cx = FetchContext::detached(&self.clock, EXCHANGE_TIMEOUT);
         let tokens = self.endpoint.fetch_for(grant, &pending.scopes, &cx).await;
         let tokens = tokens.map_err(|error| self.without_tokens(error))?;
-        if let Some(nonce) = &pending.nonce {
-            self.check_openid(&tokens, nonce)?;
-        }
+        self.check_openid(&tokens, pending.nonce.as_ref())?;
         Ok(tokens)
     }
 
@@ -189,7 +190,7 @@ impl AuthorizationCodeLogin {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the subject is empty or has control characters.
-    pub fn provider(&self, subject: &str) -> Result<RefreshTokenProvider, Error> {
+    pub fn provider(&self, subject: impl Into<String>) -> Result<RefreshTokenProvider, Error> {
         RefreshTokenProvider::of_login(self.settings.clone(), subject)
     }
 
@@ -209,7 +210,7 @@ impl AuthorizationCodeLogin {
             return Err(config_error("redirect URI", what));
         };
         check_redirect_uri(uri, self.settings.allow_http)?;
-        check_parameters(&request.parameters)?;
+        check_parameters(&request.parameters, &self.authorization_url)?;
         let own = request.scopes.iter().map(String::as_str);
         Ok((uri, Scopes::new(self.endpoint.scopes.iter().chain(own))?))
     }
@@ -305,9 +306,11 @@ impl AuthorizationCodeLogin {
         }
     }
 
-    fn check_openid(&self, tokens: &TokenSet, nonce: &Secret) -> Result<(), Error> {
+    /// `nonce` is absent if `openid` was not asked for; some servers send an id token all the same.
+    fn check_openid(&self, tokens: &TokenSet, nonce: Option<&Secret>) -> Result<(), Error> {
         let Some(id_token) = tokens.id_token() else {
-            if tokens.scopes().is_some_and(|granted| !granted.contains(OPENID)) {
+            let is_granted = tokens.scopes().is_none_or(|granted| granted.contains(OPENID));
+            if nonce.is_none() || !is_granted {
                 return Ok(());
             }
             let what = "the answer has no id token, although the scope `openid` was asked for \
@@ -347,7 +350,7 @@ fn pairs(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> 
 
 const OPENID: &str = "openid";
 const NEW_LOGIN: &str = "begin a new login";
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30); // the same as with a manager
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30); // the transport has a limit of its own
 
 /// Codes of a callback that a person cannot do anything about.
 const MISTAKES: &[&str] = &[

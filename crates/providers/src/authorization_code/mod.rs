@@ -1,6 +1,6 @@
 //! Logins of people in a browser (RFC 6749 §4.1), with PKCE and a state of their own, always.
 //!
-//! A login is begun and finished by two calls that may be days and processes apart, so what connects
+//! A login is begun and finished by two calls that may be hours and processes apart, so what connects
 //! them is a value that can be stored: [`PendingLogin`]. It knows which client and server it belongs
 //! to, and everything that comes back is held against it before a code is sent anywhere: state, issuer
 //! (RFC 9207), time. Requests are built here and not by the `oauth2` crate, because the same

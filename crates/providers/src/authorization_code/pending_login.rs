@@ -18,8 +18,6 @@ use tokenkeeper::{Scopes, Secret};
 ///
 /// It survives a restart: serialize it, and let a login with the same client and server finish it.
 /// The form has a version; what another version wrote is refused when it is read.
-#[derive(Deserialize)]
-#[serde(try_from = "Stored")]
 pub struct PendingLogin {
     pub(super) authorization_url: Secret,
     pub(super) authorization_url_ends_at: Option<SystemTime>,
@@ -97,8 +95,7 @@ impl Serialize for PendingLogin {
 /// The stored form. Times are milliseconds since 1970.
 #[derive(Deserialize)]
 struct Stored {
-    #[serde(deserialize_with = "known_version", rename = "version")]
-    _version: (),
+    version: u32,
     authorization_url: Text,
     authorization_url_ends_at: Option<u64>,
     state: Text,
@@ -119,34 +116,36 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Read first, so that the message is about the version and not about a field that is missing.
-fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    match u32::deserialize(deserializer)? {
-        VERSION => Ok(()),
-        other => Err(D::Error::custom(format_args!(
-            "this pending login has version {other}, and only {VERSION} is known; begin a new login"
-        ))),
+impl<'de> Deserialize<'de> for PendingLogin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Errors of formats repeat what they found, and that may be a secret.
+        let pending = Stored::deserialize(deserializer).ok().and_then(Stored::into_pending);
+        pending.ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "this is no pending login, or one of another version, of which only {VERSION} is \
+                 known; begin a new login"
+            ))
+        })
     }
 }
 
-impl TryFrom<Stored> for PendingLogin {
-    type Error = &'static str;
-
-    fn try_from(stored: Stored) -> Result<Self, &'static str> {
-        if stored.state.0.is_empty() || stored.verifier.0.is_empty() {
-            return Err("this is no pending login: state or verifier is empty");
+impl Stored {
+    fn into_pending(self) -> Option<PendingLogin> {
+        let is_whole = !self.state.0.is_empty() && !self.verifier.0.is_empty();
+        if self.version != VERSION || !is_whole {
+            return None;
         }
         let time = |millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis));
-        Ok(Self {
-            authorization_url: stored.authorization_url.0,
-            authorization_url_ends_at: stored.authorization_url_ends_at.and_then(time),
-            state: stored.state.0,
-            verifier: stored.verifier.0,
-            nonce: stored.nonce.map(|nonce| nonce.0),
-            redirect_uri: stored.redirect_uri,
-            scopes: Scopes::parse(&stored.scopes).map_err(|_| "its scopes cannot be read")?,
-            server: stored.server,
-            expires_at: time(stored.expires_at).ok_or("its end cannot be named here")?,
+        Some(PendingLogin {
+            authorization_url: self.authorization_url.0,
+            authorization_url_ends_at: self.authorization_url_ends_at.and_then(time),
+            state: self.state.0,
+            verifier: self.verifier.0,
+            nonce: self.nonce.map(|nonce| nonce.0),
+            redirect_uri: self.redirect_uri,
+            scopes: Scopes::parse(&self.scopes).ok()?,
+            server: self.server,
+            expires_at: time(self.expires_at)?,
         })
     }
 }

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
 use tokenkeeper::{Error, ErrorKind, Secret};
 use url::Url;
 
+use crate::answer::seconds;
 use crate::endpoint_request::Caller;
 use crate::endpoint_url::EndpointUrl;
+use crate::members::Members;
 use crate::refusal::Purpose;
 use crate::token_endpoint::TokenEndpoint;
 
@@ -16,13 +17,6 @@ use crate::token_endpoint::TokenEndpoint;
 pub(super) struct PushedRequest {
     pub(super) request_uri: Secret,
     pub(super) ends_at: Option<SystemTime>,
-}
-
-/// RFC 9126 §2.2.
-#[derive(Deserialize)]
-struct Answer {
-    request_uri: String,
-    expires_in: Option<serde_json::Number>,
 }
 
 /// Posts the request. `now` is from before it was sent.
@@ -49,15 +43,16 @@ pub(super) async fn push(
 }
 
 fn read(body: &[u8], now: SystemTime) -> Result<PushedRequest, &'static str> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| "has no `request_uri`")?;
-    let request_uri = Secret::from(answer.request_uri);
+    let mut members = Members::read(body).ok_or("is neither a JSON object nor a form")?;
+    let request_uri = members.take_text("request_uri").map(Secret::from);
+    let request_uri = request_uri.ok_or("has no `request_uri`")?;
     let text = request_uri.expose_secret();
     let is_sendable = text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_sendable || Url::parse(text).is_err() {
         return Err("has a `request_uri` that is no URI");
     }
     // It is REQUIRED, and a secondary field: without it the reference is as good.
-    let seconds = answer.expires_in.and_then(|number| number.as_f64());
-    let lifetime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Ok(PushedRequest { request_uri, ends_at: lifetime.and_then(|span| now.checked_add(span)) })
+    let lifetime = members.take("expires_in").and_then(|value| seconds(&value, 1));
+    let ends_at = lifetime.and_then(|life| now.checked_add(Duration::from_secs(life)));
+    Ok(PushedRequest { request_uri, ends_at })
 }

@@ -7,13 +7,13 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokenkeeper::{AccessToken, Error, ErrorKind};
 
+use super::user_claims::UserClaims;
 use crate::endpoint_request::EndpointRequest;
 use crate::endpoint_url::EndpointUrl;
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Purpose;
 use crate::settings::{bundled, check_plain};
 use crate::transport::HttpTransport;
-use crate::user_claims::UserClaims;
 
 /// Who a token belongs to: the userinfo endpoint of OpenID Connect, or the API of a service that has
 /// one for the same purpose.
@@ -229,9 +229,6 @@ fn advised(error: Error) -> Error {
             error.with_advice("log in with the scopes that it takes, such as `openid`")
         }
         (_, ErrorKind::RequestRejected) => error.with_advice("check the userinfo URL"),
-        (_, ErrorKind::Transport) => {
-            error.with_advice("check that the userinfo endpoint can be reached, then ask again")
-        }
         _ => error,
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokenkeeper::{Clock, Error, ErrorKind, FetchContext, SystemClock, TokenSet};
 
+use super::pending_device_login::PendingDeviceLogin;
+use super::polling::Pace;
 use crate::endpoint_request::Caller;
 use crate::endpoint_url::EndpointUrl;
 use crate::error_codes::class_of;
-use crate::oauth2_client::Grant;
-use crate::pending_device_login::PendingDeviceLogin;
-use crate::polling::Pace;
-use crate::refresh_token::{RefreshTokenBuilder, RefreshTokenProvider};
+use crate::grant::Grant;
+use crate::refresh_token::RefreshTokenProvider;
 use crate::refusal::{Purpose, retold};
 use crate::settings::{Settings, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
@@ -106,9 +106,9 @@ impl DeviceLogin {
     /// Waits until somebody has approved the login, and returns the tokens.
     ///
     /// The first question comes after one interval, which the service chooses (5 s if it does not).
-    /// `slow_down` makes it 5 s longer for good (RFC 8628 §3.5). Connections that fail and servers
-    /// that are busy are waited out, with pauses that double up to a minute, and no shorter than
-    /// `Retry-After` says. It ends when the codes do.
+    /// `slow_down` makes it 5 s longer for good (RFC 8628 §3.5), also for clones of `pending`.
+    /// Connections that fail and servers that are busy are waited out, with pauses that double up to
+    /// a minute. No pause is shorter than `Retry-After` says. It ends when the codes do.
     ///
     /// Await it in a tokio runtime, unless the [`clock`](DeviceLoginBuilder::clock) needs none.
     ///
@@ -127,7 +127,7 @@ impl DeviceLogin {
     pub async fn finish(&self, pending: PendingDeviceLogin) -> Result<TokenSet, Error> {
         if pending.login() != self.fingerprint() {
             let what = "the device login was begun with other settings";
-            return Err(self.endpoint.located(must_begin_again(ErrorKind::LoginRequired, what)));
+            return Err(self.must_begin_again(what));
         }
         let cx = FetchContext::detached(&self.clock, POLL_TIMEOUT);
         let end = pending.end(self.clock.now());
@@ -156,19 +156,27 @@ impl DeviceLogin {
     ///
     /// [`ErrorKind::Config`] if the subject is empty or has control characters.
     pub fn provider(&self, subject: impl Into<String>) -> Result<RefreshTokenProvider, Error> {
-        RefreshTokenBuilder { settings: self.settings.clone() }.subject(subject).build()
+        RefreshTokenProvider::of_login(self.settings.clone(), subject)
     }
 
     fn fingerprint(&self) -> String {
         self.endpoint.identity.fingerprint()
     }
 
+    fn must_begin_again(&self, what: &'static str) -> Error {
+        let error = Error::new(ErrorKind::LoginRequired, what);
+        self.endpoint.located(error.with_advice(BEGIN_AGAIN))
+    }
+
     fn expired(&self, failure: Option<Error>) -> Error {
-        let what = "nobody approved the device login before its code expired";
-        let error = self.endpoint.located(must_begin_again(ErrorKind::LoginRequired, what));
         match failure {
-            Some(failure) => error.with_source(failure),
-            None => error,
+            Some(failure) => {
+                let what = "the code of the device login expired while the service did not answer";
+                self.must_begin_again(what).with_source(failure)
+            }
+            None => {
+                self.must_begin_again("nobody approved the device login before its code expired")
+            }
         }
     }
 
@@ -237,10 +245,6 @@ impl DeviceLoginBuilder {
         let endpoint = settings.clone().finish("device_code")?;
         Ok(DeviceLogin { endpoint, device_authorization_url, settings, clock })
     }
-}
-
-fn must_begin_again(kind: ErrorKind, what: &'static str) -> Error {
-    Error::new(kind, what).with_advice(BEGIN_AGAIN)
 }
 
 const BEGIN_AGAIN: &str = "begin a new login";

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokenkeeper::{Error, ErrorKind, Secret};
 
+use super::introspected::Introspected;
 use crate::client_auth::ClientAuth;
 use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::{EndpointUrl, config_error};
-use crate::introspected::Introspected;
 use crate::refusal::Purpose;
 use crate::settings::{bundled, check_plain};
 use crate::transport::HttpTransport;
@@ -206,8 +206,6 @@ fn advised(error: Error) -> Error {
         ErrorKind::CredentialsRejected | ErrorKind::RequestRejected => error.with_advice(
             "check the introspection URL, and that this client may ask and authenticates rightly",
         ),
-        ErrorKind::Transport => error
-            .with_advice("check that the introspection endpoint can be reached, then ask again"),
         _ => error,
     }
 }

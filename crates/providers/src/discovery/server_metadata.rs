@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use tokenkeeper::{Error, ErrorKind};
 
-use crate::authorization_server::{AuthorizationServer, Endpoints, Words};
+use super::authorization_server::{AuthorizationServer, Endpoints, Words};
 use crate::endpoint_url::{EndpointUrl, config_error};
 use crate::members::Members;
 

@@ -5,7 +5,7 @@
 
 use tokenkeeper::Error;
 
-use crate::authorization_server::AuthorizationServer;
+use super::authorization_server::AuthorizationServer;
 #[cfg(feature = "authorization-code")]
 use crate::{AuthorizationCodeLogin, AuthorizationCodeLoginBuilder};
 use crate::{

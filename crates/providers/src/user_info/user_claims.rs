@@ -51,11 +51,15 @@ impl UserClaims {
         text(self.with_email()?.get("email"))
     }
 
-    /// Whether the service has checked that the address is the user's. `None` if it does not say.
+    /// `email_verified`: whether the service has checked that the address is the user's; in a list of
+    /// addresses, `verified`. `None` if it does not say.
+    ///
+    /// Outside a list, `verified` is often said of the account, and does not count. A service that
+    /// says it of the address, as Discord does, is asked by [`get`](Self::get).
     #[must_use]
     pub fn email_verified(&self) -> Option<bool> {
-        let holder = self.with_email()?;
-        match holder.get("email_verified").or(holder.get("verified"))? {
+        let name = if self.0.is_array() { "verified" } else { "email_verified" };
+        match self.with_email()?.get(name)? {
             Value::Bool(verified) => Some(*verified),
             Value::String(text) => text.parse().ok(), // Amazon Cognito
             _ => None,

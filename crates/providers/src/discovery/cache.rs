@@ -6,19 +6,23 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, WeakShared};
 use http::HeaderMap;
 use parking_lot::Mutex;
-use tokenkeeper::{Clock, Error, ErrorKind, Now, SystemClock};
+use tokenkeeper::{Clock, Error, ErrorKind, SystemClock};
 use url::Url;
 
-use crate::authorization_server::AuthorizationServer;
+use super::authorization_server::AuthorizationServer;
+use super::known_server::{KnownServer, Outcome};
+use super::server_metadata::{check_issuer, is_of_another};
 use crate::endpoint_request::EndpointRequest;
 use crate::endpoint_url::EndpointUrl;
 use crate::refusal::Purpose;
-use crate::server_metadata::{check_issuer, is_of_another};
 use crate::settings::bundled;
 use crate::transport::HttpTransport;
 
@@ -42,12 +46,14 @@ use crate::transport::HttpTransport;
 /// wait, instead of asking the server again.
 ///
 /// Issuers are meant to come from a configuration. One that a stranger chooses makes the program
-/// send a request to a host of his choice.
+/// send a request to a host of his choice. At most 1,000 servers are known at a time; beyond that, all
+/// are forgotten.
 ///
 /// # Cancel safety
 ///
-/// The document is fetched by one of the callers, on its runtime. If that one gives up, the next one
-/// begins anew.
+/// The document is fetched by the callers themselves, and nothing goes on in the background: any of
+/// them gets it for all, so one that gives up or is stuck keeps nobody waiting. If all give up, the
+/// request ends, and the next one begins anew.
 ///
 /// # Examples
 ///
@@ -65,10 +71,7 @@ use crate::transport::HttpTransport;
 /// # }
 /// ```
 pub struct Discovery {
-    transport: Option<Arc<dyn HttpTransport>>,
-    clock: Arc<dyn Clock>,
-    lifetime: Duration,
-    allow_http: bool,
+    terms: Terms,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
 }
 
@@ -76,13 +79,9 @@ impl Discovery {
     /// Knows no server yet.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            transport: None,
-            clock: Arc::new(SystemClock),
-            lifetime: LIFETIME,
-            allow_http: false,
-            entries: Mutex::default(),
-        }
+        let clock = Arc::new(SystemClock);
+        let terms = Terms { transport: None, clock, lifetime: LIFETIME, allow_http: false };
+        Self { terms, entries: Mutex::default() }
     }
 
     /// How long a document serves before it is fetched again.
@@ -92,7 +91,7 @@ impl Discovery {
     /// One hour. A server that moves an endpoint has to serve both places for longer than that.
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
+        self.terms.lifetime = lifetime;
         self
     }
 
@@ -104,7 +103,7 @@ impl Discovery {
     /// providers; without it, one must be given.
     #[must_use]
     pub fn with_transport(mut self, transport: impl HttpTransport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.terms.transport = Some(Arc::new(transport));
         self
     }
 
@@ -115,7 +114,7 @@ impl Discovery {
     /// [`SystemClock`].
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.terms.clock = Arc::new(clock);
         self
     }
 
@@ -123,7 +122,7 @@ impl Discovery {
     /// builders that start from such a server. Whoever is on the way chooses where secrets go.
     #[must_use]
     pub fn danger_allow_http(mut self) -> Self {
-        self.allow_http = true;
+        self.terms.allow_http = true;
         self
     }
 
@@ -135,51 +134,32 @@ impl Discovery {
     ///   the one that the document names.
     /// - [`ErrorKind::Transport`] or [`ErrorKind::Unavailable`] if the server cannot be asked.
     /// - [`ErrorKind::RequestRejected`] or [`ErrorKind::InvalidResponse`] if it has no such document.
+    /// - [`ErrorKind::Internal`] if the transport panics.
     pub async fn server(&self, issuer: &str) -> Result<Arc<AuthorizationServer>, Error> {
-        let url = check_issuer(issuer, self.allow_http)?;
+        let url = check_issuer(issuer, self.terms.allow_http)?;
         let entry = self.entry(issuer);
-        if let Some(known) = self.known(&entry) {
-            return known;
-        }
-        let _turn = match entry.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => match self.old_document(&entry) {
-                Some(server) => return Ok(server),
-                None => entry.turn.lock().await,
-            },
+        let flight = {
+            let mut flight = entry.flight.lock();
+            let (now, lifetime) = (self.terms.clock.now(), self.terms.lifetime);
+            if let Some(known) = entry.known.lock().now(&now, lifetime) {
+                return known;
+            }
+            let under_way = flight.as_ref().and_then(WeakShared::upgrade);
+            if let Some(under_way) = under_way.filter(|flight| flight.peek().is_none()) {
+                if let Some(server) = entry.known.lock().old(&now, lifetime) {
+                    return Ok(server);
+                }
+                under_way
+            } else {
+                let begun = self.terms.clone().ask(issuer.to_owned(), url, entry.clone());
+                let begun = AssertUnwindSafe(begun).catch_unwind();
+                let begun = begun.map(|outcome| outcome.unwrap_or_else(|_| Err(panicked())));
+                let begun = begun.boxed().shared();
+                *flight = begun.downgrade();
+                begun
+            }
         };
-        if let Some(known) = self.known(&entry) {
-            return known; // somebody else has asked meanwhile
-        }
-        let asked_at = self.clock.now();
-        let answer = self.fetch(issuer, &url).await;
-        self.keep(&entry, asked_at, answer.map_err(|error| error.at_service(issuer)))
-    }
-
-    async fn fetch(&self, issuer: &str, url: &EndpointUrl) -> Result<AuthorizationServer, Error> {
-        let transport = match &self.transport {
-            Some(transport) => transport.clone(),
-            None => bundled(self.allow_http)?,
-        };
-        let ask = async |document: Url| {
-            let url = EndpointUrl::parse("issuer", document.as_str(), self.allow_http)?;
-            let request = EndpointRequest {
-                service_name: issuer,
-                url: &url,
-                transport: &*transport,
-                purpose: Purpose::Other("describe itself"),
-                secrets: Vec::new(),
-            };
-            let body = request.get(HeaderMap::new()).await.map_err(advised)?;
-            AuthorizationServer::read(issuer, &body, self.allow_http)
-        };
-        let first = match ask(oauth_document(url.url())).await {
-            Err(error) if may_have_another(&error) => error,
-            settled => return settled,
-        };
-        ask(open_id_document(url.url()))
-            .await
-            .map_err(|second| if is_of_another(&first) { first } else { second.with_source(first) })
+        flight.await
     }
 
     fn entry(&self, issuer: &str) -> Arc<Entry> {
@@ -187,70 +167,16 @@ impl Discovery {
         if let Some(entry) = entries.get(issuer) {
             return entry.clone();
         }
-        let now = self.clock.now();
+        let now = self.terms.clock.now();
+        let is_full = entries.len() >= MOST_SERVERS;
         // An entry that somebody holds is one that is being filled.
-        entries.retain(|_, entry| Arc::strong_count(entry) > 1 || self.is_of_use(entry, &now));
+        entries.retain(|_, entry| {
+            let is_of_use = || entry.known.lock().is_of_use(&now, self.terms.lifetime);
+            Arc::strong_count(entry) > 1 || !is_full && is_of_use()
+        });
         let entry = Arc::<Entry>::default();
         entries.insert(issuer.to_owned(), entry.clone());
         entry
-    }
-
-    fn is_of_use(&self, entry: &Entry, now: &Now) -> bool {
-        let known = entry.known.lock();
-        self.usable(&known, now).is_some() || known.pause(now).is_some()
-    }
-
-    /// What can be said without asking the server.
-    fn known(&self, entry: &Entry) -> Option<Result<Arc<AuthorizationServer>, Error>> {
-        let known = entry.known.lock();
-        let now = self.clock.now();
-        let usable = self.usable(&known, &now);
-        if let Some((server, _)) = usable.filter(|(_, age)| *age < self.lifetime) {
-            return Some(Ok(server.clone()));
-        }
-        let failure = known.pause(&now)?;
-        Some(usable.map_or_else(|| Err(failure.clone()), |(server, _)| Ok(server.clone())))
-    }
-
-    fn old_document(&self, entry: &Entry) -> Option<Arc<AuthorizationServer>> {
-        let known = entry.known.lock();
-        self.usable(&known, &self.clock.now()).map(|(server, _)| server.clone())
-    }
-
-    /// A document that may be served if need be, and its age.
-    fn usable<'a>(
-        &self,
-        known: &'a Known,
-        now: &Now,
-    ) -> Option<(&'a Arc<AuthorizationServer>, Duration)> {
-        let (server, fetched_at) = known.document.as_ref()?;
-        let age = now.since(fetched_at);
-        (age < self.lifetime.saturating_add(GRACE)).then_some((server, age))
-    }
-
-    fn keep(
-        &self,
-        entry: &Entry,
-        asked_at: Now,
-        answer: Result<AuthorizationServer, Error>,
-    ) -> Result<Arc<AuthorizationServer>, Error> {
-        let mut known = entry.known.lock();
-        match answer {
-            Ok(server) => {
-                let server = Arc::new(server);
-                *known = Known { document: Some((server.clone(), asked_at)), failure: None };
-                Ok(server)
-            }
-            Err(error) => {
-                if is_of_another(&error) {
-                    known.document = None;
-                }
-                let now = self.clock.now();
-                let pause = error.retry_after().unwrap_or_default().max(PAUSE);
-                known.failure = Some((error.clone(), now.after(pause)));
-                self.usable(&known, &now).map(|(server, _)| server.clone()).ok_or(error)
-            }
-        }
     }
 }
 
@@ -263,9 +189,9 @@ impl Default for Discovery {
 impl fmt::Debug for Discovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Discovery")
-            .field("transport", &self.transport)
-            .field("lifetime", &self.lifetime)
-            .field("allow_http", &self.allow_http)
+            .field("transport", &self.terms.transport)
+            .field("lifetime", &self.terms.lifetime)
+            .field("allow_http", &self.terms.allow_http)
             .finish_non_exhaustive()
     }
 }
@@ -273,23 +199,52 @@ impl fmt::Debug for Discovery {
 /// One issuer.
 #[derive(Default)]
 struct Entry {
-    known: Mutex<Known>,
-    /// Held by whoever asks the server.
-    turn: tokio::sync::Mutex<()>,
+    known: Mutex<KnownServer>,
+    /// The request that is under way. It lives in those who wait for it.
+    flight: Mutex<Option<WeakShared<BoxFuture<'static, Outcome>>>>,
 }
 
-#[derive(Default)]
-struct Known {
-    /// With the time at which it was asked for.
-    document: Option<(Arc<AuthorizationServer>, Now)>,
-    /// With the time until which it is not tried again.
-    failure: Option<(Error, Now)>,
+/// How servers are asked.
+#[derive(Clone)]
+struct Terms {
+    transport: Option<Arc<dyn HttpTransport>>,
+    clock: Arc<dyn Clock>,
+    lifetime: Duration,
+    allow_http: bool,
 }
 
-impl Known {
-    fn pause(&self, now: &Now) -> Option<&Error> {
-        let (error, until) = self.failure.as_ref()?;
-        (!now.until(until).is_zero()).then_some(error)
+impl Terms {
+    async fn ask(self, issuer: String, url: EndpointUrl, entry: Arc<Entry>) -> Outcome {
+        let asked_at = self.clock.now();
+        let answer = self.fetch(&issuer, url.url()).await;
+        let answer = answer.map(Arc::new).map_err(|error| error.at_service(&issuer));
+        entry.known.lock().keep(asked_at, self.clock.now(), self.lifetime, answer)
+    }
+
+    async fn fetch(&self, issuer: &str, url: &Url) -> Result<AuthorizationServer, Error> {
+        let first = match self.read(issuer, &oauth_document(url)).await {
+            Err(error) if may_have_another(&error) => error,
+            settled => return settled,
+        };
+        let second = self.read(issuer, &open_id_document(url)).await;
+        second
+            .map_err(|second| if is_of_another(&first) { first } else { second.with_source(first) })
+    }
+
+    async fn read(&self, issuer: &str, document: &Url) -> Result<AuthorizationServer, Error> {
+        let transport = match &self.transport {
+            Some(transport) => transport.clone(),
+            None => bundled(self.allow_http)?,
+        };
+        let request = EndpointRequest {
+            service_name: issuer,
+            url: &EndpointUrl::parse("issuer", document.as_str(), self.allow_http)?,
+            transport: &*transport,
+            purpose: Purpose::Other("describe itself"),
+            secrets: Vec::new(),
+        };
+        let body = request.get(HeaderMap::new()).await.map_err(advised)?;
+        AuthorizationServer::read(issuer, &body, self.allow_http)
     }
 }
 
@@ -321,14 +276,17 @@ fn may_have_another(error: &Error) -> bool {
 /// The usual advice is about token endpoints.
 fn advised(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Transport => {
-            error.with_advice("check that the server can be reached, then ask again")
-        }
-        ErrorKind::Unavailable | ErrorKind::Config => error,
+        ErrorKind::Transport | ErrorKind::Unavailable | ErrorKind::Config => error,
         _ => error.with_advice("check the issuer, or give the URLs of the endpoints yourself"),
     }
 }
 
+fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "the transport panicked while a server was asked for its document",
+    )
+}
+
+const MOST_SERVERS: usize = 1_000; // more than anybody configures
 const LIFETIME: Duration = Duration::from_secs(60 * 60); // endpoints move once in years
-const GRACE: Duration = Duration::from_secs(24 * 60 * 60); // the longest outage to live through
-const PAUSE: Duration = Duration::from_secs(10); // a crowd of callers behind one failure

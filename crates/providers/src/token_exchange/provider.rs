@@ -7,15 +7,15 @@ use tokenkeeper::{
     Error, ErrorKind, FetchContext, ProviderIdentity, Secret, TokenProvider, TokenSet, async_trait,
 };
 
+use super::token_source::TokenSource;
+use super::token_type::TokenTypeUri;
 use crate::client_auth::check_text;
 use crate::endpoint_url::config_error;
 use crate::error_codes::class_of;
-use crate::oauth2_client::{Grant, Issues};
+use crate::grant::{Grant, Issues};
 use crate::refusal::retold;
 use crate::settings::{Settings, check_plain, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
-use crate::token_source::TokenSource;
-use crate::token_type::TokenTypeUri;
 
 /// Tokens that are bought with a token (RFC 8693): one that a caller sent, for a service behind, or
 /// that of a workload for one of a cloud.

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::client_auth::check_text;
 use crate::endpoint_url::config_error;
-use crate::oauth2_client::Issues;
+use crate::grant::Issues;
 
 /// What a token is, by a URI (RFC 8693 §3).
 ///

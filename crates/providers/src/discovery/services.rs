@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::authorization_server::{AuthorizationServer, Endpoints, Words};
 use crate::answer::Dialect;
-use crate::authorization_server::{AuthorizationServer, Endpoints, Words};
 
 impl AuthorizationServer {
     /// GitHub, for OAuth apps and the users of GitHub apps. It separates scopes by commas and

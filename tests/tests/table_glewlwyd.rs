@@ -1,0 +1,30 @@
+//! A column of the table in `docs/interop.md`.
+
+use tokenkeeper_tests::interop_cells;
+use tokenkeeper_tests::interop_table::GlewlwydColumn;
+
+interop_cells! { GlewlwydColumn:
+    client_credentials,
+    password,
+    refresh_with_rotation,
+    authorization_code_with_pkce,
+    issuer_in_the_callback,
+    pushed_authorization_request,
+    resource_indicator,
+    device_login,
+    device_told_to_slow_down,
+    private_key_jwt,
+    client_secret_jwt,
+    revocation,
+    introspection,
+    user_info,
+    openid_discovery,
+    dpop,
+    dpop_with_nonces,
+    checks_of_the_id_token,
+    refuses_another_state,
+    refuses_another_iss,
+    refuses_a_replayed_code,
+    refuses_a_plain_challenge,
+    refuses_an_expired_device_code,
+}
