@@ -4,6 +4,7 @@
 //! be behind one origin and still be two servers, so they are told apart by whether a token is used
 //! there (§9); mixed up, each would refuse what the other said, for ever.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use tokenkeeper_http::{Origin, Target};
 
 /// To whom a proof is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     /// The token endpoint, and what is around it.
     AuthorizationServer,
@@ -23,33 +24,21 @@ pub(crate) enum Side {
 /// The newest nonce of every server.
 #[derive(Default)]
 pub(crate) struct Nonces {
-    newest: Mutex<Vec<Newest>>,
-}
-
-struct Newest {
-    side: Side,
-    origin: Origin,
-    nonce: Arc<str>,
+    newest: Mutex<HashMap<(Side, Origin), Arc<str>>>,
 }
 
 impl Nonces {
     /// What the next proof to this server is to have in it.
     pub(crate) fn newest(&self, side: Side, target: &Target<'_>) -> Option<Arc<str>> {
-        let newest = self.newest.lock();
-        let of = newest.iter().find(|one| one.side == side && one.origin.is_of(target));
-        of.map(|one| Arc::clone(&one.nonce))
+        let server = (side, Origin::of(target));
+        self.newest.lock().get(&server).map(Arc::clone)
     }
 
     /// Keeps the nonce of an answer, if it has one (RFC 9449 §8.2).
     pub(crate) fn take_notice(&self, side: Side, target: &Target<'_>, headers: &HeaderMap) {
         let Some(nonce) = nonce_in(headers) else { return };
-        let mut newest = self.newest.lock();
-        let of = newest.iter_mut().find(|one| one.side == side && one.origin.is_of(target));
-        match of {
-            Some(one) if *one.nonce == *nonce => {}
-            Some(one) => one.nonce = nonce.into(),
-            None => newest.push(Newest { side, origin: Origin::of(target), nonce: nonce.into() }),
-        }
+        let server = (side, Origin::of(target));
+        self.newest.lock().insert(server, nonce.into());
     }
 }
 

@@ -67,7 +67,7 @@ fn no_key(pem: &[u8]) -> &'static str {
     if has(b"BEGIN OPENSSH PRIVATE KEY") {
         return OPENSSH;
     }
-    if has(b"PRIVATE KEY-----") {
+    if ["", "EC ", "RSA "].iter().any(|kind| has(format!("BEGIN {kind}PRIVATE KEY").as_bytes())) {
         return MALFORMED;
     }
     let mut sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);

@@ -222,6 +222,15 @@ fn what_is_missing_or_wrong_is_named_when_the_login_is_built() {
     }
 }
 
+#[test]
+fn a_builder_shows_no_more_than_the_name_of_the_service() {
+    let url = "https://planted:planted@auth.example.org/device?key=planted";
+
+    let shown = format!("{:?}", DeviceLogin::builder("svc", url, url));
+
+    assert!(shown.contains("svc") && !shown.contains("planted"), "{shown}");
+}
+
 #[tokio::test]
 async fn the_device_code_is_in_no_error_and_no_debug() {
     let codes = CODES.replace("dc-1", "planted-device-code");

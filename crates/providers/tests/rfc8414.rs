@@ -293,6 +293,19 @@ fn a_server_that_takes_no_secret_gets_an_error_that_says_what_it_takes() {
     assert!(!format!("{some}{none}").contains("planted"));
 }
 
+#[test]
+fn a_key_in_a_url_is_not_shown() {
+    let server = server(json!({
+        "token_endpoint": "https://as/token?key=planted",
+        "mtls_endpoint_aliases": { "token_endpoint": "https://mtls.as/token?key=planted" },
+        "made_up": "planted",
+    }));
+
+    let shown = format!("{server:?} {server:#?}");
+
+    assert!(shown.contains(ISSUER) && !shown.contains("planted"), "{shown}");
+}
+
 // Builders that start from it.
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A login on another device (RFC 8628): for whatever has no browser, or no keyboard.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,7 +200,7 @@ impl DeviceLogin {
 }
 
 /// Builds a [`DeviceLogin`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DeviceLoginBuilder {
     pub(crate) settings: Settings,
     device_authorization_url: String,
@@ -244,6 +245,15 @@ impl DeviceLoginBuilder {
                 .map_err(|error| error.at_service(&settings.service_name))?;
         let endpoint = settings.clone().finish("device_code")?;
         Ok(DeviceLogin { endpoint, device_authorization_url, settings, clock })
+    }
+}
+
+/// Whatever was given may be a secret in the wrong place, so only the name is shown.
+impl fmt::Debug for DeviceLoginBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceLoginBuilder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

@@ -45,6 +45,9 @@ use crate::transport::HttpTransport;
 /// issuer now. A failure is repeated to whoever asks within 10 s, or as long as the server asks to
 /// wait, instead of asking the server again.
 ///
+/// What was built from a document keeps its URLs; a server that moves an endpoint serves both places
+/// until its clients have started anew.
+///
 /// Issuers are meant to come from a configuration. One that a stranger chooses makes the program
 /// send a request to a host of his choice. At most 1,000 servers are known at a time; beyond that, all
 /// are forgotten.
@@ -88,7 +91,7 @@ impl Discovery {
     ///
     /// # Default
     ///
-    /// One hour. A server that moves an endpoint has to serve both places for longer than that.
+    /// One hour.
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.terms.lifetime = lifetime;

@@ -17,8 +17,8 @@ impl AuthorizationServer {
     /// Reads a document that was fetched otherwise, or kept in a file. `issuer` is the server that it
     /// is supposed to be of.
     ///
-    /// An endpoint that is no https URL, or http on this machine, counts as absent, and so does
-    /// every other member that makes no sense.
+    /// An endpoint counts as absent unless it is https, or http on this machine. So does every other
+    /// member that makes no sense.
     ///
     /// # Errors
     ///
