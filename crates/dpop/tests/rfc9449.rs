@@ -6,39 +6,21 @@ mod support;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use support::{
-    API, BOUND, Playback, Proof, TOKEN_URL, answered, fetch, headers, key, nonce_for, presented,
-    proof, refresh, token,
+    API, BOUND, Playback, Proof, TOKEN_URL, answered, headers, jkt_of, key, machine, nonce_for,
+    presented, proof, token,
 };
 use tokenkeeper::{
-    AccessToken, Error, ErrorKind, ManualClock, Secret, StorageKey, TokenManager, TokenProvider,
-    TokenSet, async_trait,
+    AccessToken, ErrorKind, ManualClock, StorageKey, TokenManager, TokenProvider, async_trait,
 };
 use tokenkeeper_dpop::{Algorithm, DpopKey, SigningKey};
 use tokenkeeper_http::{
     Attach, Attached, Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice,
 };
-use tokenkeeper_providers::{
-    AssertionSource, ClientAuth, ClientCredentialsProvider, ProofOfPossession, RefreshTokenProvider,
-};
-
-const WANTS_NONCE: &str = r#"{"error":"use_dpop_nonce"}"#;
-
-fn machine(key: &DpopKey, endpoint: &Playback) -> ClientCredentialsProvider {
-    ClientCredentialsProvider::builder("svc", TOKEN_URL)
-        .client("id", ClientAuth::basic("secret"))
-        .proof_of_possession(key.clone())
-        .transport(endpoint.clone())
-        .build()
-        .unwrap()
-}
+use tokenkeeper_providers::{ClientAuth, ProofOfPossession, RefreshTokenProvider};
 
 fn desktop(key: &DpopKey) -> RefreshTokenProvider {
     RefreshTokenProvider::builder("svc", TOKEN_URL)
@@ -47,10 +29,6 @@ fn desktop(key: &DpopKey) -> RefreshTokenProvider {
         .transport(Playback::default())
         .build()
         .unwrap()
-}
-
-fn jkt_of(jwk: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(jwk))
 }
 
 #[test]
@@ -229,141 +207,6 @@ fn what_is_no_nonce_is_not_taken_for_one() {
     let (key, two) = (key(), headers([("dpop-nonce", "a"), ("dpop-nonce", "b")]));
     answered(&key, API, 200, &two);
     assert_eq!(nonce_for(&key, API), None, "two of them");
-}
-
-#[tokio::test]
-async fn a_token_request_is_proven_and_its_answer_must_be_of_the_type_dpop() {
-    let endpoint = Playback::default().and(200, None, &BOUND.replace("DPoP", "dpop"));
-
-    let tokens = fetch(&machine(&key(), &endpoint)).await.unwrap();
-
-    let proofs = endpoint.proofs();
-    assert_eq!(proofs.len(), 1);
-    assert_eq!(proofs[0].claim("htu"), Some(TOKEN_URL));
-    assert_eq!(proofs[0].claim("htm"), Some("POST"));
-    assert_eq!(proofs[0].claim("ath"), None);
-    assert_eq!(tokens.access_token().unwrap().authorization(), "DPoP at-1");
-}
-
-#[tokio::test]
-async fn a_bearer_token_for_a_request_with_a_proof_is_discarded() {
-    for body in [
-        r#"{"access_token":"planted-at","token_type":"Bearer","expires_in":900}"#,
-        r#"{"access_token":"planted-at","expires_in":900}"#,
-    ] {
-        let endpoint = Playback::default().and(200, None, body);
-
-        let error = fetch(&machine(&key(), &endpoint)).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
-        assert!(error.to_string().contains("DPoP"), "{error}");
-        assert!(!format!("{error:?}").contains("planted"));
-    }
-}
-
-/// Section 8: 400. Some servers say 401.
-#[tokio::test]
-async fn a_token_endpoint_that_wants_a_nonce_is_asked_once_more_with_it() {
-    for status in [400, 401] {
-        let endpoint =
-            Playback::default().and(status, Some("n-1"), WANTS_NONCE).and(200, Some("n-2"), BOUND);
-        let endpoint = endpoint.and(200, None, BOUND);
-        let provider = machine(&key(), &endpoint);
-
-        fetch(&provider).await.unwrap();
-        fetch(&provider).await.unwrap();
-
-        let expected = [None, Some("n-1".to_owned()), Some("n-2".to_owned())];
-        assert_eq!(endpoint.nonces(), expected, "{status}");
-        let proofs = endpoint.proofs();
-        assert_ne!(proofs[0].claim("jti"), proofs[1].claim("jti"));
-        assert_eq!(endpoint.requests()[0].body(), endpoint.requests()[1].body());
-    }
-}
-
-#[tokio::test]
-async fn a_token_endpoint_that_goes_on_wanting_a_nonce_is_asked_twice_and_no_more() {
-    for second in ["n-1", "n-2"] {
-        let endpoint = Playback::default().and(400, Some("n-1"), WANTS_NONCE).and(
-            400,
-            Some(second),
-            WANTS_NONCE,
-        );
-
-        let error = fetch(&machine(&key(), &endpoint)).await.unwrap_err();
-
-        assert_eq!(error.oauth().unwrap().code(), "use_dpop_nonce");
-        assert_eq!(endpoint.requests().len(), 2);
-    }
-}
-
-#[tokio::test]
-async fn a_token_endpoint_that_wants_a_nonce_and_gives_none_is_not_asked_again() {
-    let endpoint = Playback::default().and(400, None, WANTS_NONCE);
-
-    assert!(fetch(&machine(&key(), &endpoint)).await.is_err());
-
-    assert_eq!(endpoint.requests().len(), 1);
-}
-
-/// The time is all that can be wrong with a proof of ours.
-#[tokio::test]
-async fn a_proof_that_a_token_endpoint_refuses_makes_one_look_at_the_clock() {
-    let refused = r#"{"error":"invalid_dpop_proof"}"#;
-    let endpoint = Playback::default().and(400, None, refused);
-
-    let error = fetch(&machine(&key(), &endpoint)).await.unwrap_err();
-
-    assert!(error.to_string().contains("the clock of this machine may be wrong"), "{error}");
-    assert_eq!(endpoint.requests().len(), 1);
-}
-
-#[tokio::test]
-async fn the_second_attempt_has_a_new_assertion_of_the_client_too() {
-    #[derive(Debug, Default)]
-    struct Counting(AtomicU32);
-    #[async_trait]
-    impl AssertionSource for Counting {
-        async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
-            Ok(Secret::from(format!("jwt-{}", self.0.fetch_add(1, Ordering::SeqCst))))
-        }
-    }
-    let endpoint = Playback::default().and(400, Some("n"), WANTS_NONCE).and(200, None, BOUND);
-    let provider = ClientCredentialsProvider::builder("svc", TOKEN_URL)
-        .client("id", ClientAuth::assertion(Counting::default()))
-        .proof_of_possession(key())
-        .transport(endpoint.clone())
-        .build()
-        .unwrap();
-
-    fetch(&provider).await.unwrap();
-
-    let requests = endpoint.requests();
-    let bodies = requests.iter().map(|request| String::from_utf8_lossy(request.body()));
-    let assertions: Vec<bool> = bodies
-        .enumerate()
-        .map(|(at, body)| body.contains(&format!("client_assertion=jwt-{at}")))
-        .collect();
-    assert_eq!(assertions, [true, true]);
-}
-
-/// Section 5: the refresh token of a public client works with its key alone.
-#[tokio::test]
-async fn a_refresh_is_proven_with_the_same_key() {
-    let endpoint = Playback::default().and(200, None, BOUND);
-    let key = key();
-    let provider = RefreshTokenProvider::builder("svc", TOKEN_URL)
-        .client("id", ClientAuth::none())
-        .proof_of_possession(key.clone())
-        .transport(endpoint.clone())
-        .build()
-        .unwrap();
-    let current = TokenSet::from_refresh_token("rt-1");
-
-    refresh(&provider, &current).await.unwrap();
-
-    let jwk = endpoint.proofs()[0].header["jwk"].to_string();
-    assert_eq!(jkt_of(&jwk), key.thumbprint());
 }
 
 #[test]

@@ -13,12 +13,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokenkeeper::{
     AccessToken, Clock, Error, FetchContext, ManualClock, TokenProvider, TokenSet, async_trait,
 };
 use tokenkeeper_dpop::DpopKey;
 use tokenkeeper_http::{Presenter, Reaction, Target};
-use tokenkeeper_providers::{HttpTransport, ProofOfPossession};
+use tokenkeeper_providers::{
+    ClientAuth, ClientCredentialsProvider, HttpTransport, ProofOfPossession,
+};
 
 pub const TOKEN_URL: &str = "https://auth.example.org/token";
 pub const API: &str = "https://api.example.com";
@@ -31,6 +34,21 @@ pub fn key() -> DpopKey {
 
 pub fn token(secret: &str) -> AccessToken {
     AccessToken::new(secret, "DPoP").unwrap()
+}
+
+/// A client whose tokens are bound to the key.
+pub fn machine(key: &DpopKey, endpoint: &Playback) -> ClientCredentialsProvider {
+    ClientCredentialsProvider::builder("svc", TOKEN_URL)
+        .client("id", ClientAuth::basic("secret"))
+        .proof_of_possession(key.clone())
+        .transport(endpoint.clone())
+        .build()
+        .unwrap()
+}
+
+/// The thumbprint of a public key (RFC 7638).
+pub fn jkt_of(jwk: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(jwk))
 }
 
 /// A proof, as a server reads it.
