@@ -14,9 +14,11 @@ use std::process::{Command, Output};
 
 use desk::{Desk, LAYOUTS, LayoutKind, files, key, record};
 use tokenkeeper::{ErrorKind, TokenStorage};
+use tokio::sync::Mutex;
 
 #[tokio::test]
 async fn a_disk_that_is_full_costs_the_new_record_and_nothing_else() {
+    let _alone = ALONE.lock().await;
     for layout in LAYOUTS {
         let desk = Desk::new(layout);
         let storage = desk.storage();
@@ -38,6 +40,7 @@ async fn a_disk_that_is_full_costs_the_new_record_and_nothing_else() {
 
 #[tokio::test]
 async fn a_folder_that_cannot_be_written_is_read_and_says_so_on_a_write() {
+    let _alone = ALONE.lock().await;
     let is_root = rustix::process::geteuid().is_root();
     for layout in LAYOUTS {
         let desk = Desk::new(layout);
@@ -115,3 +118,7 @@ fn storage_of_process() -> (tokenkeeper_storage_file::FileStorage, String) {
 const FOLDER: &str = "TOKENKEEPER_TEST_FOLDER";
 const LAYOUT: &str = "TOKENKEEPER_TEST_LAYOUT";
 const NOBODY: u32 = 65_534;
+
+/// One test at a time starts programs: a child that is born while the other test copies its program
+/// inherits the open file for a moment, and a file that is open for writing cannot be run.
+static ALONE: Mutex<()> = Mutex::const_new(());
