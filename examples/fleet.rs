@@ -213,7 +213,7 @@ impl HasExchanged {
 
 impl Observer for HasExchanged {
     fn on_event(&self, event: &Event) {
-        if let EventKind::ExchangeSucceeded { .. } = event.kind() {
+        if let EventKind::TokenRequestSucceeded { .. } = event.kind() {
             self.0.store(true, Ordering::Relaxed);
         }
     }

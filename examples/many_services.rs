@@ -22,10 +22,10 @@ impl Observer for Printer {
     fn on_event(&self, event: &Event) {
         let service = event.service_name();
         match event.kind() {
-            EventKind::ExchangeSucceeded { exchange, .. } => {
+            EventKind::TokenRequestSucceeded { exchange, .. } => {
                 println!("  [{service}: {exchange:?} succeeded]")
             }
-            EventKind::ExchangeFailed { exchange, .. } => {
+            EventKind::TokenRequestFailed { exchange, .. } => {
                 println!("  [{service}: {exchange:?} failed]")
             }
             _ => {}

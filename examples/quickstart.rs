@@ -322,7 +322,7 @@ impl ExchangeCounter {
 
 impl Observer for ExchangeCounter {
     fn on_event(&self, event: &Event) {
-        if let EventKind::ExchangeStarted { .. } = event.kind() {
+        if let EventKind::TokenRequestStarted { .. } = event.kind() {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -33,7 +33,7 @@ async fn the_gateway_serves_what_it_can_heals_what_it_can_and_says_how_it_is() {
 }
 
 const EXCHANGES: [&str; 3] = [
-    r#"tokenkeeper_exchanges_total{tokenkeeper_service="billing",exchange="fetch",outcome="success"} 2"#,
-    r#"tokenkeeper_exchanges_total{tokenkeeper_service="library",exchange="fetch",outcome="success"} 1"#,
-    r#"tokenkeeper_exchanges_total{tokenkeeper_service="weather",exchange="fetch",outcome="unavailable"} 1"#,
+    r#"tokenkeeper_token_requests_total{tokenkeeper_service="billing",exchange="fetch",outcome="success"} 2"#,
+    r#"tokenkeeper_token_requests_total{tokenkeeper_service="library",exchange="fetch",outcome="success"} 1"#,
+    r#"tokenkeeper_token_requests_total{tokenkeeper_service="weather",exchange="fetch",outcome="unavailable"} 1"#,
 ];

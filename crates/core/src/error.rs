@@ -59,9 +59,15 @@ pub enum ErrorKind {
     InvalidResponse,
     /// The service refused the refresh token (`invalid_grant`, RFC 6749 §5.2).
     RefreshRejected,
+    /// The service refused a refresh in words that do not name the refresh token: any coded 4xx but
+    /// `invalid_grant` and those that name the client, an empty 400 or 401. The refresh token may be
+    /// dead, or the answer may have been about something else, so it is kept.
+    RefreshDoubtful,
     /// The service refused the client or the user: `invalid_grant` on anything but a refresh,
     /// `invalid_client`, `unauthorized_client`.
     CredentialsRejected,
+    /// A proxy on the way refused its credentials (407, RFC 9110 §15.5.8). The service was not asked.
+    ProxyRejected,
     /// Somebody must log in: nothing is left that could be exchanged without a person.
     LoginRequired,
     /// The service refused the request itself: a redirect, 404, `invalid_scope`, and so on.
@@ -177,7 +183,7 @@ impl Error {
     /// | kinds | recovery |
     /// |---|---|
     /// | `Transport`, `Unavailable`, `InvalidResponse`, `Storage`, `Superseded` | `Retry` |
-    /// | `RefreshRejected`, `LoginRequired`: a user logs in; `CredentialsRejected`: an operator corrects them | `Reauthenticate` |
+    /// | `RefreshRejected`, `RefreshDoubtful`, `LoginRequired`: a user logs in; `CredentialsRejected`, `ProxyRejected`: an operator corrects them | `Reauthenticate` |
     /// | `Config`, `RequestRejected`, `Unsupported` | `FixRequest` |
     /// | `RecordUnreadable`, `Internal` | `Fatal` |
     ///
@@ -204,7 +210,9 @@ impl Error {
             | ErrorKind::Storage
             | ErrorKind::Superseded => Recovery::Retry { after: self.0.retry_after },
             ErrorKind::RefreshRejected
+            | ErrorKind::RefreshDoubtful
             | ErrorKind::CredentialsRejected
+            | ErrorKind::ProxyRejected
             | ErrorKind::LoginRequired => Recovery::Reauthenticate,
             ErrorKind::Config | ErrorKind::RequestRejected | ErrorKind::Unsupported => {
                 Recovery::FixRequest
@@ -213,8 +221,8 @@ impl Error {
         }
     }
 
-    /// Whether a login of a person mends it: `LoginRequired`, and `RefreshRejected`, which is how
-    /// the call that finds out that a login has ended is answered.
+    /// Whether a login of a person mends it: `LoginRequired`, and `RefreshRejected` and
+    /// `RefreshDoubtful`, which is how the call that finds out that a login has ended is answered.
     ///
     /// Not `CredentialsRejected`: a program that sends people to a login because its own secret is
     /// wrong sends them there for ever.
@@ -229,7 +237,10 @@ impl Error {
     /// ```
     #[must_use]
     pub fn needs_login(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::LoginRequired | ErrorKind::RefreshRejected)
+        matches!(
+            self.0.kind,
+            ErrorKind::LoginRequired | ErrorKind::RefreshRejected | ErrorKind::RefreshDoubtful
+        )
     }
 
     /// The HTTP status, if there was an answer.
@@ -304,7 +315,9 @@ names! {
     Unavailable => "unavailable",
     InvalidResponse => "invalid_response",
     RefreshRejected => "refresh_rejected",
+    RefreshDoubtful => "refresh_doubtful",
     CredentialsRejected => "credentials_rejected",
+    ProxyRejected => "proxy_rejected",
     LoginRequired => "login_required",
     RequestRejected => "request_rejected",
     Storage => "storage",
@@ -324,7 +337,8 @@ impl ErrorKind {
             Self::InvalidResponse => {
                 "check that the URL is that of a token endpoint, then ask again"
             }
-            Self::RefreshRejected => "log in again",
+            Self::RefreshRejected | Self::RefreshDoubtful => "log in again",
+            Self::ProxyRejected => "correct the credentials of the proxy",
             Self::CredentialsRejected => {
                 "correct the credentials, then call credentials_changed() or restart"
             }

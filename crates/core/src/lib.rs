@@ -83,7 +83,7 @@
 //! | the service | refresh token | then |
 //! |---|---|---|
 //! | is down, slow, busy, or talks nonsense | kept | tried again after 1 s to 60 s, or what `Retry-After` says |
-//! | refuses the refresh token | dropped, unless another process stored a newer one | a fetch, if the provider can do that unattended; else a login is asked for |
+//! | refuses the refresh token | dropped, unless another process stored a newer one | a fetch, if the provider can do that without a person; else a login is asked for |
 //! | refuses the credentials | kept | not asked again for 5 s to 10 min, until `install`, `credentials_changed` or `force_refresh` |
 //! | wants a person | kept | not asked again until somebody acts |
 //! | refuses the request | kept | as for credentials |
@@ -140,7 +140,7 @@ pub use manager::{BlockingTokenManager, RefresherHandle, TokenManager, TokenMana
 pub use manager_map::{TokenManagerMap, TokenManagerMapBuilder};
 pub use manual_clock::ManualClock;
 pub use memory_storage::MemoryStorage;
-pub use oauth_error::{ExchangeKind, OAuthError};
+pub use oauth_error::{OAuthError, TokenRequestKind};
 pub use observer::{Event, EventKind, Observer};
 pub use policy::RefreshPolicy;
 pub use provider::{FetchContext, TokenProvider};

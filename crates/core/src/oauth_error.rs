@@ -55,14 +55,14 @@ impl fmt::Display for OAuthError {
 /// Which of a provider's two calls an answer belongs to: the same code means different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum ExchangeKind {
+pub enum TokenRequestKind {
     /// [`TokenProvider::fetch_token`](crate::TokenProvider::fetch_token).
     Fetch,
     /// [`TokenProvider::refresh_token`](crate::TokenProvider::refresh_token).
     Refresh,
 }
 
-impl ExchangeKind {
+impl TokenRequestKind {
     /// `fetch` or `refresh`, as in metrics and traces.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -73,7 +73,7 @@ impl ExchangeKind {
     }
 }
 
-impl fmt::Display for ExchangeKind {
+impl fmt::Display for TokenRequestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -97,14 +97,14 @@ impl ErrorKind {
     /// | 2xx without a token and without a code | `InvalidResponse` |
     /// | any other code, or none: redirects, 404, an empty 401 | `RequestRejected` |
     #[must_use]
-    pub fn of_answer(exchange: ExchangeKind, status: StatusCode, code: Option<&str>) -> Self {
+    pub fn of_answer(exchange: TokenRequestKind, status: StatusCode, code: Option<&str>) -> Self {
         if status.is_server_error() || BUSY.contains(&status.as_u16()) {
             return Self::Unavailable;
         }
         match (code, exchange) {
             (Some("server_error" | "temporarily_unavailable"), _) => Self::Unavailable,
-            (Some("invalid_grant"), ExchangeKind::Refresh) => Self::RefreshRejected,
-            (Some("invalid_grant"), ExchangeKind::Fetch)
+            (Some("invalid_grant"), TokenRequestKind::Refresh) => Self::RefreshRejected,
+            (Some("invalid_grant"), TokenRequestKind::Fetch)
             | (Some("invalid_client" | "unauthorized_client"), _) => Self::CredentialsRejected,
             (Some("login_required" | "interaction_required" | "consent_required"), _) => {
                 Self::LoginRequired
@@ -140,7 +140,7 @@ const BUSY: &[u16] = &[408, 425, 429];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ExchangeKind::{Fetch, Refresh};
+    use TokenRequestKind::{Fetch, Refresh};
 
     #[test]
     fn line_breaks_in_a_description_cannot_forge_log_lines() {

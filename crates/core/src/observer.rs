@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::identity::StorageKey;
-use crate::oauth_error::ExchangeKind;
+use crate::oauth_error::TokenRequestKind;
 
 /// Hears of every event of the managers that it was given to.
 ///
@@ -76,23 +76,23 @@ impl fmt::Display for Event {
 #[non_exhaustive]
 pub enum EventKind {
     /// A provider is about to be called.
-    ExchangeStarted {
+    TokenRequestStarted {
         /// Which of its calls.
-        exchange: ExchangeKind,
+        exchange: TokenRequestKind,
     },
     /// A provider brought tokens.
-    ExchangeSucceeded {
+    TokenRequestSucceeded {
         /// Which of its calls.
-        exchange: ExchangeKind,
+        exchange: TokenRequestKind,
         /// How long the call took.
         took: Duration,
         /// When the new access token ends, if that is known.
         expires_at: Option<SystemTime>,
     },
     /// A provider failed.
-    ExchangeFailed {
+    TokenRequestFailed {
         /// Which of its calls.
-        exchange: ExchangeKind,
+        exchange: TokenRequestKind,
         /// How long the call took.
         took: Duration,
         /// What went wrong.
@@ -170,9 +170,9 @@ macro_rules! names {
 }
 
 names! {
-    ExchangeStarted => "exchange_started",
-    ExchangeSucceeded => "exchange_succeeded",
-    ExchangeFailed => "exchange_failed",
+    TokenRequestStarted => "token_request_started",
+    TokenRequestSucceeded => "token_request_succeeded",
+    TokenRequestFailed => "token_request_failed",
     AnswerLost => "answer_lost",
     LeaseWaited => "lease_waited",
     Adopted => "adopted",
@@ -192,11 +192,11 @@ names! {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ExchangeStarted { exchange } => write!(f, "{exchange} started"),
-            Self::ExchangeSucceeded { exchange, took, .. } => {
+            Self::TokenRequestStarted { exchange } => write!(f, "{exchange} started"),
+            Self::TokenRequestSucceeded { exchange, took, .. } => {
                 write!(f, "{exchange} succeeded after {} ms", took.as_millis())
             }
-            Self::ExchangeFailed { exchange, took, error } => {
+            Self::TokenRequestFailed { exchange, took, error } => {
                 write!(f, "{exchange} failed after {} ms: ", took.as_millis())?;
                 error.write_unnamed(f)
             }

@@ -139,7 +139,7 @@ pub trait TokenProvider: Debug + Send + Sync + 'static {
     /// # Default
     ///
     /// `true`.
-    fn unattended(&self) -> bool {
+    fn non_interactive(&self) -> bool {
         true
     }
 
@@ -189,8 +189,8 @@ macro_rules! forward_provider {
                 (**self).refresh_token(current, cx).await
             }
 
-            fn unattended(&self) -> bool {
-                (**self).unattended()
+            fn non_interactive(&self) -> bool {
+                (**self).non_interactive()
             }
 
             fn refreshes(&self) -> bool {

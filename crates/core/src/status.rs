@@ -91,7 +91,7 @@ impl Status {
 
     /// Whether an exchange, or a look into the storage, is under way.
     #[must_use]
-    pub fn is_exchanging(&self) -> bool {
+    pub fn is_requesting(&self) -> bool {
         self.exchanging
     }
 

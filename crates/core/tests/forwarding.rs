@@ -68,8 +68,8 @@ impl TokenProvider for ProviderProbe {
         self.tokens(cx, "refreshed")
     }
 
-    fn unattended(&self) -> bool {
-        self.calls.note("unattended");
+    fn non_interactive(&self) -> bool {
+        self.calls.note("non_interactive");
         false
     }
 
@@ -92,7 +92,7 @@ async fn forwards_every_call(provider: impl TokenProvider, calls: &Calls, how: &
     assert_eq!(provider.identity().service_name(), "probe", "{how}");
     let fetched = provider.fetch_token(&cx).await.unwrap();
     let refreshed = provider.refresh_token(&fetched, &cx).await.unwrap();
-    assert!(!provider.unattended(), "{how}");
+    assert!(!provider.non_interactive(), "{how}");
     assert!(!provider.refreshes(), "{how}");
     provider.revoke(&refreshed).await.unwrap();
 
@@ -102,7 +102,7 @@ async fn forwards_every_call(provider: impl TokenProvider, calls: &Calls, how: &
         ("Bearer fetched".parse().unwrap(), "Bearer refreshed".parse().unwrap(),)
     );
     let expected =
-        ["identity", "fetch_token", "refresh_token", "unattended", "refreshes", "revoke"];
+        ["identity", "fetch_token", "refresh_token", "non_interactive", "refreshes", "revoke"];
     assert_eq!(calls.take(), expected, "{how}");
 }
 

@@ -180,7 +180,7 @@ fn a_driver_that_was_shut_down_gives_errors_and_no_hang() {
         });
 
         assert_eq!(rig.provider.calls(), 1);
-        assert!(!rig.manager.status().is_exchanging());
+        assert!(!rig.manager.status().is_requesting());
     });
 }
 
@@ -200,7 +200,7 @@ fn a_driver_shut_down_in_the_middle_of_an_exchange_gives_its_waiters_an_error() 
         driver.shutdown_background();
 
         assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::Internal);
-        assert!(!rig.manager.status().is_exchanging());
+        assert!(!rig.manager.status().is_requesting());
     });
 }
 

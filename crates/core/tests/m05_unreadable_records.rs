@@ -32,7 +32,7 @@ fn assert_stays(rig: &Rig, payload: &str, order: Order) {
 }
 
 #[tokio::test]
-async fn an_unattended_provider_fetches_and_overwrites_a_record_that_does_not_decode() {
+async fn a_non_interactive_provider_fetches_and_overwrites_a_record_that_does_not_decode() {
     for order in ORDERS {
         for rig in Rig::both(provider) {
             rig.store(NONSENSE, order);
@@ -177,7 +177,7 @@ async fn a_repeated_write_does_not_overwrite_a_record_of_a_newer_format() {
 
 /// A record that was damaged while our write was failing is nobody's newer record.
 #[tokio::test]
-async fn a_repeated_write_of_an_unattended_provider_overwrites_a_record_that_does_not_decode() {
+async fn a_repeated_write_of_a_non_interactive_provider_overwrites_a_record_that_does_not_decode() {
     for order in ORDERS {
         for rig in Rig::both(provider) {
             rig.storage.fault_until_healed(rig.write(), StorageFault::Fail);
@@ -215,7 +215,7 @@ async fn a_repeated_write_of_an_attended_provider_leaves_a_record_that_does_not_
 }
 
 #[tokio::test]
-async fn a_record_damaged_during_an_exchange_costs_an_unattended_provider_nothing() {
+async fn a_record_damaged_during_an_exchange_costs_a_non_interactive_provider_nothing() {
     for order in ORDERS {
         for rig in Rig::both(provider) {
             rig.with_token_aged(seconds(1_000)).await;

@@ -133,7 +133,7 @@ async fn a_service_that_does_not_answer_is_a_transient_failure_after_15_s() {
 }
 
 #[tokio::test]
-async fn a_refused_refresh_token_is_dropped_and_an_unattended_provider_fetches() {
+async fn a_refused_refresh_token_is_dropped_and_a_non_interactive_provider_fetches() {
     let provider = ScriptedProvider::new("svc");
     let Setup { manager, clock, storage } = Setup::new(&provider);
     manager.token().await.unwrap();

@@ -115,7 +115,7 @@ async fn a_clear_in_one_process_is_noticed_by_the_next_refresh_of_another() {
 }
 
 #[tokio::test]
-async fn a_clear_in_one_process_makes_an_unattended_one_fetch_and_not_refresh() {
+async fn a_clear_in_one_process_makes_a_non_interactive_one_fetch_and_not_refresh() {
     for plain in [false, true] {
         let provider = ScriptedProvider::new("svc");
         let (clock, storage) = (ManualClock::new(), MemoryStorage::new());
@@ -166,7 +166,7 @@ async fn a_tombstone_is_kept_for_thirty_days_and_holds_nothing() {
 }
 
 #[tokio::test]
-async fn a_tombstone_ends_by_install_by_login_and_by_a_fetch_of_an_unattended_provider() {
+async fn a_tombstone_ends_by_install_by_login_and_by_a_fetch_of_a_non_interactive_provider() {
     let provider = ScriptedProvider::new("svc").attended();
     let Setup { manager: attended, clock, storage } = Setup::new(&provider);
 
@@ -178,10 +178,10 @@ async fn a_tombstone_ends_by_install_by_login_and_by_a_fetch_of_an_unattended_pr
     attended.login().await.unwrap();
     assert!(holds(&storage, attended.key(), "refresh-1").await);
 
-    let unattended = ScriptedProvider::new("svc");
-    let unattended = manager(&unattended, storage.clone(), &clock);
+    let non_interactive = ScriptedProvider::new("svc");
+    let non_interactive = manager(&non_interactive, storage.clone(), &clock);
     attended.clear().await.unwrap();
-    unattended.token().await.unwrap();
+    non_interactive.token().await.unwrap();
     assert!(!stored(&storage, attended.key()).await.unwrap().is_tombstone());
 }
 

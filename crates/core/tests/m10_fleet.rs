@@ -173,7 +173,7 @@ async fn clearing_in_one_process_ends_refreshing_in_the_others() {
 }
 
 #[tokio::test]
-async fn after_a_clear_an_unattended_process_logs_in_anew_instead_of_refreshing() {
+async fn after_a_clear_a_non_interactive_process_logs_in_anew_instead_of_refreshing() {
     let provider = ScriptedProvider::new("svc");
     let fleet = Fleet::warm(2, &provider).await;
 

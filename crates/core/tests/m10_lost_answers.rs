@@ -14,7 +14,7 @@ fn answers_lost(fleet: &Fleet) -> usize {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_the_stored_token_is_replayed_and_an_unattended_provider_logs_in() {
+async fn after_a_lost_answer_the_stored_token_is_replayed_and_a_non_interactive_provider_logs_in() {
     let provider = ScriptedProvider::new("svc");
     let fleet = Fleet::warm(1, &provider).await;
     provider.on_refresh(Step::lose_answer());

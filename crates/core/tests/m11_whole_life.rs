@@ -38,9 +38,9 @@ async fn a_whole_life_shows_no_secret_anywhere() {
 
     let texts = shown.0.lock();
     for event in [
-        "ExchangeStarted",
-        "ExchangeSucceeded",
-        "ExchangeFailed",
+        "TokenRequestStarted",
+        "TokenRequestSucceeded",
+        "TokenRequestFailed",
         "AnswerLost",
         "Panicked",
         "RefreshTokenDropped",

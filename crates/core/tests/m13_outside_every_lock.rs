@@ -159,9 +159,9 @@ fn an_observer_may_call_back_at_any_event() {
             let expected = [
                 "AnswerLost",
                 "Cleared",
-                "ExchangeFailed",
-                "ExchangeStarted",
-                "ExchangeSucceeded",
+                "TokenRequestFailed",
+                "TokenRequestStarted",
+                "TokenRequestSucceeded",
                 "Installed",
                 "Overtaken",
                 "Panicked",

@@ -43,7 +43,7 @@ async fn all_managers_get_the_same_policy_clock_and_observer() {
     tenants.token(1).await;
     tenants.token(2).await;
 
-    let succeeded = |kind: &EventKind| matches!(kind, EventKind::ExchangeSucceeded { .. });
+    let succeeded = |kind: &EventKind| matches!(kind, EventKind::TokenRequestSucceeded { .. });
     assert_eq!(events.count(succeeded), 2);
 }
 
@@ -65,7 +65,7 @@ async fn flush_waits_for_all_exchanges_at_once() {
     flush.await.unwrap();
 
     assert!((1..=3).all(|user| tenants.get(user).peek().is_some()));
-    assert!(tenants.map.statuses().iter().all(|(_, status)| !status.is_exchanging()));
+    assert!(tenants.map.statuses().iter().all(|(_, status)| !status.is_requesting()));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Counted {
 
     fn exchanges(&self, exchange: &str, outcome: &str) -> u64 {
         let labels = [("exchange", exchange), ("outcome", outcome)];
-        self.count("tokenkeeper_exchanges_total", &labels)
+        self.count("tokenkeeper_token_requests_total", &labels)
     }
 
     fn now(&self) -> f64 {
@@ -140,7 +140,8 @@ async fn a_wait_lasts_from_the_first_flight_to_the_answer() {
     caller.end().await.unwrap();
 
     assert_eq!(counted.times("tokenkeeper_token_wait_seconds", &[]), [3.0]);
-    let took = counted.times("tokenkeeper_exchange_duration_seconds", &[("exchange", "fetch")]);
+    let took =
+        counted.times("tokenkeeper_token_request_duration_seconds", &[("exchange", "fetch")]);
     assert_eq!(took, [3.0]);
 }
 
@@ -166,7 +167,8 @@ async fn exchanges_are_counted_by_call_and_outcome() {
     assert_eq!(counted.exchanges("refresh", "success"), 0);
     let dropped = [("event", "refresh_token_dropped")];
     assert_eq!(counted.count("tokenkeeper_events_total", &dropped), 1);
-    let took = counted.times("tokenkeeper_exchange_duration_seconds", &[("exchange", "refresh")]);
+    let took =
+        counted.times("tokenkeeper_token_request_duration_seconds", &[("exchange", "refresh")]);
     assert_eq!(took.len(), 2, "whatever came of it");
 }
 

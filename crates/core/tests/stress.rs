@@ -39,7 +39,7 @@ async fn whatever_was_cleared_and_installed_meanwhile_a_fleet_comes_to_rest_and_
     for round in 0..ROUNDS {
         let fleet = live(round, EXCHANGES_AND_HANDOVERS).await;
 
-        assert!(fleet.managers.iter().all(|manager| !manager.status().is_exchanging()));
+        assert!(fleet.managers.iter().all(|manager| !manager.status().is_requesting()));
         assert!(fleet.managers.iter().all(|manager| manager.status().unpersisted().is_none()));
         fleet.clock.advance(OVER);
         let tokens = fleet.tokens().await;

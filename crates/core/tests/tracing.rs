@@ -82,7 +82,7 @@ async fn a_failed_exchange_says_what_failed_in_the_words_of_the_conventions() {
     provider.on_fetch(Step::refuse_credentials());
     rig.manager.token().await.unwrap_err();
 
-    let event = captured.last("tokenkeeper.exchange_failed");
+    let event = captured.last("tokenkeeper.token_request_failed");
     let exchange = captured.last("tokenkeeper.exchange");
     for entry in [&exchange, &event] {
         assert_eq!(entry.field("error.type"), Some("credentials_rejected"));
@@ -107,7 +107,7 @@ async fn level_of_failure(provider: ScriptedProvider, error: Error) -> Level {
     provider.on_fetch(Step::fail(error));
     let rig = Rig::shared(&provider);
     rig.manager.token().await.unwrap_err();
-    captured.last("tokenkeeper.exchange_failed").level
+    captured.last("tokenkeeper.token_request_failed").level
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_refresh_token_that_dies_is_an_error_only_where_a_person_has_to_log_in
         let _ = rig.manager.token().await;
 
         assert_eq!(captured.last("tokenkeeper.refresh_token_dropped").level, level);
-        assert_eq!(captured.last("tokenkeeper.exchange_failed").level, Level::WARN);
+        assert_eq!(captured.last("tokenkeeper.token_request_failed").level, Level::WARN);
     }
 }
 
@@ -180,7 +180,7 @@ async fn an_exchange_follows_from_its_callers_span_and_does_not_keep_it_open() {
     let renewal = captured.last("tokenkeeper.renewal");
     assert_eq!((renewal.parent, &*renewal.follows), (None, &["caller"][..]));
     assert!(renewal.is_closed);
-    let succeeded = captured.last("tokenkeeper.exchange_succeeded");
+    let succeeded = captured.last("tokenkeeper.token_request_succeeded");
     assert_eq!(succeeded.parent, Some("tokenkeeper.renewal"));
 }
 

@@ -123,8 +123,9 @@ impl TokenProvider for MangadexProvider {
         self.inner()?.refresh_token(current, cx).await.map_err(hinted)
     }
 
-    fn unattended(&self) -> bool {
-        !self.is_leaving() && self.inner.read().as_ref().is_some_and(|inner| inner.unattended())
+    fn non_interactive(&self) -> bool {
+        !self.is_leaving()
+            && self.inner.read().as_ref().is_some_and(|inner| inner.non_interactive())
     }
 
     fn refreshes(&self) -> bool {

@@ -41,7 +41,7 @@ use crate::token_endpoint::TokenEndpoint;
 ///     .subject("nightly@accounts.example.org")
 ///     .scopes(["reports.write"])
 ///     .build()?;
-/// assert!(provider.unattended());
+/// assert!(provider.non_interactive());
 /// # }
 /// # Ok::<(), Error>(())
 /// ```

@@ -34,7 +34,7 @@
 //!     .scopes(["invoices.read"])
 //!     .build()?;
 //! // let manager = TokenManager::new(provider);
-//! assert!(provider.unattended());
+//! assert!(provider.non_interactive());
 //! # }
 //! # Ok::<(), tokenkeeper::Error>(())
 //! ```

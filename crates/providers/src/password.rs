@@ -34,7 +34,7 @@ use crate::token_endpoint::TokenEndpoint;
 ///     .user("alice", "hunter2")
 ///     .forget_password_after_login()
 ///     .build()?;
-/// assert!(provider.unattended()); // until the first login
+/// assert!(provider.non_interactive()); // until the first login
 /// # }
 /// # Ok::<(), tokenkeeper::Error>(())
 /// ```
@@ -86,7 +86,7 @@ impl TokenProvider for PasswordProvider {
         }
     }
 
-    fn unattended(&self) -> bool {
+    fn non_interactive(&self) -> bool {
         self.password.lock().is_some()
     }
 
@@ -115,7 +115,7 @@ impl PasswordBuilder {
     }
 
     /// Overwrites the password when the first login has succeeded. From then on
-    /// [`unattended`](TokenProvider::unattended) is `false`: when the refresh token ends, somebody
+    /// [`non_interactive`](TokenProvider::non_interactive) is `false`: when the refresh token ends, somebody
     /// must log in with a new provider. Not for services that issue no refresh token.
     ///
     /// Copies that the caller has of the password, and those in the buffers of the HTTP client,

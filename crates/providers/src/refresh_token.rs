@@ -29,7 +29,7 @@ use crate::token_endpoint::TokenEndpoint;
 ///     .client("desktop-app", ClientAuth::none())
 ///     .subject("alice")
 ///     .build()?;
-/// assert!(!provider.unattended());
+/// assert!(!provider.non_interactive());
 /// # }
 /// # Ok::<(), tokenkeeper::Error>(())
 /// ```
@@ -90,7 +90,7 @@ impl TokenProvider for RefreshTokenProvider {
         }
     }
 
-    fn unattended(&self) -> bool {
+    fn non_interactive(&self) -> bool {
         false
     }
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
-use tokenkeeper::{Error, ErrorKind, ExchangeKind, Secret};
+use tokenkeeper::{Error, ErrorKind, Secret, TokenRequestKind};
 
 use crate::answer::{Answer, Dialect};
 use crate::error_codes::class_of;
@@ -13,7 +13,7 @@ use crate::scrub::scrubbed;
 /// What was asked for: the same answer means different things.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
-    Exchange(ExchangeKind),
+    Exchange(TokenRequestKind),
     Revocation,
     /// Anything else, in words that end "when asked to".
     #[cfg_attr(not(feature = "__endpoints"), expect(dead_code, reason = "for other features"))]
@@ -31,13 +31,15 @@ impl Purpose {
     fn kind(self, status: StatusCode, class: Option<&str>) -> ErrorKind {
         match self {
             Self::Exchange(exchange) => ErrorKind::of_answer(exchange, status, class),
-            Self::Other(_) => ErrorKind::of_answer(ExchangeKind::Fetch, status, class),
-            Self::Revocation => match ErrorKind::of_answer(ExchangeKind::Fetch, status, class) {
-                ErrorKind::RequestRejected if class == Some("unsupported_token_type") => {
-                    ErrorKind::Unsupported // RFC 7009 §2.2.1
+            Self::Other(_) => ErrorKind::of_answer(TokenRequestKind::Fetch, status, class),
+            Self::Revocation => {
+                match ErrorKind::of_answer(TokenRequestKind::Fetch, status, class) {
+                    ErrorKind::RequestRejected if class == Some("unsupported_token_type") => {
+                        ErrorKind::Unsupported // RFC 7009 §2.2.1
+                    }
+                    kind => kind,
                 }
-                kind => kind,
-            },
+            }
         }
     }
 
@@ -109,7 +111,7 @@ impl Refusal {
             Purpose::Exchange(exchange) => self.sentence(kind, exchange, host),
             Purpose::Revocation => format!("{host} did not revoke the token, so it still exists"),
             Purpose::Other(task) => {
-                let what = self.sentence(kind, ExchangeKind::Fetch, host);
+                let what = self.sentence(kind, TokenRequestKind::Fetch, host);
                 format!("{what}, when asked to {task}")
             }
         };
@@ -137,11 +139,11 @@ impl Refusal {
         error
     }
 
-    fn sentence(&self, kind: ErrorKind, exchange: ExchangeKind, host: &str) -> String {
+    fn sentence(&self, kind: ErrorKind, exchange: TokenRequestKind, host: &str) -> String {
         if self.status.is_redirection() {
             return format!("{host} answered with a redirect, and those are not followed");
         }
-        let refreshes = exchange == ExchangeKind::Refresh;
+        let refreshes = exchange == TokenRequestKind::Refresh;
         let what = match (kind, self.unreadable) {
             (ErrorKind::InvalidResponse, Some(why)) => {
                 return format!("the answer of {host} {why}");

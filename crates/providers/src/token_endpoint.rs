@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeeper::{
-    Error, ErrorKind, ExchangeKind, FetchContext, ProviderIdentity, Scopes, Secret, TokenSet,
+    Error, ErrorKind, FetchContext, ProviderIdentity, Scopes, Secret, TokenRequestKind, TokenSet,
 };
 
 use crate::answer::Dialect;
@@ -57,7 +57,7 @@ impl TokenEndpoint {
         scopes: &Scopes,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
-        let tokens = self.exchange(ExchangeKind::Fetch, grant, Some(scopes), &[], cx).await?;
+        let tokens = self.exchange(TokenRequestKind::Fetch, grant, Some(scopes), &[], cx).await?;
         if tokens.scopes().is_none() && !scopes.is_empty() {
             // An answer that says nothing grants what was asked for (RFC 6749 §5.1).
             return Ok(tokens.with_scopes(scopes.clone()));
@@ -76,7 +76,7 @@ impl TokenEndpoint {
         let scopes = self.scopes_on_refresh.then_some(&self.scopes);
         let grant = Grant::Refresh(refresh_token);
         let held = secrets_of(current);
-        let tokens = self.exchange(ExchangeKind::Refresh, grant, scopes, &held, cx).await?;
+        let tokens = self.exchange(TokenRequestKind::Refresh, grant, scopes, &held, cx).await?;
         // One that cannot be read costs nothing, because the refresh token may be spent. But it does
         // not take the place of one that says whose the tokens are.
         let [first, next] = [current, &tokens].map(|tokens| IdToken::read(tokens.id_token()?));
@@ -127,7 +127,7 @@ impl TokenEndpoint {
     /// before it looks at anything else, so there is a second one (RFC 9449 §8).
     async fn exchange(
         &self,
-        kind: ExchangeKind,
+        kind: TokenRequestKind,
         grant: Grant<'_>,
         scopes: Option<&Scopes>,
         held: &[&Secret],
@@ -146,7 +146,7 @@ impl TokenEndpoint {
 
     async fn attempt(
         &self,
-        kind: ExchangeKind,
+        kind: TokenRequestKind,
         grant: Grant<'_>,
         scopes: Option<&Scopes>,
         held: &[&Secret],

@@ -8,7 +8,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::Value;
 use support::{OK, Playback, TOKEN_URL, fetch, printed, refresh};
-use tokenkeeper::{Error, ErrorKind, ExchangeKind, TokenProvider, TokenSet};
+use tokenkeeper::{Error, ErrorKind, TokenProvider, TokenRequestKind, TokenSet};
 use tokenkeeper_providers::fuzzing::read_answer;
 use tokenkeeper_providers::{
     ClientAuth, ClientCredentialsProvider, PasswordProvider, RefreshTokenProvider,
@@ -119,7 +119,8 @@ fn problems_with(entry: &Value) -> Vec<String> {
                 let description = error.oauth().and_then(|oauth| oauth.description());
                 compare("error_description", description.into(), &wanted.into());
             }
-            let exchange = if is_refresh { ExchangeKind::Refresh } else { ExchangeKind::Fetch };
+            let exchange =
+                if is_refresh { TokenRequestKind::Refresh } else { TokenRequestKind::Fetch };
             let status = StatusCode::from_u16(status).unwrap();
             let class = expect["class"].as_str().filter(|class| !class.contains([' ', '?']));
             if class.is_some() || code.is_none() {

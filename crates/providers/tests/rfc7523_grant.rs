@@ -122,7 +122,7 @@ async fn a_refresh_token_is_used_where_there_is_one() {
 
     assert_eq!(playback.body(1), "grant_type=refresh_token&refresh_token=rt-1");
     assert!(playback.body(2).starts_with(GRANT));
-    assert!(provider.unattended() && provider.refreshes());
+    assert!(provider.non_interactive() && provider.refreshes());
 }
 
 #[tokio::test]

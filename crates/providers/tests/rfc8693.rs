@@ -192,7 +192,7 @@ async fn a_token_without_a_refresh_token_is_exchanged_anew() {
 
     assert!(playback.body(1).starts_with(GRANT));
     assert_eq!(playback.body(2), "grant_type=refresh_token&refresh_token=rt-1");
-    assert!(provider.unattended() && provider.refreshes());
+    assert!(provider.non_interactive() && provider.refreshes());
 }
 
 #[tokio::test]

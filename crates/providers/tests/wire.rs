@@ -343,10 +343,10 @@ async fn the_password_is_forgotten_after_the_first_success_and_not_before() {
         .unwrap();
 
     fetch(&provider).await.unwrap_err();
-    assert!(provider.unattended());
+    assert!(provider.non_interactive());
     let tokens = fetch(&provider).await.unwrap();
 
-    assert!(!provider.unattended());
+    assert!(!provider.non_interactive());
     assert_eq!(fetch(&provider).await.unwrap_err().kind(), ErrorKind::LoginRequired);
     assert_eq!(playback.count(), 2);
     refresh(&provider, &tokens).await.unwrap();
@@ -361,7 +361,7 @@ async fn a_password_provider_keeps_its_password_unless_told_otherwise() {
     fetch(&provider).await.unwrap();
     fetch(&provider).await.unwrap();
 
-    assert!(provider.unattended() && provider.refreshes());
+    assert!(provider.non_interactive() && provider.refreshes());
     assert_eq!(playback.body(0), playback.body(1));
 }
 
@@ -378,7 +378,7 @@ async fn a_refresh_token_provider_never_starts_a_login() {
 
     assert_eq!(error.kind(), ErrorKind::LoginRequired);
     assert!(error.to_string().contains("no refresh token"), "{error}");
-    assert!(!provider.unattended() && provider.refreshes());
+    assert!(!provider.non_interactive() && provider.refreshes());
     assert_eq!(playback.count(), 0);
 }
 

@@ -55,7 +55,7 @@ impl EncryptedStorage {
     ///
     /// For the time that an existing storage is moved to encryption. As long as this is on, whoever
     /// can write to the storage can put in records of their own making, and a record whose first
-    /// bytes were damaged is taken for one of before, which an unattended provider writes over.
+    /// bytes were damaged is taken for one of before, which a non-interactive provider writes over.
     #[must_use]
     pub fn danger_accept_plaintext(mut self) -> Self {
         self.accepts_plaintext = true;

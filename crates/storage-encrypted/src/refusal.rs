@@ -1,7 +1,7 @@
 //! Why a record is refused, and what its reader is told.
 //!
 //! All of them are [`ErrorKind::RecordUnreadable`], as errors and never as records that do not
-//! decode: those an unattended provider would write over. A key that one process lacks may be in all
+//! decode: those a non-interactive provider would write over. A key that one process lacks may be in all
 //! the others.
 
 use tokenkeeper::{Error, ErrorKind, StorageKey};

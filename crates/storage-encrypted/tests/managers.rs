@@ -219,7 +219,7 @@ async fn a_process_that_lacks_a_key_destroys_nothing_whatever_it_is_asked_to_do(
 
 /// Not even one that may fetch: what it cannot read, others can.
 #[tokio::test]
-async fn an_unattended_process_that_lacks_a_key_destroys_nothing() {
+async fn a_non_interactive_process_that_lacks_a_key_destroys_nothing() {
     for house in House::both(provider) {
         let good = house.start(key(1));
         good.token().await.unwrap();

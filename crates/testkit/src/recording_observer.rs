@@ -18,7 +18,7 @@ use tokenkeeper::{Event, EventKind, Observer};
 /// let manager =
 ///     TokenManager::builder(ScriptedProvider::new("svc")).observer(events.clone()).build()?;
 /// manager.blocking().token()?;
-/// assert_eq!(events.count(|kind| matches!(kind, EventKind::ExchangeSucceeded { .. })), 1);
+/// assert_eq!(events.count(|kind| matches!(kind, EventKind::TokenRequestSucceeded { .. })), 1);
 /// # Ok::<(), tokenkeeper::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokenkeeper::{
-    AccessToken, Error, ErrorKind, ExchangeKind, FetchContext, ProviderIdentity, TokenProvider,
+    AccessToken, Error, ErrorKind, FetchContext, ProviderIdentity, TokenProvider, TokenRequestKind,
     TokenSet, async_trait,
 };
 
@@ -50,7 +50,7 @@ use crate::step::{Outcome, ScriptedCall, Step, refused_refresh};
 #[derive(Clone)]
 pub struct ScriptedProvider {
     identity: ProviderIdentity,
-    unattended: bool,
+    non_interactive: bool,
     refreshes: bool,
     rotates: bool,
     lifetime: Option<Duration>,
@@ -80,13 +80,13 @@ struct Service {
 }
 
 impl ScriptedProvider {
-    /// A provider of a service of that name: unattended, tokens that live for 15 minutes, rotating
+    /// A provider of a service of that name: non-interactive, tokens that live for 15 minutes, rotating
     /// refresh tokens without a known end.
     #[must_use]
     pub fn new(service_name: &str) -> Self {
         Self {
             identity: ProviderIdentity::new(service_name),
-            unattended: true,
+            non_interactive: true,
             refreshes: true,
             rotates: true,
             lifetime: Some(DEFAULT_LIFETIME),
@@ -130,10 +130,10 @@ impl ScriptedProvider {
         self
     }
 
-    /// Says that a fetch needs a person: [`TokenProvider::unattended`] gives `false`.
+    /// Says that a fetch needs a person: [`TokenProvider::non_interactive`] gives `false`.
     #[must_use]
     pub fn attended(mut self) -> Self {
-        self.unattended = false;
+        self.non_interactive = false;
         self
     }
 
@@ -233,7 +233,7 @@ impl ScriptedProvider {
 
     async fn run(
         &self,
-        exchange: ExchangeKind,
+        exchange: TokenRequestKind,
         refresh_token: Option<&tokenkeeper::Secret>,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
@@ -339,7 +339,7 @@ impl TokenProvider for ScriptedProvider {
 
     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
         self.service.lock().fetches += 1;
-        self.run(ExchangeKind::Fetch, None, cx).await
+        self.run(TokenRequestKind::Fetch, None, cx).await
     }
 
     async fn refresh_token(
@@ -352,11 +352,11 @@ impl TokenProvider for ScriptedProvider {
             let what = "refresh_token was called with a set that has no refresh token";
             return Err(Error::new(ErrorKind::Internal, what));
         };
-        self.run(ExchangeKind::Refresh, Some(token), cx).await
+        self.run(TokenRequestKind::Refresh, Some(token), cx).await
     }
 
-    fn unattended(&self) -> bool {
-        self.unattended
+    fn non_interactive(&self) -> bool {
+        self.non_interactive
     }
 
     fn refreshes(&self) -> bool {
@@ -397,9 +397,9 @@ impl fmt::Debug for ScriptedProvider {
 }
 
 impl Service {
-    fn next_step(&mut self, exchange: ExchangeKind) -> Step {
+    fn next_step(&mut self, exchange: TokenRequestKind) -> Step {
         let (queue, default) = match exchange {
-            ExchangeKind::Refresh => (&mut self.on_refresh, &self.refresh_default),
+            TokenRequestKind::Refresh => (&mut self.on_refresh, &self.refresh_default),
             _ => (&mut self.on_fetch, &self.fetch_default),
         };
         queue.pop_front().or_else(|| default.clone()).unwrap_or_else(Step::issue)

@@ -186,7 +186,7 @@ async fn what_kind_of_provider_it_is_can_be_said() {
     let bench = Bench::new();
     let provider = ScriptedProvider::new("svc").attended().without_refresh_tokens();
 
-    assert!(!provider.unattended());
+    assert!(!provider.non_interactive());
     assert!(!TokenProvider::refreshes(&provider));
     assert!(bench.fetch(&provider).await.unwrap().refresh_token().is_none());
 }

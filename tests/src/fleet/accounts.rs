@@ -224,7 +224,9 @@ fn why_lost(entry: &Entry, who: Option<&Life>) -> Loss {
         return Loss::StorageFailed;
     }
     // The answer to a login is not replayed, so its loss is no event of its own.
-    if entry.presented.is_none() && happened(|what| matches!(what, Happening::ExchangeFailed(_))) {
+    if entry.presented.is_none()
+        && happened(|what| matches!(what, Happening::TokenRequestFailed(_)))
+    {
         return Loss::TimedOut;
     }
     Loss::Unexplained

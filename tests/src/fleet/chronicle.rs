@@ -52,7 +52,7 @@ impl Life {
             let is_next =
                 stop.to <= received_at + TICK && received_at < stop.to.saturating_add(SOON);
             let last = self.happenings.iter().rfind(|(at, _)| *at <= stop.from + TICK);
-            is_next && last.is_some_and(|(_, what)| *what == Happening::ExchangeStarted)
+            is_next && last.is_some_and(|(_, what)| *what == Happening::TokenRequestStarted)
         })
     }
 
@@ -60,7 +60,8 @@ impl Life {
     #[must_use]
     pub fn refusals_after_stops(&self) -> usize {
         let failed = self.happenings.iter().filter(|(at, what)| {
-            let refused = matches!(what, Happening::ExchangeFailed(how) if how.contains("refused"));
+            let refused =
+                matches!(what, Happening::TokenRequestFailed(how) if how.contains("refused"));
             refused && self.sends_after_a_stop(*at)
         });
         failed.count()
@@ -72,7 +73,7 @@ impl Life {
         stops.chain(self.killed_at).filter(|at| {
             let mut happenings = self.happenings.iter();
             happenings.any(|(begun, what)| {
-                *what == Happening::ExchangeStarted && (*begun..=*begun + SOON).contains(at)
+                *what == Happening::TokenRequestStarted && (*begun..=*begun + SOON).contains(at)
             })
         })
     }
@@ -111,7 +112,8 @@ impl Chronicle {
     }
 
     pub(super) fn note(&self, life: usize, report: Report) {
-        let begins = matches!(&report, Report::Happened { what: Happening::ExchangeStarted, .. });
+        let begins =
+            matches!(&report, Report::Happened { what: Happening::TokenRequestStarted, .. });
         {
             let life = &mut self.lives.lock()[life];
             match report {
@@ -203,14 +205,14 @@ impl Totals {
 
     fn add(&mut self, what: &Happening) {
         match what {
-            Happening::ExchangeStarted => self.exchanges += 1,
+            Happening::TokenRequestStarted => self.exchanges += 1,
             Happening::Adopted => self.adoptions += 1,
             Happening::AnswerLost => self.answers_lost += 1,
             Happening::RefreshTokenDropped => self.dropped += 1,
             Happening::StorageFailed(how) => {
                 *self.storage_failures.entry(how.clone()).or_default() += 1;
             }
-            Happening::ExchangeFailed(how) => {
+            Happening::TokenRequestFailed(how) => {
                 *self.others.entry(how.clone()).or_default() += 1;
             }
             Happening::Other(what) => *self.others.entry(what.clone()).or_default() += 1,

@@ -12,7 +12,8 @@ use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use parking_lot::Mutex;
 use tokenkeeper::{
-    AccessToken, Clock, Error, Event, EventKind, ExchangeKind, Observer, SystemClock, TokenManager,
+    AccessToken, Clock, Error, Event, EventKind, Observer, SystemClock, TokenManager,
+    TokenRequestKind,
 };
 use tokenkeeper_providers::{BundledTransport, HttpTransport};
 use tokio::runtime::Builder;
@@ -202,12 +203,14 @@ impl Observer for Reporter {
     fn on_event(&self, event: &Event) {
         let at = unix_millis(SystemClock.now().wall());
         let what = match event.kind() {
-            EventKind::ExchangeStarted { .. } => Happening::ExchangeStarted,
-            EventKind::ExchangeSucceeded { exchange: ExchangeKind::Refresh, .. } => {
+            EventKind::TokenRequestStarted { .. } => Happening::TokenRequestStarted,
+            EventKind::TokenRequestSucceeded { exchange: TokenRequestKind::Refresh, .. } => {
                 Happening::Refreshed
             }
-            EventKind::ExchangeSucceeded { .. } => Happening::LoggedIn,
-            EventKind::ExchangeFailed { error, .. } => Happening::ExchangeFailed(error.to_string()),
+            EventKind::TokenRequestSucceeded { .. } => Happening::LoggedIn,
+            EventKind::TokenRequestFailed { error, .. } => {
+                Happening::TokenRequestFailed(error.to_string())
+            }
             EventKind::AnswerLost { .. } => Happening::AnswerLost,
             EventKind::Adopted => Happening::Adopted,
             EventKind::RefreshTokenDropped => Happening::RefreshTokenDropped,

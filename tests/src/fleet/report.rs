@@ -33,13 +33,13 @@ pub enum Report {
 #[non_exhaustive]
 pub enum Happening {
     /// An exchange is about to be made.
-    ExchangeStarted,
+    TokenRequestStarted,
     /// A refresh brought tokens.
     Refreshed,
     /// A login brought tokens.
     LoggedIn,
     /// An exchange failed.
-    ExchangeFailed(String),
+    TokenRequestFailed(String),
     /// A refresh was sent and its answer did not arrive.
     AnswerLost,
     /// What somebody else exchanged was taken over.

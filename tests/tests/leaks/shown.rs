@@ -113,7 +113,7 @@ impl Debug for Shown {
 impl Observer for Shown {
     fn on_event(&self, event: &Event) {
         self.debug(event);
-        if let EventKind::ExchangeFailed { error, .. }
+        if let EventKind::TokenRequestFailed { error, .. }
         | EventKind::StorageFailed { error, .. }
         | EventKind::AnswerLost { error } = event.kind()
         {

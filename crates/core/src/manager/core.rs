@@ -80,7 +80,10 @@ impl Core {
     }
 
     pub(super) fn abilities(&self) -> Abilities {
-        Abilities { unattended: self.provider.unattended(), refreshes: self.provider.refreshes() }
+        Abilities {
+            non_interactive: self.provider.non_interactive(),
+            refreshes: self.provider.refreshes(),
+        }
     }
 
     /// Changes the state, and what the hot path sees of it, in one step.

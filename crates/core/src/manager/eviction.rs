@@ -15,11 +15,11 @@ impl TokenManager {
     /// Whether nothing is lost if it is dropped now. Never while somebody else holds it or
     /// watches it, because a second one would be made beside it.
     ///
-    /// `unattended` is what the provider said of itself: nobody is called here.
-    pub(crate) fn may_be_evicted(&mut self, now: Now, unattended: bool) -> bool {
+    /// `non_interactive` is what the provider said of itself: nobody is called here.
+    pub(crate) fn may_be_evicted(&mut self, now: Now, non_interactive: bool) -> bool {
         let Some(core) = Arc::get_mut(&mut self.core) else { return false };
         let state = core.state.get_mut();
-        !state.owes_work() && state.has_faded(now, unattended, &core.policy)
+        !state.owes_work() && state.has_faded(now, non_interactive, &core.policy)
     }
 
     /// As [`may_be_evicted`](Self::may_be_evicted), and whatever it has learned shall be forgotten.
@@ -40,7 +40,7 @@ impl State {
     }
 
     /// Whether a manager that knows only what is stored would do the same as this one.
-    fn has_faded(&self, now: Now, unattended: bool, policy: &RefreshPolicy) -> bool {
+    fn has_faded(&self, now: Now, non_interactive: bool, policy: &RefreshPolicy) -> bool {
         let held = self.held.as_ref();
         // It would be read from the storage, and served.
         let holds_rejected =
@@ -50,6 +50,6 @@ impl State {
         !holds_rejected
             && !self.is_just_exchanged(now)
             && self.rejections.have_faded(now, age)
-            && self.pacing.has_faded(now, unattended || has_refresh_token, policy)
+            && self.pacing.has_faded(now, non_interactive || has_refresh_token, policy)
     }
 }

@@ -13,7 +13,7 @@ use super::stored::{Expected, Write};
 use crate::access_token::AccessToken;
 use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
-use crate::oauth_error::ExchangeKind;
+use crate::oauth_error::TokenRequestKind;
 use crate::observer::EventKind;
 use crate::provider::{FetchContext, SendGate};
 use crate::record::Order;
@@ -84,7 +84,7 @@ impl<'a> Exchange<'a> {
             }
             if self.holds_refused() {
                 self.drop_refresh_token().await;
-                if self.holds_refused() || !self.core.provider.unattended() {
+                if self.holds_refused() || !self.core.provider.non_interactive() {
                     return Err(Stopped::Failed(self.core.fail_flight(self.flight, error)));
                 }
             }
@@ -99,7 +99,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Which call to make, or why none.
-    fn choose(&self, has_refresh_token: bool) -> Result<ExchangeKind, Stopped> {
+    fn choose(&self, has_refresh_token: bool) -> Result<TokenRequestKind, Stopped> {
         if !self.flight.insists() {
             let state = self.core.state.lock();
             if let Some(error) = state.pacing.wants_person() {
@@ -118,10 +118,10 @@ impl<'a> Exchange<'a> {
             }
         }
         if has_refresh_token {
-            return Ok(ExchangeKind::Refresh);
+            return Ok(TokenRequestKind::Refresh);
         }
-        if self.core.provider.unattended() || self.flight.errand() == Errand::Login {
-            return Ok(ExchangeKind::Fetch);
+        if self.core.provider.non_interactive() || self.flight.errand() == Errand::Login {
+            return Ok(TokenRequestKind::Fetch);
         }
         let what = "there is no refresh token, and this provider cannot log in with nobody there";
         let error = self.core.error(ErrorKind::LoginRequired, what);
@@ -143,7 +143,7 @@ impl<'a> Exchange<'a> {
 
     async fn call(
         &self,
-        exchange: ExchangeKind,
+        exchange: TokenRequestKind,
         spends: Option<&TokenSet>,
         lease: Option<&Lease>,
     ) -> Result<(Result<TokenSet, Error>, Now), Stopped> {
@@ -157,7 +157,7 @@ impl<'a> Exchange<'a> {
             let error = Error::new(ErrorKind::Transport, what);
             if cx.sent().is_some() { error.with_answer_lost() } else { error }
         };
-        core.emit(EventKind::ExchangeStarted { exchange });
+        core.emit(EventKind::TokenRequestStarted { exchange });
         let result = match spends {
             Some(current) => {
                 let work = core.provider.refresh_token(current, &cx);
@@ -173,7 +173,7 @@ impl<'a> Exchange<'a> {
         match &result {
             Ok(tokens) => {
                 let expires_at = tokens.expires_at();
-                core.emit(EventKind::ExchangeSucceeded { exchange, took, expires_at });
+                core.emit(EventKind::TokenRequestSucceeded { exchange, took, expires_at });
             }
             Err(_) if gate.refused() || has_ended() && cx.sent().is_none() => {
                 return Err(Stopped::LeaseTooShort);
@@ -183,7 +183,7 @@ impl<'a> Exchange<'a> {
                 if error.answer_lost() && spends.is_some() {
                     core.emit(EventKind::AnswerLost { error: error.clone() });
                 }
-                core.emit(EventKind::ExchangeFailed { exchange, took, error });
+                core.emit(EventKind::TokenRequestFailed { exchange, took, error });
             }
         }
         Ok((result, cx.sent().unwrap_or(started)))

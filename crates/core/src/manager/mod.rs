@@ -249,7 +249,7 @@ impl TokenManager {
     /// Forgets all tokens, here and in the storage. Memory is emptied before anything is awaited;
     /// the storage keeps a mark for 30 days, so that other processes notice.
     ///
-    /// An unattended provider logs in again at the next [`token`](Self::token).
+    /// A non-interactive provider logs in again at the next [`token`](Self::token).
     ///
     /// # Errors
     ///

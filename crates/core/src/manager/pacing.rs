@@ -171,6 +171,8 @@ impl Class {
             ErrorKind::LoginRequired => Self::Person,
             ErrorKind::CredentialsRejected
             | ErrorKind::RefreshRejected
+            | ErrorKind::RefreshDoubtful
+            | ErrorKind::ProxyRejected
             | ErrorKind::RequestRejected
             | ErrorKind::RecordUnreadable
             | ErrorKind::Unsupported

@@ -198,7 +198,7 @@ impl Renewal {
                 let must_stay = unreadable.must_stay();
                 let error = self.core.unreadable(unreadable);
                 let logs_in = self.flight.errand() == Errand::Login && !must_stay;
-                if !self.core.provider.unattended() && !logs_in {
+                if !self.core.provider.non_interactive() && !logs_in {
                     return Err(self.core.fail_flight(&self.flight, error));
                 }
                 if must_stay {

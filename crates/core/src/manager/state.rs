@@ -75,7 +75,7 @@ pub(super) struct RejectedHeld {
 /// What the provider can do; asked before the lock is taken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Abilities {
-    pub(super) unattended: bool,
+    pub(super) non_interactive: bool,
     pub(super) refreshes: bool,
 }
 
@@ -193,7 +193,7 @@ impl State {
 
     /// Whether an exchange could be made without a person.
     pub(super) fn may_exchange(&self, can: Abilities) -> bool {
-        self.pacing.wants_person().is_none() && (can.unattended || self.may_refresh(can))
+        self.pacing.wants_person().is_none() && (can.non_interactive || self.may_refresh(can))
     }
 
     fn may_refresh(&self, can: Abilities) -> bool {

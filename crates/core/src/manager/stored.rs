@@ -239,7 +239,7 @@ impl Core {
             Ok(contents) => contents,
             Err(why) if why.must_stay() => return Err(self.unreadable_quietly(why)),
             Err(nonsense) => {
-                if write.rank != Rank::Overrules && !self.provider.unattended() {
+                if write.rank != Rank::Overrules && !self.provider.non_interactive() {
                     return Err(self.unreadable_quietly(nonsense)); // it may be mended by hand
                 }
                 // Nobody's tokens, whatever its order says.

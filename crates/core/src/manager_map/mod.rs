@@ -284,12 +284,12 @@ impl<K: Hash + Eq + Clone> Shared<K> {
             Found::Nothing(removed) => drop(removed),
         }
         let made = catch_unwind(AssertUnwindSafe(|| self.make(key)));
-        let (manager, unattended) = made.unwrap_or_else(|_panic| {
+        let (manager, non_interactive) = made.unwrap_or_else(|_panic| {
             let what = "the closure that makes the provider of a key panicked";
             Err(Error::new(ErrorKind::Internal, what))
         })?;
         let now = self.surroundings.clock.now();
-        let (key, kept) = (key.clone(), Kept::new(manager.clone(), unattended, now));
+        let (key, kept) = (key.clone(), Kept::new(manager.clone(), non_interactive, now));
         let evicted = self.shelf.write().put(key, kept, now, self.bound, self.idle_after);
         drop(evicted); // outside the lock: their providers are a stranger's
         Ok(manager)
@@ -308,8 +308,8 @@ impl<K: Hash + Eq + Clone> Shared<K> {
                 "put what tells them apart, the subject or tenant, into the identity",
             ));
         }
-        let unattended = provider.unattended();
-        Ok((self.surroundings.clone().manager(provider, storage_key), unattended))
+        let non_interactive = provider.non_interactive();
+        Ok((self.surroundings.clone().manager(provider, storage_key), non_interactive))
     }
 }
 

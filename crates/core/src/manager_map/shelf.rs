@@ -23,7 +23,7 @@ pub(super) struct Shelf<K> {
 pub(super) struct Kept {
     manager: TokenManager,
     /// Whether the provider needs nobody: asked once, where no lock is held.
-    unattended: bool,
+    non_interactive: bool,
     /// It was removed while somebody needed it, and goes with the last who does.
     is_removed: bool,
     /// When it was last asked for: milliseconds of the monotonic clock.
@@ -139,8 +139,13 @@ impl<K: Hash + Eq + Clone> Shelf<K> {
 }
 
 impl Kept {
-    pub(super) fn new(manager: TokenManager, unattended: bool, now: Now) -> Self {
-        Self { manager, unattended, is_removed: false, used_at: AtomicU64::new(now.mono_millis()) }
+    pub(super) fn new(manager: TokenManager, non_interactive: bool, now: Now) -> Self {
+        Self {
+            manager,
+            non_interactive,
+            is_removed: false,
+            used_at: AtomicU64::new(now.mono_millis()),
+        }
     }
 
     /// Written only if it says something new, so that callers of one key share the cache line.
@@ -155,7 +160,7 @@ impl Kept {
     fn may_go(&mut self, now: Now) -> Option<u64> {
         let may_go = match self.is_removed {
             true => self.manager.may_be_removed(),
-            false => self.manager.may_be_evicted(now, self.unattended),
+            false => self.manager.may_be_evicted(now, self.non_interactive),
         };
         may_go.then(|| *self.used_at.get_mut())
     }

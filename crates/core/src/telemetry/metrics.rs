@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::Reading;
 use crate::clock::{Clock, Now};
 use crate::error::ErrorKind;
-use crate::oauth_error::ExchangeKind;
+use crate::oauth_error::TokenRequestKind;
 use crate::observer::EventKind;
 
 /// Gives the recorder the unit and the meaning of every metric. Call it once, after installing the
@@ -25,8 +25,8 @@ use crate::observer::EventKind;
 /// |---|---|---|
 /// | `tokenkeeper_token_requests_total` | `result` | calls of `token`, `token_valid_for`, and `replace_rejected` where exchanges are not paused: answered at once with a `fresh` token or one that is `due` for renewal, answered after they `waited`, `failed`, or `dropped` by a caller who gave up waiting |
 /// | `tokenkeeper_token_wait_seconds` | | histogram: how long those that waited did so, in vain too |
-/// | `tokenkeeper_exchanges_total` | `exchange`, `outcome` | `fetch` or `refresh`; `success`, or [`ErrorKind::as_str`] |
-/// | `tokenkeeper_exchange_duration_seconds` | `exchange` | histogram: how long the provider took, whatever came of it |
+/// | `tokenkeeper_token_requests_total` | `exchange`, `outcome` | `fetch` or `refresh`; `success`, or [`ErrorKind::as_str`] |
+/// | `tokenkeeper_token_request_duration_seconds` | `exchange` | histogram: how long the provider took, whatever came of it |
 /// | `tokenkeeper_lease_wait_seconds` | | histogram: how long the lease of a fleet was waited for, in vain too |
 /// | `tokenkeeper_events_total` | `event` | everything that an [`Observer`](crate::Observer) is told, by [`EventKind::name`] |
 /// | `tokenkeeper_token_issued_timestamp_seconds` | | gauge: when the token was asked for; 0 without one |
@@ -113,7 +113,7 @@ impl Metrics {
         let service = || SharedString::from(Arc::clone(service_name));
         let requests =
             |result: &'static str| counter!(REQUESTS, SERVICE => service(), "result" => result);
-        let exchanges = |kind: ExchangeKind| {
+        let exchanges = |kind: TokenRequestKind| {
             let kind = kind.as_str();
             let count = |outcome: &'static str| counter!(EXCHANGES, SERVICE => service(), "exchange" => kind, "outcome" => outcome);
             Exchanges {
@@ -131,8 +131,8 @@ impl Metrics {
             failed: requests("failed"),
             dropped: requests("dropped"),
             wait: histogram!(WAIT, SERVICE => service()),
-            fetches: exchanges(ExchangeKind::Fetch),
-            refreshes: exchanges(ExchangeKind::Refresh),
+            fetches: exchanges(TokenRequestKind::Fetch),
+            refreshes: exchanges(TokenRequestKind::Refresh),
             lease_wait: histogram!(LEASE_WAIT, SERVICE => service()),
             events: EventKind::NAMES.iter().map(event).collect(),
             gauges: has_gauges.then(|| Gauges {
@@ -165,12 +165,12 @@ impl Metrics {
             counter.increment(1);
         }
         match kind {
-            EventKind::ExchangeSucceeded { exchange, took, .. } => {
+            EventKind::TokenRequestSucceeded { exchange, took, .. } => {
                 let exchanges = self.exchanges(*exchange);
                 exchanges.succeeded.increment(1);
                 exchanges.duration.record(*took);
             }
-            EventKind::ExchangeFailed { exchange, took, error } => {
+            EventKind::TokenRequestFailed { exchange, took, error } => {
                 let exchanges = self.exchanges(*exchange);
                 let counter = exchanges.failed.iter().find(|(kind, _)| *kind == error.kind());
                 if let Some((_, counter)) = counter {
@@ -183,10 +183,10 @@ impl Metrics {
         }
     }
 
-    fn exchanges(&self, kind: ExchangeKind) -> &Exchanges {
+    fn exchanges(&self, kind: TokenRequestKind) -> &Exchanges {
         match kind {
-            ExchangeKind::Fetch => &self.fetches,
-            ExchangeKind::Refresh => &self.refreshes,
+            TokenRequestKind::Fetch => &self.fetches,
+            TokenRequestKind::Refresh => &self.refreshes,
         }
     }
 
@@ -257,8 +257,8 @@ const SERVICE: &str = "tokenkeeper_service"; // Prometheus gives targets a label
 
 const REQUESTS: &str = "tokenkeeper_token_requests_total";
 const WAIT: &str = "tokenkeeper_token_wait_seconds";
-const EXCHANGES: &str = "tokenkeeper_exchanges_total";
-const EXCHANGE_DURATION: &str = "tokenkeeper_exchange_duration_seconds";
+const EXCHANGES: &str = "tokenkeeper_token_requests_total";
+const EXCHANGE_DURATION: &str = "tokenkeeper_token_request_duration_seconds";
 const LEASE_WAIT: &str = "tokenkeeper_lease_wait_seconds";
 const EVENTS: &str = "tokenkeeper_events_total";
 const ISSUED: &str = "tokenkeeper_token_issued_timestamp_seconds";

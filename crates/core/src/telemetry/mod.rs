@@ -32,8 +32,8 @@
 //!
 //! | level | events |
 //! |---|---|
-//! | error | `exchange_failed` where somebody has to act: refused credentials or requests, a wanted login; `refresh_token_dropped` and `record_unreadable` where the provider cannot log in unattended; a record of a newer version; `panicked` |
-//! | warn | `exchange_failed` otherwise, `answer_lost`, `storage_failed`, `rejected_token_reissued`, `rejected` within five minutes; `refresh_token_dropped` and `record_unreadable` where a login follows by itself |
+//! | error | `token_request_failed` where somebody has to act: refused credentials or requests, a wanted login; `refresh_token_dropped` and `record_unreadable` where the provider cannot log in without a person; a record of a newer version; `panicked` |
+//! | warn | `token_request_failed` otherwise, `answer_lost`, `storage_failed`, `rejected_token_reissued`, `rejected` within five minutes; `refresh_token_dropped` and `record_unreadable` where a login follows by itself |
 //! | info | `installed`, `cleared`, `write_recovered` |
 //! | debug | the others |
 //!

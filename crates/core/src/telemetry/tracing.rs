@@ -10,7 +10,7 @@ use http::Uri;
 
 use crate::error::{Error, Recovery};
 use crate::identity::{ProviderIdentity, StorageKey};
-use crate::oauth_error::ExchangeKind;
+use crate::oauth_error::TokenRequestKind;
 use crate::observer::EventKind;
 use crate::provider::TokenProvider;
 
@@ -19,7 +19,7 @@ pub(super) struct Traces {
     service_name: Arc<str>,
     key: Arc<StorageKey>,
     server: Option<Server>,
-    unattended: bool,
+    non_interactive: bool,
 }
 
 /// Where the token endpoint is.
@@ -62,7 +62,7 @@ macro_rules! event {
             {
                 "tokenkeeper.service" = &*$traces.service_name,
                 "tokenkeeper.key" = $traces.key.as_str(),
-                "tokenkeeper.exchange.kind" = facts.exchange.map(ExchangeKind::as_str),
+                "tokenkeeper.exchange.kind" = facts.exchange.map(TokenRequestKind::as_str),
                 "tokenkeeper.call" = facts.call,
                 "tokenkeeper.duration" = facts.took.map(|took| took.as_secs_f64()),
                 "tokenkeeper.oauth.error" = error.and_then(oauth_code),
@@ -85,7 +85,7 @@ impl Traces {
             service_name: Arc::clone(service_name),
             key: Arc::clone(key),
             server: Server::of(provider.identity()),
-            unattended: provider.unattended(),
+            non_interactive: provider.non_interactive(),
         }
     }
 
@@ -93,17 +93,17 @@ impl Traces {
     pub(super) fn event(&self, kind: &EventKind) {
         use EventKind as E;
         match kind {
-            E::ExchangeStarted { .. } => event!(self, kind, DEBUG, "tokenkeeper.exchange_started"),
-            E::ExchangeSucceeded { .. } => event!(self, kind, DEBUG, "tokenkeeper.exchange_succeeded"),
-            E::ExchangeFailed { error, .. } if self.wants_somebody(error) => event!(self, kind, ERROR, "tokenkeeper.exchange_failed"),
-            E::ExchangeFailed { .. } => event!(self, kind, WARN, "tokenkeeper.exchange_failed"),
+            E::TokenRequestStarted { .. } => event!(self, kind, DEBUG, "tokenkeeper.token_request_started"),
+            E::TokenRequestSucceeded { .. } => event!(self, kind, DEBUG, "tokenkeeper.token_request_succeeded"),
+            E::TokenRequestFailed { error, .. } if self.wants_somebody(error) => event!(self, kind, ERROR, "tokenkeeper.token_request_failed"),
+            E::TokenRequestFailed { .. } => event!(self, kind, WARN, "tokenkeeper.token_request_failed"),
             E::AnswerLost { .. } => event!(self, kind, WARN, "tokenkeeper.answer_lost"),
             E::LeaseWaited { .. } => event!(self, kind, DEBUG, "tokenkeeper.lease_waited"),
             E::Adopted => event!(self, kind, DEBUG, "tokenkeeper.adopted"),
             E::Overtaken => event!(self, kind, DEBUG, "tokenkeeper.overtaken"),
-            E::RefreshTokenDropped if self.unattended => event!(self, kind, WARN, "tokenkeeper.refresh_token_dropped"),
+            E::RefreshTokenDropped if self.non_interactive => event!(self, kind, WARN, "tokenkeeper.refresh_token_dropped"),
             E::RefreshTokenDropped => event!(self, kind, ERROR, "tokenkeeper.refresh_token_dropped"),
-            E::RecordUnreadable { newer: false } if self.unattended => event!(self, kind, WARN, "tokenkeeper.record_unreadable"),
+            E::RecordUnreadable { newer: false } if self.non_interactive => event!(self, kind, WARN, "tokenkeeper.record_unreadable"),
             E::RecordUnreadable { .. } => event!(self, kind, ERROR, "tokenkeeper.record_unreadable"),
             E::StorageFailed { .. } => event!(self, kind, WARN, "tokenkeeper.storage_failed"),
             E::WriteRecovered => event!(self, kind, INFO, "tokenkeeper.write_recovered"),
@@ -119,7 +119,8 @@ impl Traces {
     /// Whether a failed exchange stays failed until somebody acts. After a refused refresh token
     /// there may be a newer one, or a login; what comes of it is told by itself.
     fn wants_somebody(&self, error: &Error) -> bool {
-        let is_refresh = error.kind() == crate::error::ErrorKind::RefreshRejected;
+        use crate::error::ErrorKind::{RefreshDoubtful, RefreshRejected};
+        let is_refresh = matches!(error.kind(), RefreshRejected | RefreshDoubtful);
         !is_refresh && !matches!(error.recovery(), Recovery::Retry { .. })
     }
 
@@ -158,7 +159,7 @@ impl Traces {
     pub(super) fn call(&self, name: &'static str) -> SpannedCall {
         let address = self.server.as_ref().map(|server| &*server.address);
         let port = self.server.as_ref().and_then(|server| server.port);
-        let exchange = |kind: ExchangeKind| {
+        let exchange = |kind: TokenRequestKind| {
             span!(
                 self,
                 INFO,
@@ -170,8 +171,8 @@ impl Traces {
             )
         };
         SpannedCall(match name {
-            "fetch_token" => exchange(ExchangeKind::Fetch),
-            "refresh_token" => exchange(ExchangeKind::Refresh),
+            "fetch_token" => exchange(TokenRequestKind::Fetch),
+            "refresh_token" => exchange(TokenRequestKind::Refresh),
             "revoke" => span!(
                 self,
                 INFO,
@@ -219,7 +220,7 @@ impl Server {
 /// What an event has to say beside its message.
 #[derive(Default)]
 struct Facts<'a> {
-    exchange: Option<ExchangeKind>,
+    exchange: Option<TokenRequestKind>,
     call: Option<&'static str>,
     took: Option<Duration>,
     error: Option<&'a Error>,
@@ -229,11 +230,13 @@ impl<'a> Facts<'a> {
     fn of(kind: &'a EventKind) -> Self {
         let none = Self::default();
         match kind {
-            EventKind::ExchangeStarted { exchange } => Self { exchange: Some(*exchange), ..none },
-            EventKind::ExchangeSucceeded { exchange, took, .. } => {
+            EventKind::TokenRequestStarted { exchange } => {
+                Self { exchange: Some(*exchange), ..none }
+            }
+            EventKind::TokenRequestSucceeded { exchange, took, .. } => {
                 Self { exchange: Some(*exchange), took: Some(*took), ..none }
             }
-            EventKind::ExchangeFailed { exchange, took, error } => {
+            EventKind::TokenRequestFailed { exchange, took, error } => {
                 Self { exchange: Some(*exchange), took: Some(*took), error: Some(error), ..none }
             }
             EventKind::AnswerLost { error } => Self { error: Some(error), ..none },

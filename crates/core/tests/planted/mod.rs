@@ -60,7 +60,7 @@ impl Observer for Shown {
         // An observer that panics is ignored, so this one only collects.
         let texts = [format!("{event:?}"), format!("{event:#?}")];
         self.0.lock().extend(texts);
-        if let EventKind::ExchangeFailed { error, .. }
+        if let EventKind::TokenRequestFailed { error, .. }
         | EventKind::StorageFailed { error, .. }
         | EventKind::AnswerLost { error } = event.kind()
         {

@@ -175,8 +175,8 @@ impl TokenProvider for Tracked {
         self.service.refresh_token(current, cx).await
     }
 
-    fn unattended(&self) -> bool {
-        self.service.unattended()
+    fn non_interactive(&self) -> bool {
+        self.service.non_interactive()
     }
 
     fn refreshes(&self) -> bool {

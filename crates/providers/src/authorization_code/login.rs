@@ -54,7 +54,7 @@ use crate::token_endpoint::TokenEndpoint;
 /// // … send the browser to pending.authorization_url(), keep pending under pending.state() …
 /// // let callback = Callback::parse(&query)?;
 /// // manager.install(login.finish(pending, &callback).await?).await?;
-/// assert!(!login.provider("alice")?.unattended());
+/// assert!(!login.provider("alice")?.non_interactive());
 /// # }
 /// # Ok::<(), tokenkeeper::Error>(())
 /// ```

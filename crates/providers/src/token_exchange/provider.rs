@@ -51,7 +51,7 @@ use crate::token_endpoint::TokenEndpoint;
 ///     .subject_token(TokenTypeUri::ACCESS_TOKEN, of_the_caller)
 ///     .audience("https://billing.example.org")
 ///     .build()?;
-/// assert!(provider.unattended());
+/// assert!(provider.non_interactive());
 /// # }
 /// # Ok::<(), tokenkeeper::Error>(())
 /// ```
