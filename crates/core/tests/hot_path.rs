@@ -6,8 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[cfg(feature = "metrics")]
-mod recorder;
+mod support;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -84,7 +83,7 @@ fn token_is_ready_at_the_first_poll_and_allocates_nothing() {
 #[cfg(feature = "metrics")]
 #[test]
 fn a_recorder_that_counts_fresh_tokens_makes_nothing_allocate() {
-    let recorder = recorder::Recorded::default();
+    let recorder = support::recorder::Recorded::default();
     let warm = metrics::with_local_recorder(&recorder, || Warm::new(SystemClock));
     assert!(warm.token_at_first_poll().is_some());
     let labels = [("tokenkeeper_service", "svc"), ("result", "fresh")];

@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod rig;
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rig::Rig;
+use support::rig::Rig;
 use tokenkeeper::{Clock, ManualClock, Now, async_trait};
 use tokenkeeper_testkit::ScriptedProvider;
 

@@ -9,13 +9,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod tenants;
+mod support;
 
 use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tenants::{Accounts, Tenants, seconds};
+use support::tenants::{Accounts, Tenants, seconds};
 use tokenkeeper::{Clock, TokenManager, TokenSet};
 use tokenkeeper_testkit::ScriptedProvider;
 

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod recorder;
-mod rig;
-mod waiting;
+mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,13 +12,13 @@ use std::time::{Duration, SystemTime};
 use metrics::{
     Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use recorder::Recorded;
-use rig::{Rig, finishes, login_elsewhere, poll_once, seconds};
+use support::recorder::Recorded;
+use support::rig::{Rig, finishes, login_elsewhere, poll_once, seconds};
+use support::waiting::started;
 use tokenkeeper::{
     Clock, Error, ErrorKind, EventKind, ProviderIdentity, TokenManager, TokenManagerMap, telemetry,
 };
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
-use waiting::started;
 
 /// A manager that was built while a recorder of its own was installed.
 struct Counted {

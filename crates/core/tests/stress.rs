@@ -11,14 +11,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-mod fleet;
+mod support;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use fleet::{Fleet, OVER, seconds, secret};
+use support::fleet::{Fleet, OVER, seconds, secret};
 use tokenkeeper::{Clock, TokenManager};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step};
 use tokio::task::{JoinSet, yield_now};

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod captured;
-mod planted;
-mod rig;
+mod support;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use captured::Captured;
-use planted::Life;
-use rig::{Rig, finishes, login_elsewhere, poll_once, until};
+use support::captured::Captured;
+use support::planted::Life;
+use support::rig::{Rig, finishes, login_elsewhere, poll_once, until};
 use tokenkeeper::{Error, ErrorKind, ProviderIdentity, TokenManager};
 use tokenkeeper_testkit::{Gate, RecordingObserver, ScriptedProvider, Step, StorageFault};
 use tracing::span::{Attributes, Id};
@@ -37,7 +35,7 @@ async fn a_whole_life_is_told_without_a_secret_and_every_event_by_its_name() {
     let shown = format!("{entries:?}");
     assert!(!shown.contains("planted") && !shown.contains("key="), "{shown}");
     let told: Vec<_> = events.kinds().iter().map(|kind| kind.name()).collect();
-    let of_ours = |entry: &&captured::Entry| entry.is_event;
+    let of_ours = |entry: &&support::captured::Entry| entry.is_event;
     let names =
         entries.iter().filter(of_ours).map(|e| e.name.strip_prefix("tokenkeeper.").unwrap());
     assert_eq!(names.collect::<Vec<_>>(), told);
