@@ -22,7 +22,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokenkeeper::{Recovery, Status, TokenManager, TokenState, telemetry};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_testkit::{FakeAuthServer, Fault, RetryAfter};
-use tokenkeeper_tower::{Attach, Buffering, Route, TokenLayer, TokenService};
+use tokenkeeper_tower::{Buffering, Route, TokenLayer, TokenRoutes, TokenService};
 use tokio::net::TcpListener;
 use tower::{BoxError, Layer, ServiceExt};
 
@@ -59,7 +59,7 @@ fn gateway(
         routes.push(Route::new(tokens.clone()).origin(server.url()));
         upstreams.insert(name, Upstream { url: server.resource_url(), tokens });
     }
-    let client = TokenLayer::new(Attach::new(routes)?)
+    let client = TokenLayer::new(TokenRoutes::new(routes)?)
         .bodies(Buffering::new(Body::new)) // short bodies can be sent twice, uploads are streamed
         .layer(Client::builder(TokioExecutor::new()).build_http());
     Ok(Router::new()

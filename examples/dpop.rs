@@ -11,7 +11,7 @@ use tokenkeeper::{StorageKey, TokenManager, TokenStorage, async_trait};
 use tokenkeeper_dpop::DpopKey;
 use tokenkeeper_loopback::{Browser, LoopbackLogin};
 use tokenkeeper_providers::{AuthorizationCodeLogin, ClientAuth};
-use tokenkeeper_reqwest::{Attach, Route, SendWithToken, Tokens, without_redirects};
+use tokenkeeper_reqwest::{Route, SendWithToken, TokenRoutes, Tokens, without_redirects};
 use tokenkeeper_storage_file::FileStorage;
 use tokenkeeper_testkit::{self as testkit, FakeAuthServer};
 
@@ -42,7 +42,7 @@ async fn start(server: &FakeAuthServer, folder: &str, out: &mut impl Write) -> R
         LoopbackLogin::new(login).browser(StandIn).log_in_to(&manager).await?;
     }
     manager.flush().await?;
-    Ok(Tokens::new(Attach::new([route])?))
+    Ok(Tokens::new(TokenRoutes::new([route])?))
 }
 
 pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {

@@ -10,7 +10,7 @@ use reqwest_middleware::ClientBuilder;
 use tokenkeeper::TokenManager;
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_reqwest::{
-    Attach, Route, SendWithToken, TokenChoice, Tokens, token_error, without_redirects,
+    Route, SendWithToken, TokenChoice, TokenRoutes, Tokens, token_error, without_redirects,
 };
 use tokenkeeper_testkit::{FakeAuthServer, Fault};
 
@@ -25,7 +25,7 @@ pub(crate) async fn tour(out: &mut (impl Write + ?Sized)) -> Result<(), Box<dyn 
         (FakeAuthServer::start(), FakeAuthServer::start(), FakeAuthServer::start());
 
     // Which tokens go where. Nothing else gets one, wherever redirects lead.
-    let tokens = Tokens::new(Attach::new([
+    let tokens = Tokens::new(TokenRoutes::new([
         Route::new(manager("billing", &billing)?).origin(billing.url()),
         Route::new(manager("stock", &stock)?).origin(stock.url()).exclude_path("/api/health"),
     ])?);

@@ -10,7 +10,7 @@ use std::thread;
 use http::{Method, Request, Response};
 use reqwest::redirect::Policy;
 use tokenkeeper::TokenManager;
-use tokenkeeper_http::{Attach, Route, Target, TokenChoice};
+use tokenkeeper_http::{Route, Target, TokenChoice, TokenRoutes};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_testkit::FakeAuthServer;
 
@@ -19,12 +19,12 @@ type Failed = Box<dyn Error + Send + Sync>;
 /// ureq: its requests are those of the `http` crate.
 pub(crate) fn send_with_ureq(
     agent: &ureq::Agent,
-    attach: &Attach,
+    routes: &TokenRoutes,
     request: Request<&'static str>,
 ) -> Result<Response<ureq::Body>, Failed> {
     let (mut first, copy) = (request.clone(), request);
     let target = Target::of(copy.method(), copy.uri())?;
-    let attached = attach.attach_blocking(&target, first.headers_mut(), TokenChoice::OfRoute)?;
+    let attached = routes.attach_blocking(&target, first.headers_mut(), TokenChoice::OfRoute)?;
     let answer = agent.run(first)?;
 
     let Some(attached) = attached else { return Ok(answer) };
@@ -40,14 +40,14 @@ pub(crate) fn send_with_ureq(
 /// reqwest: the same steps with its own types.
 pub(crate) fn send_with_reqwest(
     client: &reqwest::blocking::Client,
-    attach: &Attach,
+    routes: &TokenRoutes,
     mut request: reqwest::blocking::Request,
 ) -> Result<reqwest::blocking::Response, Failed> {
     let copy = request.try_clone(); // `None` if the body cannot be sent twice
     let (method, url) = (request.method().clone(), request.url().clone());
     let host = url.host_str().unwrap_or_default();
     let target = Target::new(&method, url.scheme(), host, url.port(), url.path())?;
-    let attached = attach.attach_blocking(&target, request.headers_mut(), TokenChoice::OfRoute)?;
+    let attached = routes.attach_blocking(&target, request.headers_mut(), TokenChoice::OfRoute)?;
     let answer = client.execute(request)?;
 
     let Some(attached) = attached else { return Ok(answer) };
@@ -94,7 +94,7 @@ pub(crate) fn tour() -> Result<(usize, usize), Box<dyn Error>> {
             .client("client", ClientAuth::basic("secret"))
             .build()?,
     );
-    let attach = Attach::new([Route::new(manager.clone()).origin(server.url())])?;
+    let routes = TokenRoutes::new([Route::new(manager.clone()).origin(server.url())])?;
     let items = server.resource_url();
 
     let (agent, client) = (agent(), client()?);
@@ -104,10 +104,10 @@ pub(crate) fn tour() -> Result<(usize, usize), Box<dyn Error>> {
         for _ in 0..REQUESTS {
             let status = if number.is_multiple_of(2) {
                 let request = Request::get(&items).body("")?;
-                send_with_ureq(&agent, &attach, request)?.status()
+                send_with_ureq(&agent, &routes, request)?.status()
             } else {
                 let request = reqwest::blocking::Request::new(Method::GET, items.parse()?);
-                send_with_reqwest(&client, &attach, request)?.status()
+                send_with_reqwest(&client, &routes, request)?.status()
             };
             assert_eq!(status, 200);
             if served.fetch_add(1, Ordering::SeqCst) + 1 == THREADS * REQUESTS / 2 {

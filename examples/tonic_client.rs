@@ -12,7 +12,7 @@ use http::{header, uri::PathAndQuery};
 use tokenkeeper::{ManualClock, Recovery, TokenManager};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_testkit::{FakeAuthServer, Fault};
-use tokenkeeper_tower::{Attach, Buffering, Route, TokenLayer, TokenService};
+use tokenkeeper_tower::{Buffering, Route, TokenLayer, TokenRoutes, TokenService};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tonic::transport::{Channel, Server};
@@ -30,7 +30,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
         .client("client", ClientAuth::basic("secret"))
         .build()?;
     let tokens = TokenManager::builder(provider).clock(clock.clone()).build()?;
-    let layer = TokenLayer::new(Attach::new([Route::new(tokens.clone()).origin(&origin)])?)
+    let layer = TokenLayer::new(TokenRoutes::new([Route::new(tokens.clone()).origin(&origin)])?)
         .bodies(Buffering::new(Body::new)) // short messages can be sent twice
         .assume_origin(&origin)?; // generated clients do not say where they call
     let channel = Channel::from_shared(origin)?.connect_lazy();

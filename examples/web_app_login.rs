@@ -21,7 +21,7 @@ use tokenkeeper_providers::{
     AuthorizationCodeLogin, Callback, ClientAuth, IdTokenClaims, PendingLogin,
 };
 use tokenkeeper_reqwest::{
-    Attach, Route, SendError, SendWithToken, TokenChoice, Tokens, without_redirects,
+    Route, SendError, SendWithToken, TokenChoice, TokenRoutes, Tokens, without_redirects,
 };
 use tokenkeeper_testkit::{Decision, Endpoint, FakeAuthServer, Fault};
 use tokio::net::TcpListener;
@@ -70,7 +70,7 @@ impl WebApp {
             pending: Mutex::default(),
             sessions: Mutex::default(),
             client: without_redirects(Client::builder()).build()?,
-            tokens: Tokens::new(Attach::new([Route::per_request().origin(server.url())])?),
+            tokens: Tokens::new(TokenRoutes::new([Route::per_request().origin(server.url())])?),
             calendar_url: server.resource_url(),
         })
     }

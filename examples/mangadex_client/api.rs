@@ -5,7 +5,9 @@ use reqwest::Response;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use thiserror::Error;
 use tokenkeeper_mangadex::{Session, Unauthorized};
-use tokenkeeper_reqwest::{Attach, Route, TokenChoice, Tokens, token_error, without_redirects};
+use tokenkeeper_reqwest::{
+    Route, TokenChoice, TokenRoutes, Tokens, token_error, without_redirects,
+};
 
 use super::rate_limit::RateLimit;
 
@@ -24,7 +26,7 @@ impl Api {
     /// `origin` is `tokenkeeper_mangadex::API_ORIGIN`, except in tests.
     pub(crate) fn new(session: Session, origin: &str, limit: RateLimit) -> Result<Self, Failed> {
         // Whose token a request gets is said with each, because the session may end.
-        let tokens = Tokens::new(Attach::new([Route::per_request().origin(origin)])?);
+        let tokens = Tokens::new(TokenRoutes::new([Route::per_request().origin(origin)])?);
         let client =
             without_redirects(reqwest::Client::builder().user_agent(USER_AGENT)).build()?;
         // The limit stands behind the tokens, so that a request that is sent again after a 401

@@ -8,7 +8,7 @@ mod sync_clients;
 
 use http::{Method, Request};
 use tokenkeeper::TokenManager;
-use tokenkeeper_http::{Attach, Route};
+use tokenkeeper_http::{Route, TokenRoutes};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault, ScriptedProvider};
 
 #[test]
@@ -20,7 +20,7 @@ fn every_request_of_every_thread_is_answered_200_with_one_exchange_more_after_a_
 fn neither_client_follows_a_redirect_with_the_token() {
     let (api, stranger) = (FakeAuthServer::start(), FakeAuthServer::start());
     let manager = TokenManager::new(ScriptedProvider::new("inventory"));
-    let attach = Attach::new([Route::new(manager).origin(api.url())]).unwrap();
+    let routes = TokenRoutes::new([Route::new(manager).origin(api.url())]).unwrap();
     let to = |location: String| Fault::Answer {
         status: 302,
         headers: vec![("location".to_owned(), location)],
@@ -30,10 +30,10 @@ fn neither_client_follows_a_redirect_with_the_token() {
     stranger.fail_next_at(Endpoint::Resource, 2, to(stranger.resource_url()));
 
     let request = Request::get(api.resource_url()).body("").unwrap();
-    let by_ureq = sync_clients::send_with_ureq(&sync_clients::agent(), &attach, request).unwrap();
+    let by_ureq = sync_clients::send_with_ureq(&sync_clients::agent(), &routes, request).unwrap();
     let client = sync_clients::client().unwrap();
     let request = reqwest::blocking::Request::new(Method::GET, api.resource_url().parse().unwrap());
-    let by_reqwest = sync_clients::send_with_reqwest(&client, &attach, request).unwrap();
+    let by_reqwest = sync_clients::send_with_reqwest(&client, &routes, request).unwrap();
 
     assert_eq!((by_ureq.status().as_u16(), by_reqwest.status().as_u16()), (302, 302));
     assert_eq!((api.requests(), stranger.requests()), (2, 0));

@@ -5,7 +5,7 @@
 use http::{HeaderMap, Method, Request, Response, Uri};
 use serde_json::json;
 use tokenkeeper::{Error, ErrorKind, Secret, TokenManager, async_trait};
-use tokenkeeper_http::{Attach, Route, Target, TokenChoice};
+use tokenkeeper_http::{Route, Target, TokenChoice, TokenRoutes};
 use tokenkeeper_providers::{HttpTransport, TokenExchangeProvider, TokenTypeUri};
 
 /// A service that issues whatever it is asked for.
@@ -38,7 +38,7 @@ async fn attached(requested: TokenTypeUri, service: Issues) -> Result<HeaderMap,
     let (method, uri) = (Method::GET, Uri::from_static("https://api.example.org/"));
     let target = Target::of(&method, &uri).unwrap();
     let mut headers = HeaderMap::new();
-    Attach::new([route]).unwrap().attach(&target, &mut headers, TokenChoice::OfRoute).await?;
+    TokenRoutes::new([route]).unwrap().attach(&target, &mut headers, TokenChoice::OfRoute).await?;
     Ok(headers)
 }
 

@@ -10,7 +10,7 @@ use tokenkeeper::{
     ErrorKind, ManualClock, MemoryStorage, Secret, StorageKey, TokenManager, TokenSet,
 };
 use tokenkeeper_dpop::DpopKey;
-use tokenkeeper_http::{Attach, Route};
+use tokenkeeper_http::{Route, TokenRoutes};
 use tokenkeeper_providers::{
     AuthorizationCodeLogin, AuthorizationRequest, Callback, ClientAuth, ClientCredentialsProvider,
     UserInfo,
@@ -69,7 +69,7 @@ impl Server {
         let url: reqwest::Url = format!("{}{}", self.issuer, self.user_info).parse().unwrap();
         let origin = url.origin().ascii_serialization();
         let route = Route::new(manager.clone()).origin(origin).presenter(key.presenter());
-        let tokens = Tokens::new(Attach::new([route]).unwrap());
+        let tokens = Tokens::new(TokenRoutes::new([route]).unwrap());
         let client = without_redirects(reqwest::Client::builder().no_proxy()).build().unwrap();
         client.get(url).send_with_token(&tokens).await.unwrap().status().as_u16()
     }

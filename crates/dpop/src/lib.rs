@@ -12,10 +12,10 @@
 //! ```
 //! use tokenkeeper::{StorageKey, TokenManager, TokenStorage};
 //! use tokenkeeper_dpop::DpopKey;
-//! use tokenkeeper_http::{Attach, Route};
+//! use tokenkeeper_http::{TokenRoutes, Route};
 //! use tokenkeeper_providers::{ClientAuth, RefreshTokenProvider};
 //!
-//! async fn calendar(storage: impl TokenStorage + Clone) -> Result<Attach, tokenkeeper::Error> {
+//! async fn calendar(storage: impl TokenStorage + Clone) -> Result<TokenRoutes, tokenkeeper::Error> {
 //!     let place = StorageKey::new("calendar-dpop-key")?;
 //!     let key = DpopKey::load_or_generate(&storage, &place).await?;
 //!     let provider = RefreshTokenProvider::builder("calendar", "https://auth.example.org/token")
@@ -24,14 +24,14 @@
 //!         .build()?;
 //!     let manager = TokenManager::builder(provider).storage(storage).build()?;
 //!     let route = Route::new(manager).origin("https://calendar.example.com");
-//!     Attach::new([route.presenter(key.presenter())])
+//!     TokenRoutes::new([route.presenter(key.presenter())])
 //! }
-//! # let attach = pollster::block_on(calendar(tokenkeeper::MemoryStorage::new()))?;
-//! # assert_eq!(attach.headers().collect::<Vec<_>>(), ["authorization", "dpop"]);
+//! # let routes = pollster::block_on(calendar(tokenkeeper::MemoryStorage::new()))?;
+//! # assert_eq!(routes.headers().collect::<Vec<_>>(), ["authorization", "dpop"]);
 //! # Ok::<(), tokenkeeper::Error>(())
 //! ```
 //!
-//! `Attach` is what `tokenkeeper-reqwest` and `tokenkeeper-tower` are given, and what
+//! `TokenRoutes` is what `tokenkeeper-reqwest` and `tokenkeeper-tower` are given, and what
 //! `tokenkeeper-http` shows how to use without them. A client that uses neither puts the proof onto a
 //! request with [`prove`](tokenkeeper_providers::ProofOfPossession::prove), and hands every answer to
 //! [`take_notice`](tokenkeeper_providers::ProofOfPossession::take_notice).

@@ -18,7 +18,7 @@ use tokenkeeper::{
 };
 use tokenkeeper_dpop::{Algorithm, DpopKey, SigningKey};
 use tokenkeeper_http::{
-    Attach, Attached, Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice,
+    Attached, Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice, TokenRoutes,
 };
 use tokenkeeper_providers::{ClientAuth, ProofOfPossession, RefreshTokenProvider};
 
@@ -267,11 +267,11 @@ async fn first_attempt(key: &DpopKey) -> (Attached, HeaderMap, Playback) {
     let endpoint = endpoint.and(200, None, &BOUND.replace("at-1", "at-2"));
     let manager = TokenManager::new(machine(key, &endpoint));
     let route = Route::new(manager).origin(API).presenter(key.presenter());
-    let attach = Attach::new([route]).unwrap();
+    let routes = TokenRoutes::new([route]).unwrap();
     let uri: Uri = API.parse().unwrap();
     let target = Target::of(&Method::GET, &uri).unwrap();
     let mut headers = HeaderMap::new();
-    let attached = attach.attach(&target, &mut headers, TokenChoice::OfRoute).await;
+    let attached = routes.attach(&target, &mut headers, TokenChoice::OfRoute).await;
     (attached.unwrap().unwrap(), headers, endpoint)
 }
 

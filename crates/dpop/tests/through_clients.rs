@@ -14,7 +14,7 @@ use httpmock::{HttpMockRequest, Method, Mock, MockServer};
 use support::{API, BOUND, Playback, Proof, TOKEN_URL, headers, key, nonce_for};
 use tokenkeeper::{SystemClock, TokenManager};
 use tokenkeeper_dpop::DpopKey;
-use tokenkeeper_http::{Attach, Route};
+use tokenkeeper_http::{Route, TokenRoutes};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_reqwest::{SendWithToken, Tokens, without_redirects};
 use tokenkeeper_testkit::{self as testkit, FakeAuthServer};
@@ -35,7 +35,7 @@ fn route(key: &DpopKey, origin: &str) -> Route {
 }
 
 fn tokens(key: &DpopKey, origin: &str) -> Tokens {
-    Tokens::new(Attach::new([route(key, origin)]).unwrap())
+    Tokens::new(TokenRoutes::new([route(key, origin)]).unwrap())
 }
 
 fn client() -> reqwest::Client {
@@ -167,7 +167,7 @@ async fn through_reqwest_requests_at_once_survive_a_nonce_that_changes_with_one_
         .build()
         .unwrap();
     let route = Route::new(TokenManager::new(provider)).origin(server.url());
-    let tokens = Tokens::new(Attach::new([route.presenter(key.presenter())]).unwrap());
+    let tokens = Tokens::new(TokenRoutes::new([route.presenter(key.presenter())]).unwrap());
     let send = || client().get(server.resource_url()).send_with_token(&tokens);
     assert_eq!(send().await.unwrap().status(), 200);
     server.rotate_dpop_nonces();
@@ -301,7 +301,7 @@ fn world() -> (
 async fn through_tower_nonces_of_refusals_and_of_successes_are_used() {
     let (visits, world) = world();
     let key = key();
-    let layer = TokenLayer::new(Attach::new([route(&key, API)]).unwrap());
+    let layer = TokenLayer::new(TokenRoutes::new([route(&key, API)]).unwrap());
     let client = ServiceBuilder::new().layer(layer).service(world);
 
     for _ in 0..3 {
@@ -319,7 +319,7 @@ async fn through_tower_nonces_of_refusals_and_of_successes_are_used() {
 #[tokio::test]
 async fn through_tower_a_redirect_elsewhere_takes_neither_token_nor_proof_along() {
     let (visits, world) = world();
-    let layer = TokenLayer::new(Attach::new([route(&key(), API)]).unwrap());
+    let layer = TokenLayer::new(TokenRoutes::new([route(&key(), API)]).unwrap());
     let client =
         ServiceBuilder::new().layer(FollowRedirectLayer::new()).layer(layer).service(world);
 

@@ -38,7 +38,7 @@ impl Attached {
         Ok(Some(self))
     }
 
-    /// Puts the token onto the request. [`Attach::attach`](crate::Attach::attach) did that for the
+    /// Puts the token onto the request. [`TokenRoutes::attach`](crate::TokenRoutes::attach) did that for the
     /// first attempt.
     ///
     /// # Errors

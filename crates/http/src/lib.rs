@@ -2,7 +2,7 @@
 //! of tokenkeeper shares.
 //!
 //! `tokenkeeper-reqwest` and `tokenkeeper-tower` are made of this crate; you need it yourself to
-//! write the same for another client. It sends nothing and names no client: an [`Attach`] looks at
+//! write the same for another client. It sends nothing and names no client: an [`TokenRoutes`] looks at
 //! method and URL, puts a header into a `HeaderMap`, and reads the answer's status and headers.
 //!
 //! # The rules
@@ -36,17 +36,17 @@
 //! ```
 //! use http::{Method, Request, Response};
 //! use tokenkeeper::{Error, TokenManager};
-//! use tokenkeeper_http::{Attach, Reaction, Route, Target, TokenChoice};
+//! use tokenkeeper_http::{TokenRoutes, Reaction, Route, Target, TokenChoice};
 //!
 //! async fn send_with_token(
-//!     attach: &Attach,
+//!     routes: &TokenRoutes,
 //!     mut request: Request<&'static str>,
 //!     send: impl AsyncFn(Request<&'static str>) -> Result<Response<String>, Error>,
 //! ) -> Result<Response<String>, Error> {
 //!     let (method, uri) = (request.method().clone(), request.uri().clone());
 //!     let target = Target::of(&method, &uri)?;
 //!     let copy = request.clone();
-//!     let attached = attach.attach(&target, request.headers_mut(), TokenChoice::OfRoute).await?;
+//!     let attached = routes.attach(&target, request.headers_mut(), TokenChoice::OfRoute).await?;
 //!     let answer = send(request).await?;
 //!     let Some(attached) = attached else { return Ok(answer) };
 //!     let reaction = attached.reaction(&target, answer.status(), answer.headers());
@@ -59,11 +59,10 @@
 //! }
 //! ```
 //!
-//! Threads without a runtime do the same with [`Attach::attach_blocking`] and
+//! Threads without a runtime do the same with [`TokenRoutes::attach_blocking`] and
 //! [`Attached::renew_blocking`]. The client must give a 401 as an answer and not as an error, and
 //! follow no redirects; with `ureq` 3 that is `http_status_as_error(false)` and `max_redirects(0)`.
 
-mod attach;
 mod attached;
 mod bearer;
 mod challenge;
@@ -73,8 +72,8 @@ mod presenter;
 mod route;
 mod spare_headers;
 mod target;
+mod token_routes;
 
-pub use attach::{Attach, TokenChoice};
 pub use attached::Attached;
 pub use bearer::Bearer;
 pub use challenge::challenge_errors;
@@ -84,3 +83,4 @@ pub use presenter::{Presenter, Reaction};
 pub use route::Route;
 pub use spare_headers::{HeaderCopy, SpareHeaders};
 pub use target::Target;
+pub use token_routes::{TokenChoice, TokenRoutes};

@@ -13,22 +13,22 @@ use crate::target::Target;
 
 /// One service: where its tokens come from, and to which requests they go.
 ///
-/// What is wrong with it is said by [`Attach::new`](crate::Attach::new).
+/// What is wrong with it is said by [`TokenRoutes::new`](crate::TokenRoutes::new).
 ///
 /// # Examples
 ///
 /// ```
 /// use tokenkeeper::TokenManager;
-/// use tokenkeeper_http::{Attach, Route};
+/// use tokenkeeper_http::{Route, TokenRoutes};
 ///
-/// # fn attach(billing: TokenManager) -> Result<Attach, tokenkeeper::Error> {
+/// # fn routes(billing: TokenManager) -> Result<TokenRoutes, tokenkeeper::Error> {
 /// let route = Route::new(billing)
 ///     .origin("https://billing.example.com")
 ///     .origin("https://billing.example.com:8443")
 ///     .exclude_path("/health")
 ///     .exclude_glob("/public/*");
-/// let attach = Attach::new([route])?;
-/// # Ok(attach)
+/// let routes = TokenRoutes::new([route])?;
+/// # Ok(routes)
 /// # }
 /// ```
 #[derive(Debug)]

@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 use allocation_counter::measure;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use setup::{API, some_manager};
-use tokenkeeper_http::{Attach, CustomHeader, Reaction, Route, SpareHeaders, Target, TokenChoice};
+use tokenkeeper_http::{
+    CustomHeader, Reaction, Route, SpareHeaders, Target, TokenChoice, TokenRoutes,
+};
 
 const REPETITIONS: usize = 1_000;
 
@@ -26,10 +28,10 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn attach_and_look_at_the_answer(attach: &Attach, headers: &mut HeaderMap) {
+fn attach_and_look_at_the_answer(routes: &TokenRoutes, headers: &mut HeaderMap) {
     let uri = Uri::from_static("https://api.example.com/a?b=c");
     let target = Target::of(&Method::GET, &uri).unwrap();
-    let mut attaching = pin!(attach.attach(&target, headers, TokenChoice::OfRoute));
+    let mut attaching = pin!(routes.attach(&target, headers, TokenChoice::OfRoute));
     let Poll::Ready(attached) = attaching.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     else {
         panic!("a fresh token is there at the first poll")
@@ -47,16 +49,16 @@ fn a_token_is_attached_and_an_answer_understood_without_an_allocation() {
     };
     let custom = route().presenter(CustomHeader::new("x-api-key", "Key").unwrap());
     for (route, name) in [(route(), "authorization"), (custom, "x-api-key")] {
-        let attach = Attach::new([route]).unwrap();
+        let routes = TokenRoutes::new([route]).unwrap();
         let mut headers = headers();
         let uri = Uri::from_static(API);
         let target = Target::of(&Method::GET, &uri).unwrap();
-        attach.attach_blocking(&target, &mut headers, TokenChoice::OfRoute).unwrap().unwrap();
+        routes.attach_blocking(&target, &mut headers, TokenChoice::OfRoute).unwrap().unwrap();
 
         let allocated = measure(|| {
             for _ in 0..REPETITIONS {
                 headers.remove(name).unwrap();
-                attach_and_look_at_the_answer(&attach, &mut headers);
+                attach_and_look_at_the_answer(&routes, &mut headers);
             }
         });
 

@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use tokenkeeper::TokenManager;
-//! use tokenkeeper_reqwest::{Attach, Route, SendWithToken, Tokens, without_redirects};
+//! use tokenkeeper_reqwest::{TokenRoutes, Route, SendWithToken, Tokens, without_redirects};
 //! # use tokenkeeper_testkit::{FakeAuthServer, ScriptedProvider};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@
 //! # let (provider, url) = (ScriptedProvider::new("billing"), server.url());
 //! let client = without_redirects(reqwest::Client::builder()).build()?;
 //! let billing = Route::new(TokenManager::new(provider)).origin(url.as_str());
-//! let tokens = Tokens::new(Attach::new([billing])?);
+//! let tokens = Tokens::new(TokenRoutes::new([billing])?);
 //!
 //! let answer = client.get(url + "/invoices/7").send_with_token(&tokens).await?;
 //!
@@ -42,11 +42,11 @@
 //! # mod with_middleware {
 //! use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 //! use tokenkeeper::TokenManagerMap;
-//! use tokenkeeper_reqwest::{Attach, Route, TokenChoice, Tokens, without_redirects};
+//! use tokenkeeper_reqwest::{TokenRoutes, Route, TokenChoice, Tokens, without_redirects};
 //!
 //! fn client() -> Result<ClientWithMiddleware, Box<dyn std::error::Error>> {
 //!     let calendar = Route::per_request().origin("https://calendar.example.com");
-//!     let tokens = Tokens::new(Attach::new([calendar])?);
+//!     let tokens = Tokens::new(TokenRoutes::new([calendar])?);
 //!     let client = without_redirects(reqwest::Client::builder()).build()?;
 //!     Ok(ClientBuilder::new(client).with(tokens).build())
 //! }
@@ -114,6 +114,7 @@ pub use middleware::token_error;
 pub use send_error::SendError;
 pub use send_with_token::SendWithToken;
 pub use tokenkeeper_http::{
-    Attach, Attached, Bearer, CustomHeader, Origin, Presenter, Reaction, Route, Target, TokenChoice,
+    Attached, Bearer, CustomHeader, Origin, Presenter, Reaction, Route, Target, TokenChoice,
+    TokenRoutes,
 };
 pub use tokens::{Tokens, without_redirects};

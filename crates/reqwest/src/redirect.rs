@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use reqwest::{Request, Response, Url};
-use tokenkeeper_http::{Attach, TokenChoice};
+use tokenkeeper_http::{TokenChoice, TokenRoutes};
 
 use crate::kept_request::KeptRequest;
 use crate::sending::target_of;
@@ -33,7 +33,7 @@ impl Hops {
     /// followed.
     pub(crate) fn follow(
         &mut self,
-        attach: &Attach,
+        routes: &TokenRoutes,
         kept: &KeptRequest,
         response: &Response,
     ) -> Option<Request> {
@@ -48,20 +48,20 @@ impl Hops {
         }
         if from.origin() != to.origin() {
             leave_behind(&mut headers, PRIVATE);
-            attach.headers().for_each(|header| drop(headers.remove(header)));
+            routes.headers().for_each(|header| drop(headers.remove(header)));
         }
-        self.met_stranger |= !target_of(&method, &from).is_ok_and(|from| attach.knows(&from));
+        self.met_stranger |= !target_of(&method, &from).is_ok_and(|from| routes.knows(&from));
         let next = kept.made(method, to, headers, with_body)?;
         self.began.get_or_insert(from);
         Some(next)
     }
 
     /// What a request says about its token.
-    pub(crate) fn choice_for(&self, attach: &Attach, request: &Request) -> TokenChoice {
+    pub(crate) fn choice_for(&self, routes: &TokenRoutes, request: &Request) -> TokenChoice {
         match (&self.began, &self.chosen) {
             (None, chosen) => chosen.clone(),
             _ if self.met_stranger => TokenChoice::Without,
-            (Some(began), TokenChoice::Of(_)) if !on_one_route(attach, began, request.url()) => {
+            (Some(began), TokenChoice::Of(_)) if !on_one_route(routes, began, request.url()) => {
                 TokenChoice::OfRoute
             }
             (_, chosen) => chosen.clone(),
@@ -69,9 +69,9 @@ impl Hops {
     }
 }
 
-fn on_one_route(attach: &Attach, one: &Url, other: &Url) -> bool {
+fn on_one_route(routes: &TokenRoutes, one: &Url, other: &Url) -> bool {
     match (target_of(&Method::GET, one), target_of(&Method::GET, other)) {
-        (Ok(one), Ok(other)) => attach.on_one_route(&one, &other),
+        (Ok(one), Ok(other)) => routes.on_one_route(&one, &other),
         _ => false,
     }
 }

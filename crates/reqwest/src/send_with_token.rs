@@ -26,7 +26,7 @@ pub trait SendWithToken: Sized {
     /// # Errors
     ///
     /// [`SendError::Token`] of the kind [`ErrorKind::Config`] if the origin is on no route, because
-    /// a token was asked for; those of [`Attach::attach`](crate::Attach::attach); and if the client
+    /// a token was asked for; those of [`TokenRoutes::attach`](crate::TokenRoutes::attach); and if the client
     /// follows redirects that it should not. [`SendError::Http`] if the request fails.
     ///
     /// # Cancel safety
@@ -80,7 +80,7 @@ impl Sender for Client {
 
 fn check_origin(tokens: &Tokens, request: &Request) -> Result<(), Error> {
     let url = request.url();
-    if tokens.attach.knows(&target_of(request.method(), url)?) {
+    if tokens.routes.knows(&target_of(request.method(), url)?) {
         return Ok(());
     }
     let what = format!("no route has the origin {}", url.origin().ascii_serialization());

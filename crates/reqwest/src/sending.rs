@@ -42,7 +42,7 @@ impl Tokens {
         let mut hops = Hops::new(choice);
         loop {
             let mut kept = KeptRequest::of(&mut request, &self.spares);
-            let choice = hops.choice_for(&self.attach, &request);
+            let choice = hops.choice_for(&self.routes, &request);
             let sent = self.send_one(sender, request, &mut kept, choice).await;
             let response = sent.map_err(|failure| match failure {
                 Failure::Token(error) if hops.are_under_way() => {
@@ -53,7 +53,7 @@ impl Tokens {
             if redirects_left == 0 || kept.time_is_up() {
                 return Ok(response);
             }
-            let Some(next) = hops.follow(&self.attach, &kept, &response) else {
+            let Some(next) = hops.follow(&self.routes, &kept, &response) else {
                 return Ok(response);
             };
             request = next;
@@ -71,7 +71,7 @@ impl Tokens {
     ) -> Result<Response, Failure<S::Error>> {
         let mut headers = mem::take(request.headers_mut());
         let attached = match target_of(request.method(), request.url()) {
-            Ok(target) => self.attach.attach(&target, &mut headers, choice).await,
+            Ok(target) => self.routes.attach(&target, &mut headers, choice).await,
             Err(_) => Ok(None), // the client says what is wrong with such a URL
         };
         let attached = attached.map_err(Failure::Token)?;
@@ -114,7 +114,7 @@ impl Tokens {
     fn take_notice(&self, attached: &Attached, kept: &KeptRequest, response: &Response) {
         if let Ok(target) = target_of(kept.method(), response.url())
             && kept.has_url_of(response)
-            && self.attach.knows(&target)
+            && self.routes.knows(&target)
         {
             attached.take_notice(&target, response.status(), response.headers());
         }

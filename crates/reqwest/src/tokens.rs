@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
 use tokenkeeper::{Error, ErrorKind};
-use tokenkeeper_http::Attach;
+use tokenkeeper_http::TokenRoutes;
 
 use crate::kept_request::Spares;
 
@@ -19,17 +19,17 @@ use crate::kept_request::Spares;
 ///
 /// ```
 /// use tokenkeeper::TokenManager;
-/// use tokenkeeper_reqwest::{Attach, Route, Tokens, without_redirects};
+/// use tokenkeeper_reqwest::{TokenRoutes, Route, Tokens, without_redirects};
 ///
 /// # fn set_up(billing: TokenManager) -> Result<(), Box<dyn std::error::Error>> {
 /// let client = without_redirects(reqwest::Client::builder().user_agent("shop/1.0")).build()?;
-/// let tokens = Tokens::new(Attach::new([Route::new(billing).origin("https://billing.example.com")])?);
+/// let tokens = Tokens::new(TokenRoutes::new([Route::new(billing).origin("https://billing.example.com")])?);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    pub(crate) attach: Attach,
+    pub(crate) routes: TokenRoutes,
     pub(crate) redirects: Redirects,
     pub(crate) spares: Spares,
 }
@@ -44,10 +44,10 @@ pub(crate) enum Redirects {
 }
 
 impl Tokens {
-    /// Tokens as `attach` says, and up to 10 redirects.
+    /// Tokens as these routes say, and up to 10 redirects.
     #[must_use]
-    pub fn new(attach: Attach) -> Self {
-        Self { attach, redirects: Redirects::Here(MOST_REDIRECTS), spares: Spares::default() }
+    pub fn new(routes: TokenRoutes) -> Self {
+        Self { routes, redirects: Redirects::Here(MOST_REDIRECTS), spares: Spares::default() }
     }
 
     /// How many redirects are followed for one request, of all requests that pass here, with or
@@ -87,7 +87,7 @@ impl Tokens {
     /// [`ErrorKind::Config`] if a route puts its tokens, or a proof that goes with them, into another
     /// header, of which `reqwest` would take no care at all.
     pub fn danger_client_follows_redirects(mut self) -> Result<Self, Error> {
-        if let Some(other) = self.attach.headers().find(|header| **header != AUTHORIZATION) {
+        if let Some(other) = self.routes.headers().find(|header| **header != AUTHORIZATION) {
             let what = format!(
                 "redirects: a client that follows them itself would take the header `{other}` of a \
                  token to any host"
@@ -101,8 +101,8 @@ impl Tokens {
 
     /// Which requests get which token.
     #[must_use]
-    pub fn attach(&self) -> &Attach {
-        &self.attach
+    pub fn routes(&self) -> &TokenRoutes {
+        &self.routes
     }
 }
 

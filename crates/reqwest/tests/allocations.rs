@@ -72,14 +72,14 @@ fn allocated(chain: &ClientWithMiddleware, make: &dyn Fn() -> Request) -> u64 {
 fn the_middleware_allocates_as_much_as_one_that_inserts_a_header() {
     let manager = TokenManager::new(ScriptedProvider::new("svc"));
     let header = manager.blocking().token().unwrap().authorization();
-    let attach = tokens([Route::new(manager)
+    let routes = tokens([Route::new(manager)
         .origin("https://api.example.com")
         .exclude_path("/health")
         .exclude_glob("/public/*")]);
     let build = |middleware: Arc<dyn Middleware>| {
         ClientBuilder::new(Client::new()).with_arc(middleware).with(Stub).build()
     };
-    let ours = build(Arc::new(attach));
+    let ours = build(Arc::new(routes));
     let by_hand = build(Arc::new(ByHand(header)));
     let client = Client::new();
     let url = "https://api.example.com/items/17?page=2";

@@ -111,7 +111,7 @@ where
     K: KeepBody<B>,
 {
     let target = first.rules.target(&first.head.method, &first.head.uri)?;
-    let attaching = first.rules.attach.attach(&target, request.headers_mut(), choice);
+    let attaching = first.rules.routes.attach(&target, request.headers_mut(), choice);
     let Some(attached) = attaching.await? else {
         return first.service.call(request).await.map_err(Into::into);
     };

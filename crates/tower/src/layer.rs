@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, Uri};
 use tokenkeeper::{Error, ErrorKind};
-use tokenkeeper_http::{Attach, SpareHeaders};
+use tokenkeeper_http::{SpareHeaders, TokenRoutes};
 use tower_layer::Layer;
 
 use crate::keep_body::Cloning;
@@ -22,17 +22,17 @@ use crate::service::TokenService;
 /// use http_body_util::Full;
 /// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 /// use tokenkeeper::TokenManager;
-/// use tokenkeeper_tower::{Attach, Buffering, Route, TokenLayer};
+/// use tokenkeeper_tower::{TokenRoutes, Buffering, Route, TokenLayer};
 /// use tower::Layer;
 ///
 /// # fn clients(billing: TokenManager) -> Result<(), tokenkeeper::Error> {
-/// let attach = Attach::new([Route::new(billing).origin("https://billing.example.com")])?;
+/// let routes = TokenRoutes::new([Route::new(billing).origin("https://billing.example.com")])?;
 ///
 /// let hyper = Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
-/// let client = TokenLayer::new(attach.clone()).layer(hyper);
+/// let client = TokenLayer::new(routes.clone()).layer(hyper);
 ///
 /// let hyper = Client::builder(TokioExecutor::new()).build_http::<axum::body::Body>();
-/// let forwarding = TokenLayer::new(attach)
+/// let forwarding = TokenLayer::new(routes)
 ///     .bodies(Buffering::new(axum::body::Body::new))
 ///     .layer(hyper);
 /// # Ok(())
@@ -40,7 +40,7 @@ use crate::service::TokenService;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokenLayer<K = Cloning> {
-    attach: Attach,
+    routes: TokenRoutes,
     assumed_origin: Option<Uri>,
     bodies: K,
 }
@@ -48,8 +48,8 @@ pub struct TokenLayer<K = Cloning> {
 impl TokenLayer {
     /// Tokens for the requests that these rules name.
     #[must_use]
-    pub fn new(attach: Attach) -> Self {
-        Self { attach, assumed_origin: None, bodies: Cloning::new() }
+    pub fn new(routes: TokenRoutes) -> Self {
+        Self { routes, assumed_origin: None, bodies: Cloning::new() }
     }
 }
 
@@ -61,7 +61,7 @@ impl<K> TokenLayer<K> {
     /// [`Cloning`], for bodies that implement [`ReplayBody`](crate::ReplayBody).
     #[must_use]
     pub fn bodies<K2>(self, bodies: K2) -> TokenLayer<K2> {
-        TokenLayer { attach: self.attach, assumed_origin: self.assumed_origin, bodies }
+        TokenLayer { routes: self.routes, assumed_origin: self.assumed_origin, bodies }
     }
 
     /// Where requests go whose URI is a path alone, as those of tonic's generated clients: the
@@ -77,7 +77,7 @@ impl<K> TokenLayer<K> {
     pub fn assume_origin(mut self, origin: &str) -> Result<Self, Error> {
         let uri = parse_origin(origin)?;
         let rules = self.rules(Some(uri.clone()));
-        if !self.attach.knows(&rules.target(&Method::GET, &Uri::from_static("/"))?) {
+        if !self.routes.knows(&rules.target(&Method::GET, &Uri::from_static("/"))?) {
             let what = format!("assumed origin: no route names {origin}");
             return Err(Error::new(ErrorKind::Config, what)
                 .with_advice("name that of the channel in both places"));
@@ -87,7 +87,7 @@ impl<K> TokenLayer<K> {
     }
 
     fn rules(&self, assumed_origin: Option<Uri>) -> Rules {
-        Rules { attach: self.attach.clone(), assumed_origin, spare: SpareHeaders::new() }
+        Rules { routes: self.routes.clone(), assumed_origin, spare: SpareHeaders::new() }
     }
 }
 

@@ -13,7 +13,7 @@
 //! use http::{Request, Response, StatusCode};
 //! use http_body_util::Full;
 //! use tokenkeeper::TokenManager;
-//! use tokenkeeper_tower::{Attach, Route, TokenLayer};
+//! use tokenkeeper_tower::{TokenRoutes, Route, TokenLayer};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # async fn run(provider: tokenkeeper_testkit::ScriptedProvider) -> Result<(), tower::BoxError> {
@@ -25,10 +25,10 @@
 //! #     }
 //! #     Ok::<_, std::convert::Infallible>(answer)
 //! # });
-//! let attach = Attach::new([
+//! let routes = TokenRoutes::new([
 //!     Route::new(billing).origin("https://billing.example.com").exclude_path("/health"),
 //! ])?;
-//! let client = ServiceBuilder::new().layer(TokenLayer::new(attach)).service(http_client);
+//! let client = ServiceBuilder::new().layer(TokenLayer::new(routes)).service(http_client);
 //!
 //! let request = Request::get("https://billing.example.com/invoices").body(Full::default())?;
 //! let answer = client.oneshot(request).await?;
@@ -134,5 +134,5 @@ pub use replay_body::ReplayBody;
 pub use response_future::ResponseFuture;
 pub use service::TokenService;
 pub use tokenkeeper_http::{
-    Attach, Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice,
+    Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice, TokenRoutes,
 };

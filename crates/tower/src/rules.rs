@@ -3,12 +3,12 @@
 
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 use tokenkeeper::{Error, ErrorKind};
-use tokenkeeper_http::{Attach, HeaderCopy, Origin, SpareHeaders, Target, TokenChoice};
+use tokenkeeper_http::{HeaderCopy, Origin, SpareHeaders, Target, TokenChoice, TokenRoutes};
 
 /// Shared by all clones of one service.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    pub(crate) attach: Attach,
+    pub(crate) routes: TokenRoutes,
     pub(crate) assumed_origin: Option<Uri>,
     pub(crate) spare: SpareHeaders,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Head {
 impl Rules {
     /// A copy of the head, if the request goes to an origin that gets tokens.
     pub(crate) fn head_of<B>(&self, request: &Request<B>) -> Result<Option<Head>, Error> {
-        if !self.attach.knows(&self.target(request.method(), request.uri())?) {
+        if !self.routes.knows(&self.target(request.method(), request.uri())?) {
             return Ok(None);
         }
         Ok(Some(Head {

@@ -74,7 +74,7 @@ where
             Err(error) => return ResponseFuture::failed(error),
         };
         // Only a request that has to wait for its token is put into a box.
-        match self.rules.attach.attach_now(&target, request.headers_mut(), choice.clone()) {
+        match self.rules.routes.attach_now(&target, request.headers_mut(), choice.clone()) {
             Poll::Ready(Ok(Some(attached))) => {
                 let rules = Arc::clone(&self.rules);
                 let first = First { rules, bodies: self.bodies.clone(), service, head };

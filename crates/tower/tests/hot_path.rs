@@ -18,7 +18,7 @@ use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
 use tokenkeeper::TokenManager;
 use tokenkeeper_testkit::ScriptedProvider;
-use tokenkeeper_tower::{Attach, Buffering, CustomHeader, Route, TokenLayer};
+use tokenkeeper_tower::{Buffering, CustomHeader, Route, TokenLayer, TokenRoutes};
 use tower::{Layer, Service};
 
 /// Answers at once, and allocates nothing.
@@ -84,8 +84,8 @@ fn by_hand<B>(body: impl Fn() -> B) -> u64 {
 
 #[test]
 fn a_request_with_a_fresh_token_allocates_what_it_would_with_a_header_put_there_by_hand() {
-    let attach = Attach::new([Route::new(warm()).origin(ORIGIN)]).unwrap();
-    let mut client = TokenLayer::new(attach).layer(Silent);
+    let routes = TokenRoutes::new([Route::new(warm()).origin(ORIGIN)]).unwrap();
+    let mut client = TokenLayer::new(routes).layer(Silent);
 
     assert_eq!(through(&mut client, form, |_| {}), by_hand(form));
 }
@@ -94,15 +94,15 @@ fn a_request_with_a_fresh_token_allocates_what_it_would_with_a_header_put_there_
 fn a_header_of_the_services_own_costs_no_more() {
     let presenter = CustomHeader::new("x-api-key", "").unwrap();
     let route = Route::new(warm()).origin(ORIGIN).presenter(presenter);
-    let mut client = TokenLayer::new(Attach::new([route]).unwrap()).layer(Silent);
+    let mut client = TokenLayer::new(TokenRoutes::new([route]).unwrap()).layer(Silent);
 
     assert_eq!(through(&mut client, form, |_| {}), by_hand(form));
 }
 
 #[test]
 fn a_buffered_body_costs_the_box_that_it_is_put_into_and_an_empty_one_nothing() {
-    let attach = Attach::new([Route::new(warm()).origin(ORIGIN)]).unwrap();
-    let layer = TokenLayer::new(attach).bodies(Buffering::new(Body::new));
+    let routes = TokenRoutes::new([Route::new(warm()).origin(ORIGIN)]).unwrap();
+    let layer = TokenLayer::new(routes).bodies(Buffering::new(Body::new));
     let filled = || Body::from(Bytes::from_static(b"{}"));
 
     let costs = through(&mut layer.layer(Silent), filled, |_| {}) - by_hand(filled);
@@ -113,8 +113,8 @@ fn a_buffered_body_costs_the_box_that_it_is_put_into_and_an_empty_one_nothing() 
 
 #[test]
 fn a_header_value_that_was_made_for_this_request_costs_one_allocation_to_share() {
-    let attach = Attach::new([Route::new(warm()).origin(ORIGIN)]).unwrap();
-    let mut client = TokenLayer::new(attach).layer(Silent);
+    let routes = TokenRoutes::new([Route::new(warm()).origin(ORIGIN)]).unwrap();
+    let mut client = TokenLayer::new(routes).layer(Silent);
     let add = |request: &mut Request<Full<Bytes>>| {
         let own = HeaderValue::from_str("application/x-own").unwrap();
         request.headers_mut().insert(header::CONTENT_TYPE, own);

@@ -6,7 +6,7 @@
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokenkeeper::{Error, ManualClock, RefreshPolicy, TokenManager};
-use tokenkeeper_http::{Attach, Attached, Reaction, Route, Target, TokenChoice};
+use tokenkeeper_http::{Attached, Reaction, Route, Target, TokenChoice, TokenRoutes};
 use tokenkeeper_testkit::ScriptedProvider;
 
 pub const API: &str = "https://api.example.com";
@@ -25,8 +25,8 @@ pub fn some_manager(service_name: &str) -> TokenManager {
     TokenManager::new(ScriptedProvider::new(service_name))
 }
 
-pub fn api(manager: TokenManager) -> Attach {
-    Attach::new([Route::new(manager).origin(API)]).unwrap()
+pub fn api(manager: TokenManager) -> TokenRoutes {
+    TokenRoutes::new([Route::new(manager).origin(API)]).unwrap()
 }
 
 pub fn get(url: &str) -> (Method, Uri) {
@@ -34,25 +34,25 @@ pub fn get(url: &str) -> (Method, Uri) {
 }
 
 /// A GET of that URL: the headers that it would be sent with.
-pub async fn sent_to(attach: &Attach, url: &str) -> Result<HeaderMap, Error> {
+pub async fn sent_to(routes: &TokenRoutes, url: &str) -> Result<HeaderMap, Error> {
     let (method, uri) = get(url);
     let mut headers = HeaderMap::new();
     let target = Target::of(&method, &uri)?;
-    attach.attach(&target, &mut headers, TokenChoice::OfRoute).await?;
+    routes.attach(&target, &mut headers, TokenChoice::OfRoute).await?;
     Ok(headers)
 }
 
 /// What `Authorization` says on a GET of that URL.
-pub async fn authorization(attach: &Attach, url: &str) -> Option<String> {
-    let headers = sent_to(attach, url).await.unwrap();
+pub async fn authorization(routes: &TokenRoutes, url: &str) -> Option<String> {
+    let headers = sent_to(routes, url).await.unwrap();
     headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned())
 }
 
-pub async fn attached(attach: &Attach) -> Attached {
+pub async fn attached(routes: &TokenRoutes) -> Attached {
     let (method, uri) = get(API);
     let target = Target::of(&method, &uri).unwrap();
     let choice = TokenChoice::OfRoute;
-    attach.attach(&target, &mut HeaderMap::new(), choice).await.unwrap().unwrap()
+    routes.attach(&target, &mut HeaderMap::new(), choice).await.unwrap().unwrap()
 }
 
 /// What an answer with this status and challenge asks for.

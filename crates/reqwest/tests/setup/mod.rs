@@ -10,7 +10,8 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokenkeeper::{Clock, Error, SystemClock, TokenManager};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_reqwest::{
-    Attach, Route, SendError, SendWithToken, TokenChoice, Tokens, token_error, without_redirects,
+    Route, SendError, SendWithToken, TokenChoice, TokenRoutes, Tokens, token_error,
+    without_redirects,
 };
 use tokenkeeper_testkit::FakeAuthServer;
 
@@ -28,7 +29,7 @@ pub(crate) fn route_to(server: &FakeAuthServer) -> Route {
 }
 
 pub(crate) fn tokens(routes: impl IntoIterator<Item = Route>) -> Tokens {
-    Tokens::new(Attach::new(routes).unwrap())
+    Tokens::new(TokenRoutes::new(routes).unwrap())
 }
 
 /// A client as the crate wants it.

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
 use tokenkeeper::{ManualClock, RefreshPolicy, TokenManager};
 use tokenkeeper_testkit::ScriptedProvider;
-use tokenkeeper_tower::{Attach, Route};
+use tokenkeeper_tower::{Route, TokenRoutes};
 use tower::Service;
 
 pub const ORIGIN: &str = "https://api.example.com";
@@ -153,8 +153,8 @@ pub fn manager(provider: &ScriptedProvider) -> (TokenManager, ManualClock) {
 }
 
 /// Tokens of this manager for the [`ORIGIN`].
-pub fn attach(manager: &TokenManager) -> Attach {
-    Attach::new([Route::new(manager.clone()).origin(ORIGIN)]).unwrap()
+pub fn routes_of(manager: &TokenManager) -> TokenRoutes {
+    TokenRoutes::new([Route::new(manager.clone()).origin(ORIGIN)]).unwrap()
 }
 
 pub fn get(uri: &str) -> Request<Full<Bytes>> {

@@ -1,19 +1,15 @@
 //! M14 on redirects: the layer that follows them is outside, so the rules are asked at every hop.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod api;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use api::{ORIGIN, get, manager};
+use crate::api::{ORIGIN, get, manager};
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::Full;
 use parking_lot::Mutex;
 use tokenkeeper_testkit::ScriptedProvider;
-use tokenkeeper_tower::{Attach, CustomHeader, Route, TokenChoice, TokenLayer};
+use tokenkeeper_tower::{CustomHeader, Route, TokenChoice, TokenLayer, TokenRoutes};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::follow_redirect::FollowRedirectLayer;
 
@@ -73,7 +69,7 @@ async fn m14_the_token_is_seen_at_named_origins_alone() {
         let (visits, world) = world(location, "authorization");
         let client = ServiceBuilder::new()
             .layer(FollowRedirectLayer::new())
-            .layer(TokenLayer::new(Attach::new([route()]).unwrap()))
+            .layer(TokenLayer::new(TokenRoutes::new([route()]).unwrap()))
             .service(world);
 
         client.oneshot(get(&format!("{ORIGIN}/start"))).await.unwrap();
@@ -92,7 +88,7 @@ async fn m14_a_header_of_the_services_own_is_seen_at_named_origins_alone() {
         let route = route().presenter(CustomHeader::new("x-api-key", "").unwrap());
         let client = ServiceBuilder::new()
             .layer(FollowRedirectLayer::new())
-            .layer(TokenLayer::new(Attach::new([route]).unwrap()))
+            .layer(TokenLayer::new(TokenRoutes::new([route]).unwrap()))
             .service(world);
 
         client.oneshot(get(&format!("{ORIGIN}/start"))).await.unwrap();
@@ -106,10 +102,10 @@ async fn m14_a_header_of_the_services_own_is_seen_at_named_origins_alone() {
 #[tokio::test]
 async fn a_choice_holds_for_one_hop_so_a_route_without_a_manager_fails_at_the_next() {
     let (visits, world) = world("/elsewhere", "authorization");
-    let attach = Attach::new([Route::per_request().origin(ORIGIN)]).unwrap();
+    let routes = TokenRoutes::new([Route::per_request().origin(ORIGIN)]).unwrap();
     let client = ServiceBuilder::new()
         .layer(FollowRedirectLayer::new())
-        .layer(TokenLayer::new(attach))
+        .layer(TokenLayer::new(routes))
         .service(world);
     let mut request = get(&format!("{ORIGIN}/start"));
     let user = manager(&ScriptedProvider::new("user")).0;
@@ -123,7 +119,7 @@ async fn a_choice_holds_for_one_hop_so_a_route_without_a_manager_fails_at_the_ne
 #[tokio::test]
 async fn without_a_layer_that_follows_them_redirects_are_the_callers() {
     let (visits, world) = world("https://evil.example/", "authorization");
-    let layer = TokenLayer::new(Attach::new([route()]).unwrap());
+    let layer = TokenLayer::new(TokenRoutes::new([route()]).unwrap());
     let client = ServiceBuilder::new().layer(layer).service(world);
 
     let answer = client.oneshot(get(&format!("{ORIGIN}/start"))).await.unwrap();

@@ -1,6 +1,5 @@
 //! A gRPC service without generated code: it answers what it is sent, to those with a good token.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(unreachable_pub, reason = "the tests use it from outside")]
 
 use std::collections::HashSet;

@@ -1,17 +1,13 @@
 //! How tokens look on requests.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::setup::{API, get, manager, sent_to};
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
-use setup::{API, get, manager, sent_to};
 use tokenkeeper::{AccessToken, Error, ErrorKind, ManualClock};
 use tokenkeeper_http::{
-    Attach, Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice,
+    Bearer, CustomHeader, Presenter, Reaction, Route, Target, TokenChoice, TokenRoutes,
 };
 use tokenkeeper_testkit::ScriptedProvider;
 
@@ -78,23 +74,23 @@ async fn a_request_is_left_alone_if_it_has_the_header_that_the_route_uses() {
     let route = Route::new(manager(&provider, &ManualClock::new()))
         .origin(API)
         .presenter(CustomHeader::new("x-api-key", "").unwrap());
-    let attach = Attach::new([route]).unwrap();
+    let routes = TokenRoutes::new([route]).unwrap();
     let (method, uri) = get(API);
     let target = Target::of(&method, &uri).unwrap();
 
     let mut own =
         HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), "own".parse().unwrap())]);
-    assert!(attach.attach(&target, &mut own, TokenChoice::OfRoute).await.unwrap().is_none());
+    assert!(routes.attach(&target, &mut own, TokenChoice::OfRoute).await.unwrap().is_none());
     let mut other =
         HeaderMap::from_iter([(http::header::AUTHORIZATION, "Basic x".parse().unwrap())]);
-    assert!(attach.attach(&target, &mut other, TokenChoice::OfRoute).await.unwrap().is_some());
+    assert!(routes.attach(&target, &mut other, TokenChoice::OfRoute).await.unwrap().is_some());
 
     assert_eq!(own["x-api-key"], "own");
     assert_eq!(
         (&other["x-api-key"], &other["authorization"]),
         (&"access-1".parse().unwrap(), &"Basic x".parse().unwrap())
     );
-    assert_eq!(attach.headers().collect::<Vec<_>>(), ["x-api-key"]);
+    assert_eq!(routes.headers().collect::<Vec<_>>(), ["x-api-key"]);
 }
 
 #[tokio::test]
@@ -105,12 +101,12 @@ async fn nothing_that_is_shown_holds_a_token() {
         .exclude_glob("/public/*")
         .presenter(CustomHeader::new("x-api-key", "Key").unwrap());
     let route_shown = format!("{route:?}");
-    let attach = Attach::new([route]).unwrap();
-    let headers = sent_to(&attach, API).await.unwrap();
-    let attached = setup::attached(&attach).await;
+    let routes = TokenRoutes::new([route]).unwrap();
+    let headers = sent_to(&routes, API).await.unwrap();
+    let attached = crate::setup::attached(&routes).await;
 
     assert_eq!(headers["x-api-key"], "Key access-1");
-    let shown = format!("{route_shown} {attach:?} {attached:?} {headers:?}");
+    let shown = format!("{route_shown} {routes:?} {attached:?} {headers:?}");
     assert!(!shown.contains("access-1"), "{shown}");
 }
 
@@ -150,22 +146,22 @@ impl Presenter for WithProof {
     }
 }
 
-fn with_proof(presenter: &WithProof) -> Attach {
+fn with_proof(presenter: &WithProof) -> TokenRoutes {
     let manager = manager(&ScriptedProvider::new("svc"), &ManualClock::new());
-    Attach::new([Route::new(manager).origin(API).presenter(presenter.clone())]).unwrap()
+    TokenRoutes::new([Route::new(manager).origin(API).presenter(presenter.clone())]).unwrap()
 }
 
 #[test]
 fn what_goes_with_a_token_is_among_the_headers_to_be_left_behind() {
-    let attach = with_proof(&WithProof::default());
+    let routes = with_proof(&WithProof::default());
 
-    assert_eq!(attach.headers().collect::<Vec<_>>(), ["authorization", "x-proof"]);
+    assert_eq!(routes.headers().collect::<Vec<_>>(), ["authorization", "x-proof"]);
 }
 
 #[tokio::test]
 async fn a_presenter_hears_of_every_answer_also_of_those_that_succeed() {
     let presenter = WithProof::default();
-    let attached = setup::attached(&with_proof(&presenter)).await;
+    let attached = crate::setup::attached(&with_proof(&presenter)).await;
     let uri = Uri::from_static(API);
     let target = Target::of(&Method::GET, &uri).unwrap();
     let reaction = |status| attached.reaction(&target, status, &HeaderMap::new());

@@ -1,19 +1,15 @@
 //! What is printed of the crate's types and errors shows no secret.
 
-#![cfg(all(feature = "middleware", feature = "transport"))]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-mod tls;
-
 use std::error::Error;
 
+use crate::setup::{Way, client, manager_of, route_to, tokens};
+use crate::tls::{Authority, TlsServer};
 use reqwest::Client;
 use reqwest::header::{HeaderMap, HeaderValue};
-use setup::{Way, client, manager_of, route_to, tokens};
-use tls::{Authority, TlsServer};
 use tokenkeeper::SystemClock;
-use tokenkeeper_reqwest::{Attach, ClientTransport, Route, SendWithToken, TokenChoice, Tokens};
+use tokenkeeper_reqwest::{
+    ClientTransport, Route, SendWithToken, TokenChoice, TokenRoutes, Tokens,
+};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault};
 
 #[tokio::test]
@@ -88,10 +84,11 @@ async fn what_a_client_that_follows_redirects_says_of_them_is_not_shown() {
 #[test]
 fn what_is_wrong_with_a_route_is_said_before_there_are_tokens() {
     let server = FakeAuthServer::start();
-    let attach = Attach::new([route_to(&server).origin("http://api.example.com")]);
+    let routes = TokenRoutes::new([route_to(&server).origin("http://api.example.com")]);
 
-    assert!(attach.unwrap_err().to_string().contains("must be https"));
+    assert!(routes.unwrap_err().to_string().contains("must be https"));
     assert!(
-        format!("{:?}", Tokens::new(Attach::new([route_to(&server)]).unwrap())).contains("billing")
+        format!("{:?}", Tokens::new(TokenRoutes::new([route_to(&server)]).unwrap()))
+            .contains("billing")
     );
 }

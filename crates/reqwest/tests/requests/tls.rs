@@ -1,7 +1,5 @@
 //! A server behind TLS, with a certificate authority of its own.
 
-#![allow(dead_code, reason = "not every test binary uses all of it")]
-
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};

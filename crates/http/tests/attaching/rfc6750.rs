@@ -1,22 +1,18 @@
-//! Bearer tokens (RFC 6750). Which origins get one is in `m14_where_tokens_go.rs`, what a refusal
-//! leads to in `m14_after_a_refusal.rs`.
+//! Bearer tokens (RFC 6750). Which origins get one is in `where_tokens_go.rs`, what a refusal
+//! leads to in `after_a_refusal.rs`.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
+use crate::setup::{API, api, attached, manager, reaction, sent_to};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
-use setup::{API, api, attached, manager, reaction, sent_to};
 use tokenkeeper::ManualClock;
 use tokenkeeper_http::Reaction;
 use tokenkeeper_testkit::ScriptedProvider;
 
 #[tokio::test]
 async fn a_token_is_sent_in_the_authorization_header_and_in_no_other_way() {
-    let attach = api(manager(&ScriptedProvider::new("svc"), &ManualClock::new()));
+    let routes = api(manager(&ScriptedProvider::new("svc"), &ManualClock::new()));
 
-    let headers: HeaderMap = sent_to(&attach, &format!("{API}/a?b=c")).await.unwrap();
+    let headers: HeaderMap = sent_to(&routes, &format!("{API}/a?b=c")).await.unwrap();
 
     assert_eq!(headers.len(), 1, "§2.3 and §5.3: no query, no cookie");
     assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1, "§2: one method");
@@ -27,8 +23,8 @@ async fn a_token_is_sent_in_the_authorization_header_and_in_no_other_way() {
 
 #[tokio::test]
 async fn each_error_code_leads_to_what_can_help_against_it() {
-    let attach = api(manager(&ScriptedProvider::new("svc"), &ManualClock::new()));
-    let attached = attached(&attach).await;
+    let routes = api(manager(&ScriptedProvider::new("svc"), &ManualClock::new()));
+    let attached = attached(&routes).await;
 
     for (status, code, expected) in [
         (401, "invalid_token", Reaction::ReplaceToken),

@@ -1,18 +1,14 @@
 //! M14: a token goes only where it was meant to go, and a request that should have one never goes
 //! out bare.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod api;
-
 use std::time::Duration;
 
-use api::{Api, Mark, ORIGIN, attach, get, in_time, manager, text};
+use crate::api::{Api, Mark, ORIGIN, get, in_time, manager, routes_of, text};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use tokenkeeper::{Error, ErrorKind, TokenManager};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
-use tokenkeeper_tower::{Attach, CustomHeader, Route, TokenChoice, TokenLayer, TokenService};
+use tokenkeeper_tower::{CustomHeader, Route, TokenChoice, TokenLayer, TokenRoutes, TokenService};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
 struct Setup {
@@ -24,7 +20,7 @@ struct Setup {
 fn setup() -> Setup {
     let (api, provider) = (Api::new(), ScriptedProvider::new("svc"));
     let (manager, _) = manager(&provider);
-    let client = TokenLayer::new(attach(&manager)).layer(api.clone());
+    let client = TokenLayer::new(routes_of(&manager)).layer(api.clone());
     Setup { api, provider, client }
 }
 
@@ -112,14 +108,14 @@ async fn m14_without_a_token_the_inner_service_is_never_called() {
 #[tokio::test]
 async fn m14_a_request_without_an_origin_fails_unless_one_is_assumed() {
     let Setup { api, provider, client } = setup();
-    let attach = attach(&manager(&provider).0);
+    let routes = routes_of(&manager(&provider).0);
 
     let error = in_time(client.oneshot(get("/items"))).await.unwrap_err();
     assert_eq!(ours(&error).kind(), ErrorKind::Config);
     assert!(error.to_string().contains("assume_origin"), "{error}");
     assert!(api.arrived().is_empty());
 
-    let assuming = TokenLayer::new(attach).assume_origin(ORIGIN).unwrap();
+    let assuming = TokenLayer::new(routes).assume_origin(ORIGIN).unwrap();
     assuming.layer(api.clone()).oneshot(get("/items")).await.unwrap();
     assuming.layer(api.clone()).oneshot(get("https://evil.example/")).await.unwrap();
     assert_eq!(api.tokens(), [Some("access-1".to_owned()), None]);
@@ -128,13 +124,13 @@ async fn m14_a_request_without_an_origin_fails_unless_one_is_assumed() {
 
 #[test]
 fn m14_an_origin_can_be_assumed_only_if_it_is_one_that_gets_tokens() {
-    let attach = attach(&manager(&ScriptedProvider::new("svc")).0);
+    let routes = routes_of(&manager(&ScriptedProvider::new("svc")).0);
 
     for wrong in ["https://api.example.com:8443", "http://api.example.com", "https://x/y", "api"] {
-        let error = TokenLayer::new(attach.clone()).assume_origin(wrong).unwrap_err();
+        let error = TokenLayer::new(routes.clone()).assume_origin(wrong).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{wrong}");
     }
-    assert!(TokenLayer::new(attach).assume_origin("https://API.example.com:443").is_ok());
+    assert!(TokenLayer::new(routes).assume_origin("https://API.example.com:443").is_ok());
 }
 
 #[tokio::test]
@@ -144,9 +140,9 @@ async fn each_request_says_whose_token_it_gets() {
     bob.token().await.unwrap();
     clock.advance(Duration::from_secs(60));
     bob.force_refresh().await.unwrap();
-    let attach = Attach::new([Route::per_request().origin(ORIGIN)]).unwrap();
+    let routes = TokenRoutes::new([Route::per_request().origin(ORIGIN)]).unwrap();
     let api = Api::new();
-    let client = TokenLayer::new(attach).layer(api.clone());
+    let client = TokenLayer::new(routes).layer(api.clone());
     let request = |user: &TokenManager| {
         let mut request = get(ORIGIN);
         request.extensions_mut().insert(TokenChoice::Of(user.clone()));
@@ -163,13 +159,13 @@ async fn each_request_says_whose_token_it_gets() {
 #[tokio::test]
 async fn a_rejected_token_of_one_user_is_replaced_by_another_of_the_same() {
     let (alice, bob) = (ScriptedProvider::new("alice"), ScriptedProvider::new("bob"));
-    let attach = Attach::new([Route::new(manager(&bob).0).origin(ORIGIN)]).unwrap();
+    let routes = TokenRoutes::new([Route::new(manager(&bob).0).origin(ORIGIN)]).unwrap();
     let api = Api::new();
     api.revoke("access-1");
     let mut request = get(ORIGIN);
     request.extensions_mut().insert(TokenChoice::Of(manager(&alice).0));
 
-    let answer = TokenLayer::new(attach).layer(api.clone()).oneshot(request).await.unwrap();
+    let answer = TokenLayer::new(routes).layer(api.clone()).oneshot(request).await.unwrap();
 
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!((alice.calls(), bob.calls()), (2, 0));
@@ -181,7 +177,7 @@ async fn a_token_can_go_into_a_header_of_the_services_own() {
     let presenter = CustomHeader::new("x-api-key", "").unwrap();
     let route = Route::new(manager(&provider).0).origin(ORIGIN).presenter(presenter);
     let api = Api::new();
-    let client = TokenLayer::new(Attach::new([route]).unwrap()).layer(api.clone());
+    let client = TokenLayer::new(TokenRoutes::new([route]).unwrap()).layer(api.clone());
 
     let answer = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
 
@@ -194,7 +190,7 @@ async fn a_token_can_go_into_a_header_of_the_services_own() {
 #[tokio::test]
 async fn m11_nothing_that_can_be_printed_shows_a_secret() {
     let (api, provider) = (Api::new(), ScriptedProvider::new("svc"));
-    let layer = TokenLayer::new(attach(&manager(&provider).0)).assume_origin(ORIGIN).unwrap();
+    let layer = TokenLayer::new(routes_of(&manager(&provider).0)).assume_origin(ORIGIN).unwrap();
     let mut client = layer.layer(api.clone());
     let request = Request::post(ORIGIN).header("cookie", "access-cookie").body(Full::from("x"));
 
@@ -206,7 +202,7 @@ async fn m11_nothing_that_can_be_printed_shows_a_secret() {
     let answer = text(client.clone().oneshot(get(ORIGIN)).await.unwrap()).await;
     let mut lost = get("/?access_token=access-in-a-query");
     lost.extensions_mut().insert(Mark(1));
-    let error = TokenLayer::new(attach(&manager(&provider).0))
+    let error = TokenLayer::new(routes_of(&manager(&provider).0))
         .layer(api.clone())
         .oneshot(lost)
         .await

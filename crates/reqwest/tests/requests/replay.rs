@@ -1,19 +1,14 @@
 //! After a 401 a request is sent once more, as it was, with another token; or not at all.
 
-#![cfg(feature = "middleware")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod setup;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::setup::{Way, at_resource, client, manager_of, route_to, tokens};
 use bytes::Bytes;
 use http::Extensions;
 use http_body_util::Full;
 use reqwest::{Body, Method, Request, Response, Version};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
-use setup::{Way, at_resource, client, manager_of, route_to, tokens};
 use tokenkeeper::{Clock, SystemClock, async_trait};
 use tokenkeeper_reqwest::{Route, TokenChoice};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault};

@@ -1,21 +1,17 @@
 //! M14: which requests get a token.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
 use std::task::Poll;
 
+use crate::setup::{API, api, authorization, get, sent_to, some_manager};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use setup::{API, api, authorization, get, sent_to, some_manager};
 use tokenkeeper::{AccessToken, ErrorKind, ManualClock, Recovery};
-use tokenkeeper_http::{Attach, Origin, Route, Target, TokenChoice};
+use tokenkeeper_http::{Origin, Route, Target, TokenChoice, TokenRoutes};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
 
 #[tokio::test]
 async fn a_token_goes_to_its_origin_however_that_is_spelled() {
-    let attach = api(some_manager("svc"));
+    let routes = api(some_manager("svc"));
 
     for url in [
         "https://api.example.com",
@@ -24,7 +20,7 @@ async fn a_token_goes_to_its_origin_however_that_is_spelled() {
         "HTTPS://API.Example.COM/a",
         "https://user@api.example.com/a",
     ] {
-        let sent = authorization(&attach, url).await;
+        let sent = authorization(&routes, url).await;
         assert_eq!(sent.as_deref(), Some("Bearer access-1"), "{url}");
     }
 }
@@ -32,26 +28,26 @@ async fn a_token_goes_to_its_origin_however_that_is_spelled() {
 #[tokio::test]
 async fn who_cannot_wait_gets_a_token_that_is_there_and_leaves_the_request_alone_without_one() {
     let manager = some_manager("svc");
-    let (attach, mut headers) = (api(manager.clone()), HeaderMap::new());
+    let (routes, mut headers) = (api(manager.clone()), HeaderMap::new());
     let (uri, elsewhere) = (Uri::from_static(API), Uri::from_static("https://evil.example/"));
     let target = Target::of(&Method::GET, &uri).unwrap();
 
-    assert!(attach.attach_now(&target, &mut headers, TokenChoice::OfRoute).is_pending());
+    assert!(routes.attach_now(&target, &mut headers, TokenChoice::OfRoute).is_pending());
     assert!(headers.is_empty());
     manager.token().await.unwrap();
-    let attached = attach.attach_now(&target, &mut headers, TokenChoice::OfRoute);
+    let attached = routes.attach_now(&target, &mut headers, TokenChoice::OfRoute);
     assert!(matches!(attached, Poll::Ready(Ok(Some(_)))));
     assert_eq!(headers[AUTHORIZATION], "Bearer access-1");
 
     headers.clear();
     let target = Target::of(&Method::GET, &elsewhere).unwrap();
-    let attached = attach.attach_now(&target, &mut headers, TokenChoice::OfRoute);
+    let attached = routes.attach_now(&target, &mut headers, TokenChoice::OfRoute);
     assert!(matches!(attached, Poll::Ready(Ok(None))) && headers.is_empty());
 }
 
 #[tokio::test]
 async fn a_token_goes_nowhere_else() {
-    let attach = api(some_manager("svc"));
+    let routes = api(some_manager("svc"));
 
     for url in [
         "http://api.example.com/",
@@ -71,18 +67,18 @@ async fn a_token_goes_nowhere_else() {
         "https://xn--pi-6kc.example.com/", // a Cyrillic а in the place of the first letter
         "https://127.0.0.1/",
     ] {
-        assert_eq!(authorization(&attach, url).await, None, "{url}");
+        assert_eq!(authorization(&routes, url).await, None, "{url}");
     }
 }
 
 #[tokio::test]
 async fn a_url_that_does_not_say_where_the_request_goes_is_an_error() {
-    let attach = api(some_manager("svc"));
+    let routes = api(some_manager("svc"));
 
     for url in
         ["/path", "*", "api.example.com:443", "ftp://api.example.com/", "wss://api.example.com/"]
     {
-        let error = sent_to(&attach, url).await.unwrap_err();
+        let error = sent_to(&routes, url).await.unwrap_err();
         assert_eq!(error.recovery(), Recovery::FixRequest, "{url}");
     }
 }
@@ -91,14 +87,14 @@ async fn a_url_that_does_not_say_where_the_request_goes_is_an_error() {
 fn clear_text_is_for_this_machine_unless_the_danger_is_accepted() {
     let route = |origin: &str| Route::new(some_manager("svc")).origin(origin);
     for host in ["127.0.0.1", "127.0.0.1:8080", "localhost:80", "[::1]:3000"] {
-        assert!(Attach::new([route(&format!("http://{host}"))]).is_ok(), "{host}");
+        assert!(TokenRoutes::new([route(&format!("http://{host}"))]).is_ok(), "{host}");
     }
     for host in ["api.example.com", "10.0.0.1", "127.0.0.1.example.com", "[::2]"] {
         let origin = format!("http://{host}");
-        let error = Attach::new([route(&origin)]).unwrap_err();
+        let error = TokenRoutes::new([route(&origin)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{host}");
         assert!(error.to_string().contains(&origin), "{error}");
-        assert!(Attach::new([route(&origin).danger_allow_http()]).is_ok(), "{host}");
+        assert!(TokenRoutes::new([route(&origin).danger_allow_http()]).is_ok(), "{host}");
     }
 }
 
@@ -123,7 +119,10 @@ fn what_is_no_origin_is_refused_at_construction() {
         assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         assert!(error.to_string().starts_with("origin: "), "{error}");
         assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
-        assert!(Attach::new([Route::new(some_manager("svc")).origin(text)]).is_err(), "{text}");
+        assert!(
+            TokenRoutes::new([Route::new(some_manager("svc")).origin(text)]).is_err(),
+            "{text}"
+        );
     }
     assert_eq!(Origin::parse("HTTPS://Api.Example.com:443/").unwrap().to_string(), API);
 }
@@ -131,7 +130,7 @@ fn what_is_no_origin_is_refused_at_construction() {
 #[test]
 fn what_is_wrong_with_a_route_is_said_with_the_name_of_its_service() {
     let with_path = "https://api.example.com/planted?planted";
-    let error = Attach::new([
+    let error = TokenRoutes::new([
         Route::new(some_manager("billing")).origin(API),
         Route::new(some_manager("stock")).origin(with_path),
     ])
@@ -144,7 +143,7 @@ fn what_is_wrong_with_a_route_is_said_with_the_name_of_its_service() {
          the rest; Route::exclude_path and exclude_glob take paths out of it"
     );
     let twice = ["billing", "stock"].map(|name| Route::new(some_manager(name)).origin(API));
-    assert_eq!(Attach::new(twice).unwrap_err().service_name(), Some("stock"));
+    assert_eq!(TokenRoutes::new(twice).unwrap_err().service_name(), Some("stock"));
 }
 
 #[test]
@@ -161,7 +160,7 @@ fn routes_that_contradict_each_other_or_say_nothing_are_refused() {
     ];
     for routes in refused {
         let shown = format!("{routes:?}");
-        assert_eq!(Attach::new(routes).unwrap_err().kind(), ErrorKind::Config, "{shown}");
+        assert_eq!(TokenRoutes::new(routes).unwrap_err().kind(), ErrorKind::Config, "{shown}");
     }
 }
 
@@ -170,9 +169,9 @@ async fn each_service_gets_its_own_token() {
     let named = |name: &str| {
         let provider = ScriptedProvider::new(name);
         provider.on_fetch(Step::tokens(tokens(name)));
-        setup::manager(&provider, &ManualClock::new())
+        crate::setup::manager(&provider, &ManualClock::new())
     };
-    let attach = Attach::new([
+    let routes = TokenRoutes::new([
         Route::new(named("billing"))
             .origin("https://billing.example.com")
             .origin("https://b.example.com"),
@@ -185,7 +184,7 @@ async fn each_service_gets_its_own_token() {
         ("https://b.example.com/", "billing"),
         ("https://billing.example.com:8443/", "stock"),
     ] {
-        let sent = authorization(&attach, url).await;
+        let sent = authorization(&routes, url).await;
         assert_eq!(sent, Some(format!("Bearer token of {service}")), "{url}");
     }
 }
@@ -203,26 +202,26 @@ async fn excluded_paths_get_no_token() {
         .exclude_path("/health")
         .exclude_glob("/public/*")
         .exclude_glob("*.[jc]s?");
-    let attach = Attach::new([route]).unwrap();
+    let routes = TokenRoutes::new([route]).unwrap();
 
     for path in ["/health", "/health?a=/b", "/public/", "/public/a", "/public/a/b.c", "/x/a.css"] {
-        assert_eq!(authorization(&attach, &format!("{API}{path}")).await, None, "{path}");
+        assert_eq!(authorization(&routes, &format!("{API}{path}")).await, None, "{path}");
     }
     for path in ["/", "/health/", "/healthy", "/Health", "/public", "/v/public/a", "/x/a.js"] {
-        assert!(authorization(&attach, &format!("{API}{path}")).await.is_some(), "{path}");
+        assert!(authorization(&routes, &format!("{API}{path}")).await.is_some(), "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_request_that_brings_its_own_header_is_left_alone() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let routes = api(crate::setup::manager(&provider, &ManualClock::new()));
     let (method, uri) = get(API);
     let own = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Basic own"))]);
 
     let mut headers = own.clone();
     let target = Target::of(&method, &uri).unwrap();
-    let attached = attach.attach(&target, &mut headers, TokenChoice::OfRoute).await.unwrap();
+    let attached = routes.attach(&target, &mut headers, TokenChoice::OfRoute).await.unwrap();
 
     assert!(attached.is_none());
     assert_eq!((headers, provider.calls()), (own, 0));
@@ -231,15 +230,15 @@ async fn a_request_that_brings_its_own_header_is_left_alone() {
 #[tokio::test]
 async fn a_request_may_go_without_a_token_or_with_that_of_somebody_else() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let routes = api(crate::setup::manager(&provider, &ManualClock::new()));
     let (method, uri) = get(API);
     let target = Target::of(&method, &uri).unwrap();
 
     let mut bare = HeaderMap::new();
-    assert!(attach.attach(&target, &mut bare, TokenChoice::Without).await.unwrap().is_none());
+    assert!(routes.attach(&target, &mut bare, TokenChoice::Without).await.unwrap().is_none());
     let mut theirs = HeaderMap::new();
     let choice = TokenChoice::Of(some_manager("somebody else"));
-    let attached = attach.attach(&target, &mut theirs, choice).await.unwrap().unwrap();
+    let attached = routes.attach(&target, &mut theirs, choice).await.unwrap().unwrap();
 
     assert!(bare.is_empty());
     assert_eq!(attached.manager().service_name(), "somebody else");
@@ -249,22 +248,22 @@ async fn a_request_may_go_without_a_token_or_with_that_of_somebody_else() {
 
 #[tokio::test]
 async fn a_token_of_somebody_else_goes_to_the_same_origins_only() {
-    let attach = api(some_manager("svc"));
+    let routes = api(some_manager("svc"));
     let uri = Uri::from_static("https://evil.example/");
     let target = Target::of(&Method::GET, &uri).unwrap();
     let mut headers = HeaderMap::new();
 
     let choice = TokenChoice::Of(some_manager("somebody else"));
-    assert!(attach.attach(&target, &mut headers, choice).await.unwrap().is_none());
+    assert!(routes.attach(&target, &mut headers, choice).await.unwrap().is_none());
 
     assert!(headers.is_empty());
 }
 
 #[tokio::test]
 async fn where_each_request_must_say_whose_token_it_gets_one_that_does_not_fails() {
-    let attach = Attach::new([Route::per_request().origin(API)]).unwrap();
+    let routes = TokenRoutes::new([Route::per_request().origin(API)]).unwrap();
 
-    let error = sent_to(&attach, API).await.unwrap_err();
+    let error = sent_to(&routes, API).await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("TokenChoice"), "{error}");
@@ -274,12 +273,12 @@ async fn where_each_request_must_say_whose_token_it_gets_one_that_does_not_fails
 async fn without_a_token_there_is_an_error_that_says_when_to_come_back_and_no_header() {
     let (provider, clock) = (ScriptedProvider::new("svc"), ManualClock::new());
     provider.always_on_fetch(Step::unavailable());
-    let attach = api(setup::manager(&provider, &clock));
+    let routes = api(crate::setup::manager(&provider, &clock));
     let (method, uri) = get(API);
     let mut headers = HeaderMap::new();
 
     let target = Target::of(&method, &uri).unwrap();
-    let error = attach.attach(&target, &mut headers, TokenChoice::OfRoute).await.unwrap_err();
+    let error = routes.attach(&target, &mut headers, TokenChoice::OfRoute).await.unwrap_err();
 
     assert!(headers.is_empty());
     assert!(matches!(error.recovery(), Recovery::Retry { after: Some(_) }), "{error}");
@@ -289,12 +288,12 @@ async fn without_a_token_there_is_an_error_that_says_when_to_come_back_and_no_he
 #[test]
 fn threads_without_a_runtime_get_the_same() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let routes = api(crate::setup::manager(&provider, &ManualClock::new()));
     let (method, uri) = get(API);
     let target = Target::of(&method, &uri).unwrap();
 
     let mut headers = HeaderMap::new();
-    let attached = attach.attach_blocking(&target, &mut headers, TokenChoice::OfRoute);
+    let attached = routes.attach_blocking(&target, &mut headers, TokenChoice::OfRoute);
     let again = attached.unwrap().unwrap().renew_blocking(tokenkeeper_http::Reaction::ReplaceToken);
     let again = again.unwrap();
     again.present(&target, &mut headers).unwrap();
@@ -308,12 +307,12 @@ fn threads_without_a_runtime_get_the_same() {
 fn threads_without_a_runtime_get_the_error_and_no_header_either() {
     let provider = ScriptedProvider::new("svc");
     provider.always_on_fetch(Step::unavailable());
-    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let routes = api(crate::setup::manager(&provider, &ManualClock::new()));
     let (method, uri) = get(API);
     let target = Target::of(&method, &uri).unwrap();
     let mut headers = HeaderMap::new();
 
-    let attached = attach.attach_blocking(&target, &mut headers, TokenChoice::OfRoute);
+    let attached = routes.attach_blocking(&target, &mut headers, TokenChoice::OfRoute);
 
     assert_eq!(attached.unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(headers.is_empty());
@@ -325,16 +324,16 @@ async fn a_token_that_cannot_be_presented_is_an_error_too() {
     let token = AccessToken::new("abc", "DPoP").unwrap();
     let now = tokenkeeper::Clock::now(&ManualClock::new()).wall();
     provider.always_on_fetch(Step::tokens(tokenkeeper::TokenSet::new(token, now)));
-    let attach = api(setup::manager(&provider, &ManualClock::new()));
+    let routes = api(crate::setup::manager(&provider, &ManualClock::new()));
     let (method, uri) = get(API);
     let target = Target::of(&method, &uri).unwrap();
 
     for blocking in [false, true] {
         let mut headers = HeaderMap::new();
         let attached = if blocking {
-            attach.attach_blocking(&target, &mut headers, TokenChoice::OfRoute)
+            routes.attach_blocking(&target, &mut headers, TokenChoice::OfRoute)
         } else {
-            attach.attach(&target, &mut headers, TokenChoice::OfRoute).await
+            routes.attach(&target, &mut headers, TokenChoice::OfRoute).await
         };
 
         let error = attached.unwrap_err();

@@ -1,7 +1,5 @@
 //! Bodies that say nothing about themselves: what is there is kept, and nobody waits for more.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};

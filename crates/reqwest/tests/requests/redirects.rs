@@ -1,16 +1,10 @@
 //! A redirect takes a token to the origins that it is meant for, and nowhere else.
 
-#![cfg(feature = "middleware")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod setup;
-mod tls;
-
+use crate::setup::{Way, at_resource, bearing, client, manager_of, route_to, tokens};
+use crate::tls::{Authority, TlsServer};
 use bytes::Bytes;
 use http_body_util::Full;
 use reqwest::{Body, Client, ClientBuilder, Method, RequestBuilder};
-use setup::{Way, at_resource, bearing, client, manager_of, route_to, tokens};
-use tls::{Authority, TlsServer};
 use tokenkeeper::SystemClock;
 use tokenkeeper_reqwest::{CustomHeader, Route, TokenChoice, Tokens, without_redirects};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault};

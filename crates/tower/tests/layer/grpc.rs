@@ -1,18 +1,13 @@
 //! tonic's client with tokens, against a real tonic server.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod api;
-mod echo;
-
 use std::error::Error as _;
 
-use api::{in_time, manager};
-use echo::{Echo, text};
+use crate::api::{in_time, manager};
+use crate::echo::{Echo, text};
 use http::uri::PathAndQuery;
 use tokenkeeper::{Error, ErrorKind, TokenManager};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
-use tokenkeeper_tower::{Attach, Buffering, Route, TokenLayer, TokenService};
+use tokenkeeper_tower::{Buffering, Route, TokenLayer, TokenRoutes, TokenService};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::body::Body;
 use tonic::client::Grpc;
@@ -34,9 +29,9 @@ impl Setup {
     async fn new() -> Self {
         let (echo, provider) = (Echo::start().await, ScriptedProvider::new("svc"));
         let manager = manager(&provider).0;
-        let attach = Attach::new([Route::new(manager.clone()).origin(&echo.origin)]).unwrap();
+        let routes = TokenRoutes::new([Route::new(manager.clone()).origin(&echo.origin)]).unwrap();
         let channel = Channel::from_shared(echo.origin.clone()).unwrap().connect_lazy();
-        let layer = TokenLayer::new(attach).bodies(Buffering::new(Body::new));
+        let layer = TokenLayer::new(routes).bodies(Buffering::new(Body::new));
         Self { echo, provider, manager, channel, layer }
     }
 

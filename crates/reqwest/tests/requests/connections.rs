@@ -1,17 +1,11 @@
 //! What becomes of the connection that a 401 came on.
 
-#![cfg(feature = "middleware")]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-mod tls;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use setup::{Way, client, tokens};
-use tls::read_request;
+use crate::setup::{Way, client, tokens};
+use crate::tls::read_request;
 use tokenkeeper::TokenManager;
 use tokenkeeper_reqwest::Route;
 use tokenkeeper_testkit::ScriptedProvider;

@@ -1,14 +1,9 @@
 //! A client of one's own at the token endpoint.
 
-#![cfg(feature = "transport")]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod tls;
-
 use std::time::Duration;
 
+use crate::tls::{Authority, TlsServer, read_request};
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
-use tls::{Authority, TlsServer, read_request};
 use tokenkeeper::{Error, ErrorKind, Recovery, TokenManager};
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_reqwest::ClientTransport;

@@ -1,20 +1,16 @@
 //! M14: what a refusal leads to, and how often.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
+use crate::setup::{API, api, attached, manager, reaction};
 use http::{HeaderMap, HeaderName, StatusCode};
-use setup::{API, api, attached, manager, reaction};
 use tokenkeeper::{AccessToken, Error, ManualClock};
-use tokenkeeper_http::{Attach, Bearer, Presenter, Reaction, Route, Target};
+use tokenkeeper_http::{Bearer, Presenter, Reaction, Route, Target, TokenRoutes};
 use tokenkeeper_testkit::{ScriptedProvider, Step};
 
 #[tokio::test]
 async fn after_a_401_the_request_goes_out_once_more_with_another_token() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(manager(&provider, &ManualClock::new()));
-    let first = attached(&attach).await;
+    let routes = api(manager(&provider, &ManualClock::new()));
+    let first = attached(&routes).await;
 
     let wanted = reaction(&first, 401, Some(r#"Bearer error="invalid_token""#));
     let again = first.renew(wanted).await.unwrap();
@@ -26,8 +22,8 @@ async fn after_a_401_the_request_goes_out_once_more_with_another_token() {
 #[tokio::test]
 async fn a_replay_that_is_refused_too_is_not_followed_by_another() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(manager(&provider, &ManualClock::new()));
-    let again = attached(&attach).await.renew(Reaction::ReplaceToken).await.unwrap();
+    let routes = api(manager(&provider, &ManualClock::new()));
+    let again = attached(&routes).await.renew(Reaction::ReplaceToken).await.unwrap();
 
     assert!(!again.may_replay());
     assert_eq!(reaction(&again, 401, None), Reaction::GiveUp);
@@ -38,8 +34,8 @@ async fn a_replay_that_is_refused_too_is_not_followed_by_another() {
 #[tokio::test]
 async fn any_number_of_requests_with_one_rejected_token_cause_one_exchange() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(manager(&provider, &ManualClock::new()));
-    let first = attached(&attach).await;
+    let routes = api(manager(&provider, &ManualClock::new()));
+    let first = attached(&routes).await;
 
     for _ in 0..100 {
         let again = first.clone().renew(Reaction::ReplaceToken).await.unwrap();
@@ -52,8 +48,8 @@ async fn any_number_of_requests_with_one_rejected_token_cause_one_exchange() {
 #[tokio::test]
 async fn where_another_token_would_not_help_nothing_is_asked_for() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(manager(&provider, &ManualClock::new()));
-    let first = attached(&attach).await;
+    let routes = api(manager(&provider, &ManualClock::new()));
+    let first = attached(&routes).await;
 
     for (status, challenge) in [
         (200, None),
@@ -71,7 +67,7 @@ async fn where_another_token_would_not_help_nothing_is_asked_for() {
         assert_eq!(wanted, Reaction::GiveUp, "{status} {challenge:?}");
         assert!(first.clone().renew(wanted).await.is_none());
     }
-    assert_eq!(attached(&attach).await.token().authorization(), "Bearer access-1");
+    assert_eq!(attached(&routes).await.token().authorization(), "Bearer access-1");
     assert_eq!(provider.calls(), 1);
 }
 
@@ -79,8 +75,8 @@ async fn where_another_token_would_not_help_nothing_is_asked_for() {
 async fn without_a_replacement_the_caller_keeps_the_answer_that_is_there() {
     for step in [Step::unavailable(), Step::refuse_credentials()] {
         let provider = ScriptedProvider::new("svc").without_refresh_tokens();
-        let attach = api(manager(&provider, &ManualClock::new()));
-        let first = attached(&attach).await;
+        let routes = api(manager(&provider, &ManualClock::new()));
+        let first = attached(&routes).await;
         provider.always_on_fetch(step);
 
         assert!(first.clone().renew(Reaction::ReplaceToken).await.is_none());
@@ -93,28 +89,28 @@ async fn without_a_replacement_the_caller_keeps_the_answer_that_is_there() {
 async fn a_route_without_replays_keeps_the_answer_and_replaces_the_token_for_the_next_request() {
     let provider = ScriptedProvider::new("svc");
     let manager = manager(&provider, &ManualClock::new());
-    let attach = Attach::new([Route::new(manager).origin(API).without_replay()]).unwrap();
-    let first = attached(&attach).await;
+    let routes = TokenRoutes::new([Route::new(manager).origin(API).without_replay()]).unwrap();
+    let first = attached(&routes).await;
 
     assert!(!first.may_replay());
     let wanted = reaction(&first, 401, None);
     assert!(first.renew(wanted).await.is_none());
 
     assert_eq!(provider.calls(), 1);
-    assert_eq!(attached(&attach).await.token().authorization(), "Bearer access-2");
+    assert_eq!(attached(&routes).await.token().authorization(), "Bearer access-2");
 }
 
 #[tokio::test]
 async fn the_token_of_a_request_that_cannot_be_sent_again_is_given_up_all_the_same() {
     let provider = ScriptedProvider::new("svc");
-    let attach = api(manager(&provider, &ManualClock::new()));
-    let first = attached(&attach).await;
+    let routes = api(manager(&provider, &ManualClock::new()));
+    let first = attached(&routes).await;
 
     first.give_up(Reaction::GiveUp);
-    assert_eq!(attached(&attach).await.token().authorization(), "Bearer access-1");
+    assert_eq!(attached(&routes).await.token().authorization(), "Bearer access-1");
     first.give_up(Reaction::ReplaceToken);
 
-    assert_eq!(attached(&attach).await.token().authorization(), "Bearer access-2");
+    assert_eq!(attached(&routes).await.token().authorization(), "Bearer access-2");
     assert_eq!(provider.calls(), 2);
 }
 
@@ -146,8 +142,8 @@ async fn a_token_that_was_presented_wrongly_is_presented_again_once_and_not_repl
     let provider = ScriptedProvider::new("svc");
     let manager = manager(&provider, &ManualClock::new());
     let route = Route::new(manager).origin(API).presenter(Represents);
-    let attach = Attach::new([route]).unwrap();
-    let first = attached(&attach).await;
+    let routes = TokenRoutes::new([route]).unwrap();
+    let first = attached(&routes).await;
 
     let again = first.clone().renew(reaction(&first, 400, None)).await.unwrap();
 
@@ -171,8 +167,8 @@ async fn a_presenter_is_asked_about_refusals_alone() {
             panic!("asked about an answer that is no refusal")
         }
     }
-    let route = Route::new(setup::some_manager("svc")).origin(API).presenter(Panics);
-    let first = attached(&Attach::new([route]).unwrap()).await;
+    let route = Route::new(crate::setup::some_manager("svc")).origin(API).presenter(Panics);
+    let first = attached(&TokenRoutes::new([route]).unwrap()).await;
 
     for status in [200, 304, 500, 599] {
         assert_eq!(reaction(&first, status, None), Reaction::GiveUp);

@@ -1,21 +1,17 @@
 //! M14: a request is sent again once, after a 401, exactly as it was, and only with another token.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod api;
-
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use api::{Api, Mark, ORIGIN, attach, get, in_time, manager, poll_now, text};
+use crate::api::{Api, Mark, ORIGIN, get, in_time, manager, poll_now, routes_of, text};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use tokenkeeper::{ManualClock, TokenManager};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step};
-use tokenkeeper_tower::{Attach, Buffering, ReplayBody, Route, TokenLayer, TokenService};
+use tokenkeeper_tower::{Buffering, ReplayBody, Route, TokenLayer, TokenRoutes, TokenService};
 use tower::{Layer, Service, ServiceExt};
 
 struct Setup {
@@ -29,7 +25,7 @@ struct Setup {
 fn setup() -> Setup {
     let (api, provider) = (Api::new(), ScriptedProvider::new("svc"));
     let (manager, clock) = manager(&provider);
-    let client = TokenLayer::new(attach(&manager)).layer(api.clone());
+    let client = TokenLayer::new(routes_of(&manager)).layer(api.clone());
     Setup { api, provider, manager, clock, client }
 }
 
@@ -113,7 +109,7 @@ async fn a_route_without_replay_gives_the_401_back_and_the_next_request_another_
     let Setup { api, manager, .. } = setup();
     api.revoke("access-1");
     let route = Route::new(manager).origin(ORIGIN).without_replay();
-    let client = TokenLayer::new(Attach::new([route]).unwrap()).layer(api.clone());
+    let client = TokenLayer::new(TokenRoutes::new([route]).unwrap()).layer(api.clone());
 
     let first = in_time(client.clone().oneshot(get(ORIGIN))).await.unwrap();
     let second = in_time(client.oneshot(get(ORIGIN))).await.unwrap();
@@ -162,7 +158,7 @@ async fn m14_a_body_that_cannot_be_sent_again_gets_the_401_and_its_token_is_give
 async fn m14_a_stream_that_has_not_ended_gets_the_401_and_loses_nothing() {
     let Setup { api, manager, .. } = setup();
     api.revoke("access-1");
-    let client = TokenLayer::new(attach(&manager))
+    let client = TokenLayer::new(routes_of(&manager))
         .bodies(Buffering::new(UnsyncBoxBody::new))
         .layer(api.clone());
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -188,7 +184,7 @@ async fn m14_a_stream_that_has_not_ended_gets_the_401_and_loses_nothing() {
 async fn a_body_of_any_type_that_was_whole_at_the_first_look_is_sent_again() {
     let Setup { api, manager, .. } = setup();
     api.revoke("access-1");
-    let client = TokenLayer::new(attach(&manager))
+    let client = TokenLayer::new(routes_of(&manager))
         .bodies(Buffering::new(axum::body::Body::new))
         .layer(api.clone());
     let request = Request::post(ORIGIN).body(axum::body::Body::from("all of it")).unwrap();

@@ -1,12 +1,8 @@
 //! What a service that admits only so many requests at once may rely on.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod api;
-
 use std::task::Poll;
 
-use api::{Api, ORIGIN, attach, get, in_time, manager, poll_now, text};
+use crate::api::{Api, ORIGIN, get, in_time, manager, poll_now, routes_of, text};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -64,7 +60,7 @@ type Limited = TokenService<ConcurrencyLimit<Mock<Sent, Received>>>;
 #[tokio::test]
 async fn the_service_is_ready_when_the_inner_one_is() {
     let manager = warm(&ScriptedProvider::new("svc")).await;
-    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(attach(&manager)));
+    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(routes_of(&manager)));
 
     handle.allow(0);
     assert!(client.poll_ready::<Sent>().is_pending());
@@ -85,7 +81,7 @@ async fn a_request_that_waits_for_its_token_is_sent_by_the_instance_that_was_rea
     let gate = Gate::closed();
     provider.on_fetch(Step::issue().held_before_answering(&gate));
     let manager = manager(&provider).0;
-    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(attach(&manager)));
+    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(routes_of(&manager)));
     handle.allow(1);
     assert!(is_ready(&mut client));
 
@@ -104,7 +100,7 @@ async fn a_request_that_waits_for_its_token_is_sent_by_the_instance_that_was_rea
 #[tokio::test]
 async fn the_second_attempt_waits_until_the_service_is_ready_for_it() {
     let manager = warm(&ScriptedProvider::new("svc")).await;
-    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(attach(&manager)));
+    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(routes_of(&manager)));
     handle.allow(1);
     assert!(is_ready(&mut client));
 
@@ -202,7 +198,7 @@ async fn a_request_that_fails_for_want_of_a_token_gives_its_permit_back() {
 async fn the_401_is_dropped_before_the_second_attempt_wants_to_be_admitted() {
     let manager = warm(&ScriptedProvider::new("svc")).await;
     let (inner, mut handle) = mock::pair::<Sent, Response<Held>>();
-    let mut client = TokenLayer::new(attach(&manager)).layer(inner);
+    let mut client = TokenLayer::new(routes_of(&manager)).layer(inner);
     let held = std::sync::Arc::new(());
     let answer = |status: u16| Response::builder().status(status).body(Held(held.clone())).unwrap();
     handle.allow(1);
@@ -231,7 +227,7 @@ async fn a_buffer_with_room_for_one_serves_many_rejected_requests() {
     let manager = warm(&ScriptedProvider::new("svc")).await;
     api.revoke("access-1");
     let inner = ServiceBuilder::new().buffer(1).concurrency_limit(1).service(api.clone());
-    let client = TokenLayer::new(attach(&manager)).layer(inner);
+    let client = TokenLayer::new(routes_of(&manager)).layer(inner);
 
     let calls = (0..50).map(|_| tokio::spawn(client.clone().oneshot(get(ORIGIN))));
     for call in calls.collect::<Vec<_>>() {
@@ -247,7 +243,7 @@ async fn what_a_load_shedding_service_says_reaches_the_caller() {
     let (inner, mut handle) = mock::pair();
     let inner = LoadShed::new(ConcurrencyLimit::new(inner, 1));
     let mut client: BoxCloneService<Sent, Received, BoxError> =
-        BoxCloneService::new(TokenLayer::new(attach(&manager)).layer(inner));
+        BoxCloneService::new(TokenLayer::new(routes_of(&manager)).layer(inner));
 
     let admitted = tokio::spawn(in_time(client.ready()).await.unwrap().call(get(ORIGIN)));
     let (_, first) = next(&mut handle).await;
@@ -263,7 +259,7 @@ async fn what_a_load_shedding_service_says_reaches_the_caller() {
 #[tokio::test]
 async fn an_error_of_the_inner_service_comes_as_it_is() {
     let manager = warm(&ScriptedProvider::new("svc")).await;
-    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(attach(&manager)));
+    let (mut client, mut handle) = mock::spawn_layer(TokenLayer::new(routes_of(&manager)));
 
     assert!(is_ready(&mut client));
     let answer = tokio::spawn(client.call(get(ORIGIN)));

@@ -1,16 +1,11 @@
 //! Which requests get a token, and that none goes out without one that should have it.
 
-#![cfg(feature = "middleware")]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
 use std::fmt;
 
+use crate::setup::{Way, at_resource, bearing, chain, client, manager_of, route_to, tokens};
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
-use setup::{Way, at_resource, bearing, chain, client, manager_of, route_to, tokens};
 use tokenkeeper::{ErrorKind, Recovery, SystemClock, async_trait};
 use tokenkeeper_reqwest::{CustomHeader, Route, SendWithToken, TokenChoice, token_error};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault, RetryAfter};

@@ -1,13 +1,8 @@
 //! Clients that follow redirects themselves: an error by default, and what is left of safety where
 //! somebody wants one.
 
-#![cfg(feature = "middleware")]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
+use crate::setup::{Way, at_resource, bearing, route_to, tokens};
 use reqwest::Client;
-use setup::{Way, at_resource, bearing, route_to, tokens};
 use tokenkeeper::{ErrorKind, Recovery};
 use tokenkeeper_reqwest::{CustomHeader, TokenChoice, Tokens};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault};

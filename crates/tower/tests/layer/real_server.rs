@@ -1,7 +1,5 @@
 //! hyper's client with tokens, against a server that issues and checks them.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -13,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use tokenkeeper::TokenManager;
 use tokenkeeper_providers::{ClientAuth, ClientCredentialsProvider};
 use tokenkeeper_testkit::FakeAuthServer;
-use tokenkeeper_tower::{Attach, Route, TokenLayer, TokenService};
+use tokenkeeper_tower::{Route, TokenLayer, TokenRoutes, TokenService};
 use tower::{Layer, ServiceExt};
 
 type HyperClient = Client<HttpConnector, Full<Bytes>>;
@@ -24,9 +22,9 @@ fn client(server: &FakeAuthServer) -> (TokenManager, TokenService<HyperClient>) 
         .build()
         .unwrap();
     let manager = TokenManager::new(provider);
-    let attach = Attach::new([Route::new(manager.clone()).origin(server.url())]).unwrap();
+    let routes = TokenRoutes::new([Route::new(manager.clone()).origin(server.url())]).unwrap();
     let hyper = Client::builder(TokioExecutor::new()).build_http();
-    (manager, TokenLayer::new(attach).layer(hyper))
+    (manager, TokenLayer::new(routes).layer(hyper))
 }
 
 fn post(url: String) -> Request<Full<Bytes>> {

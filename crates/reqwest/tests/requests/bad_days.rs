@@ -1,13 +1,8 @@
 //! An API that refuses everything, and a token server that is away.
 
-#![cfg(feature = "middleware")]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod setup;
-
 use std::time::Duration;
 
-use setup::{Way, at_resource, client, manager_of, tokens};
+use crate::setup::{Way, at_resource, client, manager_of, tokens};
 use tokenkeeper::{ManualClock, Recovery};
 use tokenkeeper_reqwest::Route;
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, Fault};

@@ -20,23 +20,23 @@ use crate::target::Target;
 /// ```
 /// use http::{HeaderMap, Method, Uri};
 /// use tokenkeeper::TokenManager;
-/// use tokenkeeper_http::{Attach, Route, Target, TokenChoice};
+/// use tokenkeeper_http::{TokenRoutes, Route, Target, TokenChoice};
 ///
 /// # async fn run(billing: TokenManager, stock: TokenManager) -> Result<(), tokenkeeper::Error> {
-/// let attach = Attach::new([
+/// let routes = TokenRoutes::new([
 ///     Route::new(billing).origin("https://billing.example.com"),
 ///     Route::new(stock).origin("https://stock.example.com").exclude_path("/health"),
 /// ])?;
 ///
 /// let (uri, mut headers) = (Uri::from_static("https://stock.example.com/items"), HeaderMap::new());
 /// let target = Target::of(&Method::GET, &uri)?;
-/// let attached = attach.attach(&target, &mut headers, TokenChoice::OfRoute).await?;
+/// let attached = routes.attach(&target, &mut headers, TokenChoice::OfRoute).await?;
 /// assert!(attached.is_some() && headers.contains_key("authorization"));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Attach {
+pub struct TokenRoutes {
     routes: Arc<[(Origin, Arc<CheckedRoute>)]>,
 }
 
@@ -53,7 +53,7 @@ pub enum TokenChoice {
     Of(TokenManager),
 }
 
-impl Attach {
+impl TokenRoutes {
     /// Requests to the origins of these routes get a token, and no others.
     ///
     /// # Errors
