@@ -5,11 +5,10 @@
     reason = "tests fail by panicking, helpers of theirs too"
 )]
 
-mod wire;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::wire::{Reply, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -17,14 +16,13 @@ use tokenkeeper::ManualClock;
 use tokenkeeper_testkit::{
     ClientAuth, Decision, Endpoint, FakeAuthServer, FakeAuthServerBuilder, Fault,
 };
-use wire::{Reply, get, post};
 
-const CALLBACK: &str = "https://app.example/callback";
+pub(crate) const CALLBACK: &str = "https://app.example/callback";
 // The pair of RFC 7636 appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-fn server() -> FakeAuthServerBuilder {
+pub(crate) fn server() -> FakeAuthServerBuilder {
     FakeAuthServer::builder()
         .client("web", "hunter2", ClientAuth::Post)
         .client("app", "", ClientAuth::None)
@@ -32,17 +30,22 @@ fn server() -> FakeAuthServerBuilder {
         .redirect_uri("app", "http://127.0.0.1/callback")
 }
 
-fn request(rest: &str) -> String {
+pub(crate) fn request(rest: &str) -> String {
     format!(
         "client_id=web&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&response_type=code\
          &state=s%26t&code_challenge={CHALLENGE}&code_challenge_method=S256{rest}"
     )
 }
 
-fn visit(server: &FakeAuthServer, rest: &str) -> HashMap<String, String> {
+pub(crate) fn visit(server: &FakeAuthServer, rest: &str) -> HashMap<String, String> {
     let url = format!("{}?{}", server.authorization_url(), request(rest));
     let callback = server.browser().visit(&url);
-    let query = callback.strip_prefix(CALLBACK).unwrap().strip_prefix('?').unwrap();
+    assert!(callback.starts_with(CALLBACK));
+    query_of(&callback)
+}
+
+pub(crate) fn query_of(callback: &str) -> HashMap<String, String> {
+    let (_, query) = callback.split_once('?').unwrap();
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
@@ -54,7 +57,7 @@ fn redeem_with(server: &FakeAuthServer, code: &str, verifier: &str, rest: &str) 
     post(&server.token_url(), &[], &body)
 }
 
-fn redeem(server: &FakeAuthServer, code: &str) -> Reply {
+pub(crate) fn redeem(server: &FakeAuthServer, code: &str) -> Reply {
     redeem_with(server, code, VERIFIER, "")
 }
 

@@ -1,16 +1,13 @@
 //! What the server makes of assertions, and of tokens that are exchanged for others.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, helpers of theirs too")]
 
-mod signed;
-mod wire;
-
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::signed::{self, ONE, base64_url};
+use crate::wire::{self, Reply, get, post};
 use serde_json::{Value, json};
-use signed::{ONE, base64_url};
 use tokenkeeper::{Clock, ManualClock};
 use tokenkeeper_testkit::{ClientAuth, FakeAuthServer, FakeAuthServerBuilder};
-use wire::{Reply, get, post};
 
 fn server(clock: &ManualClock) -> FakeAuthServerBuilder {
     FakeAuthServer::builder()
@@ -20,19 +17,24 @@ fn server(clock: &ManualClock) -> FakeAuthServerBuilder {
         .clock(clock.clone())
 }
 
-fn claims(clock: &ManualClock, issuer: &str, server: &FakeAuthServer, jti: &str) -> Value {
+pub(crate) fn claims(
+    clock: &ManualClock,
+    issuer: &str,
+    server: &FakeAuthServer,
+    jti: &str,
+) -> Value {
     let now = clock.now().wall().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let audience = server.issuer();
     json!({ "iss": issuer, "sub": issuer, "aud": audience, "iat": now, "exp": now + 60, "jti": jti })
 }
 
-fn with(claims: &Value, name: &str, value: impl Into<Value>) -> Value {
+pub(crate) fn with(claims: &Value, name: &str, value: impl Into<Value>) -> Value {
     let mut claims = claims.clone();
     claims.as_object_mut().unwrap().insert(name.to_owned(), value.into());
     claims
 }
 
-fn sign(claims: &Value) -> String {
+pub(crate) fn sign(claims: &Value) -> String {
     ONE.sign(&json!({ "alg": "EdDSA" }), claims)
 }
 
@@ -46,7 +48,7 @@ fn sign_with_secret(claims: &Value, secret: &str) -> String {
     format!("{signed}.{}", base64_url(mac))
 }
 
-fn by_client(server: &FakeAuthServer, assertion: &str) -> Reply {
+pub(crate) fn by_client(server: &FakeAuthServer, assertion: &str) -> Reply {
     let body = format!(
         "grant_type=client_credentials&client_assertion={assertion}&client_assertion_type=\
          urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
@@ -60,7 +62,7 @@ fn by_bearer(server: &FakeAuthServer, assertion: &str) -> Reply {
     post(&server.token_url(), &[], &body)
 }
 
-fn exchange(server: &FakeAuthServer, rest: &str) -> Reply {
+pub(crate) fn exchange(server: &FakeAuthServer, rest: &str) -> Reply {
     let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
     wire::exchange(&server.token_url(), &format!("grant_type={grant}&{rest}"))
 }

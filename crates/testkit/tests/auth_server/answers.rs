@@ -1,11 +1,9 @@
 //! What the server tells about tokens, people and itself.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, helpers of theirs too")]
 
-mod wire;
-
+use crate::wire::{PASSWORD, Reply, exchange, get, post, send};
 use serde_json::{Value, json};
 use tokenkeeper_testkit::{ClientAuth, Endpoint, FakeAuthServer};
-use wire::{PASSWORD, Reply, exchange, get, post, send};
 
 fn introspect(server: &FakeAuthServer, token: &str) -> Reply {
     let body = format!("client_id=client&client_secret=secret&token={token}");

@@ -1,15 +1,13 @@
 //! What the server does when something is made to go wrong.
 
-mod wire;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::wire::{self, PASSWORD, exchange, get, send};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokenkeeper::{Clock, SystemClock};
 use tokenkeeper_testkit::{EchoForm, Endpoint, FakeAuthServer, Fault, RetryAfter};
-use wire::{PASSWORD, exchange, get, send};
 
 /// A token request on a thread of its own; `None` is a connection closed without an answer.
 fn in_background(server: &FakeAuthServer, body: &str) -> thread::JoinHandle<Option<u16>> {

@@ -1,31 +1,28 @@
 //! What the server makes of proofs that a client has a key (RFC 9449).
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, helpers of theirs too")]
 
-mod signed;
-mod wire;
-
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::signed::{Key, ONE, TWO, hash};
+use crate::wire::{self, PASSWORD, Reply, post, send};
 use serde_json::{Value, json};
-use signed::{Key, ONE, TWO, hash};
 use tokenkeeper::{Clock, ManualClock};
 use tokenkeeper_testkit::{ClientAuth, FakeAuthServer, FakeAuthServerBuilder};
-use wire::{PASSWORD, Reply, post, send};
 
 /// A client that proves its key, rightly unless `changes` are in the way.
-struct Prover {
+pub(crate) struct Prover {
     clock: ManualClock,
     key: Key,
     proofs: Cell<usize>,
 }
 
 impl Prover {
-    fn new(clock: &ManualClock, key: Key) -> Self {
+    pub(crate) fn new(clock: &ManualClock, key: Key) -> Self {
         Self { clock: clock.clone(), key, proofs: Cell::new(0) }
     }
 
-    fn proof(&self, method: &str, url: &str, changes: &[(&str, Value)]) -> String {
+    pub(crate) fn proof(&self, method: &str, url: &str, changes: &[(&str, Value)]) -> String {
         self.proofs.set(self.proofs.get() + 1);
         let iat = self.clock.now().wall().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let jti = format!("{}-{}", self.key.jwk(), self.proofs.get());
@@ -38,12 +35,22 @@ impl Prover {
         self.key.sign(&header, &claims)
     }
 
-    fn exchange(&self, server: &FakeAuthServer, body: &str, changes: &[(&str, Value)]) -> Reply {
+    pub(crate) fn exchange(
+        &self,
+        server: &FakeAuthServer,
+        body: &str,
+        changes: &[(&str, Value)],
+    ) -> Reply {
         let proof = self.proof("POST", &server.token_url(), changes);
         post(&server.token_url(), &[("dpop", &proof)], &format!("client_id=app&{body}"))
     }
 
-    fn get(&self, server: &FakeAuthServer, token: &str, changes: &[(&str, Value)]) -> Reply {
+    pub(crate) fn get(
+        &self,
+        server: &FakeAuthServer,
+        token: &str,
+        changes: &[(&str, Value)],
+    ) -> Reply {
         let url = server.resource_url();
         let ath = [("ath", hash(token).into())];
         let proof = self.proof("GET", &url, &[&ath, changes].concat());

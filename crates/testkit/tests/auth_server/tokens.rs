@@ -1,14 +1,12 @@
 //! What the server does when nothing is made to go wrong.
 
-mod wire;
-
 use std::time::Duration;
 
+use crate::wire::{PASSWORD, Reply, exchange, get, post, send};
 use tokenkeeper::ManualClock;
 use tokenkeeper_testkit::{ClientAuth, FakeAuthServer};
-use wire::{PASSWORD, exchange, get, post, send};
 
-fn refresh(server: &FakeAuthServer, token: &str) -> wire::Reply {
+fn refresh(server: &FakeAuthServer, token: &str) -> Reply {
     exchange(&server.token_url(), &format!("grant_type=refresh_token&refresh_token={token}"))
 }
 
@@ -209,7 +207,7 @@ fn requests_that_break_the_rules_of_the_endpoint_are_refused() {
     let url = server.token_url();
     let body = format!("client_id=client&client_secret=secret&{PASSWORD}");
     let form = ("content-type", "application/x-www-form-urlencoded");
-    let error = |reply: wire::Reply| (reply.status, reply.text("error"));
+    let error = |reply: Reply| (reply.status, reply.text("error"));
     let refused = |code: &str| (400, code.to_owned());
 
     let basic = ("authorization", "Basic Y2xpZW50OnNlY3JldA==");
@@ -255,7 +253,7 @@ fn the_resource_says_what_is_wrong_with_a_token() {
     let wrong = get(&url, "nonsense");
     let narrow = get(&format!("{url}/scoped/write"), &access);
 
-    let challenge = |reply: &wire::Reply| reply.header("www-authenticate").unwrap().to_owned();
+    let challenge = |reply: &Reply| reply.header("www-authenticate").unwrap().to_owned();
     assert_eq!((bare.status, wrong.status, narrow.status), (401, 401, 403));
     assert!(!challenge(&bare).contains("error"));
     assert!(challenge(&wrong).contains("error=\"invalid_token\""));

@@ -1,13 +1,11 @@
 //! What the server makes of devices that a person approves elsewhere.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod wire;
-
 use std::time::Duration;
 
+use crate::wire::{Reply, get, post};
 use tokenkeeper::ManualClock;
 use tokenkeeper_testkit::{ClientAuth, Endpoint, FakeAuthServer};
-use wire::{Reply, get, post};
 
 fn server(clock: &ManualClock) -> FakeAuthServer {
     FakeAuthServer::builder().client("tv", "", ClientAuth::None).clock(clock.clone()).start()

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use meeting::{Meeting, is_racing};
+use self::meeting::{Meeting, is_racing};
 use parking_lot::Mutex;
 use tokenkeeper::{
     Clock, Error, ErrorKind, Now, Order, SharedTokenStorage, StorageKey, SystemClock, TokenRecord,

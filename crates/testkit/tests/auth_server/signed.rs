@@ -31,6 +31,12 @@ impl Key {
         json!({ "kty": "OKP", "crv": "Ed25519", "x": base64_url(hex(self.public)) })
     }
 
+    /// RFC 7638 §3.
+    pub(crate) fn thumbprint(self) -> String {
+        let x = base64_url(hex(self.public));
+        hash(&format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
+    }
+
     pub(crate) fn sign(self, header: &Value, claims: &Value) -> String {
         let signed =
             format!("{}.{}", base64_url(header.to_string()), base64_url(claims.to_string()));

@@ -5,8 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes only functions marked as tests for tests")]
 
-mod broken;
-
 use std::fmt::Write;
 use std::future::Future;
 use std::panic;
@@ -14,7 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::thread;
 
-use broken::{ALONE, Broken, Defect, findings};
+use crate::broken::{ALONE, Broken, Defect, findings};
 use tokenkeeper::TokenStorage;
 use tokio::task::JoinError;
 

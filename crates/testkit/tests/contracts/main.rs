@@ -1,0 +1,6 @@
+//! The contract suites: storages that keep the contract pass them, and broken ones fail.
+
+mod broken;
+
+mod defects;
+mod keepers;
