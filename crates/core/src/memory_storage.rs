@@ -24,11 +24,11 @@ use crate::storage::TokenStorage;
 /// Records are never removed on their own; they are overwritten when they are dropped.
 #[derive(Clone, Default)]
 pub struct MemoryStorage {
-    shelf: Arc<Shelf>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct Inner {
     state: Mutex<State>,
     freed: Notify,
     /// Who wants to be told of writes, by key.
@@ -53,7 +53,7 @@ impl MemoryStorage {
 
 impl fmt::Debug for MemoryStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let records = self.shelf.state.lock().records.len();
+        let records = self.inner.state.lock().records.len();
         f.debug_struct("MemoryStorage").field("records", &records).finish()
     }
 }
@@ -61,23 +61,23 @@ impl fmt::Debug for MemoryStorage {
 #[async_trait]
 impl TokenStorage for MemoryStorage {
     async fn get(&self, key: &StorageKey) -> Result<Option<TokenRecord>, Error> {
-        Ok(self.shelf.state.lock().records.get(key).map(|(_, record)| record.clone()))
+        Ok(self.inner.state.lock().records.get(key).map(|(_, record)| record.clone()))
     }
 
     async fn set(&self, key: &StorageKey, record: &TokenRecord) -> Result<(), Error> {
-        self.shelf.state.lock().write(key, record);
-        self.shelf.tell(key);
+        self.inner.state.lock().write(key, record);
+        self.inner.tell(key);
         Ok(())
     }
 
     async fn delete(&self, key: &StorageKey) -> Result<(), Error> {
-        self.shelf.state.lock().records.remove(key);
-        self.shelf.tell(key);
+        self.inner.state.lock().records.remove(key);
+        self.inner.tell(key);
         Ok(())
     }
 
     async fn exists(&self, key: &StorageKey) -> Result<bool, Error> {
-        Ok(self.shelf.state.lock().records.contains_key(key))
+        Ok(self.inner.state.lock().records.contains_key(key))
     }
 
     fn shared(&self) -> Option<&dyn SharedTokenStorage> {
@@ -88,7 +88,7 @@ impl TokenStorage for MemoryStorage {
 #[async_trait]
 impl SharedTokenStorage for MemoryStorage {
     async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
-        Ok(self.shelf.state.lock().read(key))
+        Ok(self.inner.state.lock().read(key))
     }
 
     async fn compare_and_set(
@@ -97,14 +97,14 @@ impl SharedTokenStorage for MemoryStorage {
         expected: Option<&Version>,
         record: &TokenRecord,
     ) -> Result<CasOutcome, Error> {
-        let mut state = self.shelf.state.lock();
+        let mut state = self.inner.state.lock();
         let there = state.read(key);
         if there.as_ref().map(|(version, _)| version) != expected {
             return Ok(CasOutcome::Conflict(there));
         }
         let version = state.write(key, record);
         drop(state);
-        self.shelf.tell(key);
+        self.inner.tell(key);
         Ok(CasOutcome::Stored(version))
     }
 
@@ -112,13 +112,13 @@ impl SharedTokenStorage for MemoryStorage {
         let clock = want.clock();
         let started = clock.now();
         loop {
-            let freed = self.shelf.freed.notified();
+            let freed = self.inner.freed.notified();
             let now = clock.now();
-            let taken = self.shelf.state.lock().take_lease(key, now, want.ttl());
+            let taken = self.inner.state.lock().take_lease(key, now, want.ttl());
             let ends = match taken {
                 Ok(id) => {
-                    let shelf = Arc::clone(&self.shelf);
-                    let handle = MemoryLease { shelf, key: key.clone(), id, clock: clock.clone() };
+                    let inner = Arc::clone(&self.inner);
+                    let handle = MemoryLease { inner, key: key.clone(), id, clock: clock.clone() };
                     return Ok(want.granted(now, Box::new(handle)));
                 }
                 Err(ends) => ends,
@@ -136,12 +136,12 @@ impl SharedTokenStorage for MemoryStorage {
     }
 
     fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
-        let written = self.shelf.listen(key);
-        Some(Box::new(MemoryNotices { shelf: Arc::clone(&self.shelf), key: key.clone(), written }))
+        let written = self.inner.listen(key);
+        Some(Box::new(MemoryNotices { inner: Arc::clone(&self.inner), key: key.clone(), written }))
     }
 }
 
-impl Shelf {
+impl Inner {
     fn listen(&self, key: &StorageKey) -> watch::Receiver<()> {
         let mut listeners = self.listeners.lock();
         listeners.entry(key.clone()).or_default().subscribe()
@@ -198,7 +198,7 @@ fn version_of(number: u64) -> Version {
 
 /// One who listens. It asks for the order when it is woken, so that the last of many writes counts.
 struct MemoryNotices {
-    shelf: Arc<Shelf>,
+    inner: Arc<Inner>,
     key: StorageKey,
     written: watch::Receiver<()>,
 }
@@ -214,19 +214,19 @@ impl ChangeNotices for MemoryNotices {
     async fn next(&mut self) -> Result<Option<Order>, Error> {
         let gone = |_| Error::new(ErrorKind::Storage, "nobody tells of writes any more");
         self.written.changed().await.map_err(gone)?;
-        let state = self.shelf.state.lock();
+        let state = self.inner.state.lock();
         Ok(state.records.get(&self.key).map(|(_, record)| record.order()))
     }
 }
 
 impl Drop for MemoryNotices {
     fn drop(&mut self) {
-        self.shelf.forget(&self.key);
+        self.inner.forget(&self.key);
     }
 }
 
 struct MemoryLease {
-    shelf: Arc<Shelf>,
+    inner: Arc<Inner>,
     key: StorageKey,
     id: u64,
     clock: Arc<dyn Clock>,
@@ -234,11 +234,11 @@ struct MemoryLease {
 
 impl MemoryLease {
     fn free(&self) {
-        let mut state = self.shelf.state.lock();
+        let mut state = self.inner.state.lock();
         if state.holds_lease(&self.key, self.id) {
             state.leases.remove(&self.key);
             drop(state);
-            self.shelf.freed.notify_waiters();
+            self.inner.freed.notify_waiters();
         }
     }
 }
@@ -253,7 +253,7 @@ impl fmt::Debug for MemoryLease {
 impl LeaseHandle for MemoryLease {
     async fn renew(&mut self, ttl: Duration) -> Result<(), Error> {
         let now = self.clock.now();
-        let mut state = self.shelf.state.lock();
+        let mut state = self.inner.state.lock();
         match state.leases.get_mut(&self.key) {
             Some((holder, ends)) if *holder == self.id && !now.has_reached(ends) => {
                 *ends = now.after(ttl);

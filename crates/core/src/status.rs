@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::manager::Core;
+use crate::shared::Core;
 
 /// How a manager was doing when it was asked. It holds no secret.
 #[derive(Clone, Debug)]

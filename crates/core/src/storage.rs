@@ -24,7 +24,7 @@ use crate::shared_storage::SharedTokenStorage;
 ///   before; without `keep_until` it stays.
 /// - `delete` is idempotent. Deleting what is not there is a success.
 /// - A call may be dropped at any await point; the record is then the old or the new one, whole. A
-///   `set` that was dropped may still land, but not after a later `set` of the same caller.
+///   `set` that was dropped may still be written, but not after a later `set` of the same caller.
 /// - Calls run on the manager's driver, one thread for all managers: none may block it. Blocking
 ///   work goes to `tokio::task::spawn_blocking`.
 /// - Errors name what failed and never hold the record.

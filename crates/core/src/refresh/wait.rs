@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::core::Core;
-use super::flight::{Errand, Flight, Outcome};
-use super::renewal::Renewal;
-use super::state::{Decision, State, same_token};
 use crate::access_token::AccessToken;
 use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::refresh::flight::{Flight, FlightKind, Outcome};
+use crate::refresh::renewal::Renewal;
+use crate::shared::Core;
+use crate::state::{Decision, State, same_token};
 use crate::telemetry::Request;
 
 impl Core {
     /// A token with `at_least` left, however long that takes.
-    pub(super) async fn obtain(
+    pub(crate) async fn obtain(
         self: &Arc<Self>,
         at_least: Duration,
     ) -> Result<Arc<AccessToken>, Error> {
@@ -27,7 +27,7 @@ impl Core {
     }
 
     /// A token that is good now, if nobody has to wait for it.
-    pub(super) fn obtain_now(self: &Arc<Self>) -> Poll<Result<Arc<AccessToken>, Error>> {
+    pub(crate) fn obtain_now(self: &Arc<Self>) -> Poll<Result<Arc<AccessToken>, Error>> {
         let result = match self.decide(Duration::ZERO)? {
             Decision::Serve(token) | Decision::ServeAndRenew(token) => Ok(token),
             Decision::Wait { .. } | Decision::Renew => return Poll::Pending,
@@ -61,7 +61,7 @@ impl Core {
                 // Its whole life passed while this process, or its machine, stood still.
                 Ok(Some(token)) if self.has_ended(&token) => {}
                 // What the service just issued is the best that can be had.
-                Ok(Some(token)) if flight.has_exchanged() => {
+                Ok(Some(token)) if flight.has_requested() => {
                     let too_much = self.state.lock().asks_too_much(at_least);
                     return too_much.map_or(Ok(token), |e| Err(e.at_service(&self.service_name)));
                 }
@@ -88,7 +88,9 @@ impl Core {
             }
             let decision = state.decide(now, at_least, can);
             let starts = match decision {
-                Decision::Renew | Decision::ServeAndRenew(_) => Some(state.take_off(Errand::Renew)),
+                Decision::Renew | Decision::ServeAndRenew(_) => {
+                    Some(state.begin(FlightKind::Renew))
+                }
                 _ => None,
             };
             let decision = match (decision, &starts) {
@@ -110,7 +112,7 @@ impl Core {
         let state = self.state.lock();
         let held = state.held.as_ref().filter(|held| held.holds(token));
         held.is_some_and(|held| now.until(&held.times.expiry).is_zero())
-            && !state.is_just_exchanged(now)
+            && !state.within_minimum_interval(now)
     }
 
     /// Whether a token serves for that long.
@@ -125,23 +127,23 @@ impl Core {
     }
 
     /// Starts the task of a flight that was taken off with an errand for an exchange.
-    pub(super) fn depart(self: &Arc<Self>, flight: &Arc<Flight>) {
+    pub(crate) fn depart(self: &Arc<Self>, flight: &Arc<Flight>) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         let renewal = Renewal { core: Arc::clone(self), flight: Arc::clone(flight) };
         self.fly(flight, renewal.run());
     }
 
     /// Renews in the background if it is time. Returns the flight that is on its way.
-    pub(super) fn renew_if_due(self: &Arc<Self>) -> Option<Arc<Flight>> {
+    pub(crate) fn renew_if_due(self: &Arc<Self>) -> Option<Arc<Flight>> {
         // An error here is the answer to nobody's question.
         let _ = self.decide(Duration::ZERO);
         self.state.lock().flight.clone()
     }
 
     /// An exchange in any case: joined if one is on its way, else started.
-    pub(super) async fn insist(
+    pub(crate) async fn request_anyway(
         self: &Arc<Self>,
-        errand: Errand,
+        errand: FlightKind,
     ) -> Result<Arc<AccessToken>, Error> {
         for _ in 0..MOST_ROUNDS {
             let now = self.clock.now();
@@ -153,7 +155,7 @@ impl Core {
                         if let Some(answer) = answer_to_insistent(&state, errand, now) {
                             return answer;
                         }
-                        (state.take_off(errand), true)
+                        (state.begin(errand), true)
                     }
                 }
             };
@@ -175,7 +177,7 @@ impl Core {
     }
 
     /// See [`TokenManager::invalidate`](crate::TokenManager::invalidate).
-    pub(super) fn reject(&self, token: &AccessToken) -> bool {
+    pub(crate) fn reject(&self, token: &AccessToken) -> bool {
         let now = self.clock.now();
         let (news, will_replace) = self.change(|state| {
             let news = state.reject(now, token);
@@ -189,7 +191,7 @@ impl Core {
     }
 
     /// See [`TokenManager::replace_rejected`](crate::TokenManager::replace_rejected).
-    pub(super) async fn replace(
+    pub(crate) async fn replace(
         self: &Arc<Self>,
         rejected: &AccessToken,
     ) -> Result<Option<Arc<AccessToken>>, Error> {
@@ -213,31 +215,31 @@ impl Core {
         !same_token(token, rejected) && !self.state.lock().rejections.contains(token)
     }
 
-    pub(super) fn superseded(&self) -> Error {
+    pub(crate) fn superseded(&self) -> Error {
         let what = "tokens were cleared or installed while this call waited for an exchange";
         self.error(ErrorKind::Superseded, what)
     }
 }
 
-/// What somebody who insists on an exchange gets without one, if anything.
+/// What somebody who must_request on an exchange gets without one, if anything.
 fn answer_to_insistent(
     state: &State,
-    errand: Errand,
+    errand: FlightKind,
     now: Now,
 ) -> Option<Result<Arc<AccessToken>, Error>> {
-    if let Some(error) = state.pacing.pause_for_insistent(now) {
+    if let Some(error) = state.backoff.pause_for_insistent(now) {
         return Some(Err(error));
     }
-    if errand != Errand::Force {
+    if errand != FlightKind::Force {
         return None;
     }
-    if let Some(error) = state.pacing.pause_after_look(now) {
+    if let Some(error) = state.backoff.pause_after_empty_lookup(now) {
         return Some(Err(error));
     }
     let held = state.held.as_ref()?;
     let waits = match held.rejected {
         Some(_) => state.rejections.pause(now).is_some(),
-        None => state.is_just_exchanged(now),
+        None => state.within_minimum_interval(now),
     };
     waits.then(|| held.token().cloned()).flatten().map(Ok)
 }

@@ -8,20 +8,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::core::{Core, catching};
-use super::pacing::doubled;
-use super::state::State;
-use super::stored::storage_failed;
 use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::observer::EventKind;
 use crate::policy::RefreshPolicy;
 use crate::record::Order;
-use crate::record_format::Contents;
+use crate::shared::{Core, catching};
 use crate::shared_storage::ChangeNotices;
+use crate::state::State;
+use crate::state::backoff::doubled;
+use crate::store::payload::Contents;
+use crate::store::storage_failed;
 
 /// Listens for one manager, and does not keep it alive.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     core: Weak<Core>,
     clock: Arc<dyn Clock>,
     /// A stream that always has a notice ready must not become a storm of looks.
@@ -39,13 +39,13 @@ enum News {
 }
 
 impl Listener {
-    pub(super) fn new(core: &Arc<Core>) -> Self {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
         let clock = Arc::clone(&core.clock);
         Self { core: Arc::downgrade(core), clock, quiet_until: None, failures: 0 }
     }
 
     /// Returns if the storage tells nothing, or the manager is gone.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         loop {
             let Some(subscribed) = self.core.upgrade().map(|core| core.subscribe()) else { return };
             match subscribed {
@@ -98,7 +98,7 @@ impl Listener {
     async fn act(&self, order: Option<Order>) {
         let mut failures = 0;
         while let Some(core) = self.core.upgrade() {
-            if core.look_after_notice(order).await.is_ok() {
+            if core.read_after_notice(order).await.is_ok() {
                 return;
             }
             drop(core);
@@ -116,11 +116,11 @@ impl Core {
 
     /// Takes over what is stored, if it is newer than what is known. A notice of something that is
     /// known, like our own write, costs nothing.
-    async fn look_after_notice(&self, order: Option<Order>) -> Result<(), Error> {
+    async fn read_after_notice(&self, order: Option<Order>) -> Result<(), Error> {
         let mut order = order;
         loop {
             // Ours may be what was written; the order of that is known when it has landed.
-            self.land_exchange().await;
+            self.finish_flight().await;
             if order.is_some_and(|order| order <= self.state.lock().order) {
                 return Ok(());
             }
@@ -159,7 +159,7 @@ impl State {
         }
         let had_tokens = self.held.is_some();
         if self.learn_news(order, contents, now, policy).is_some() {
-            self.pacing.reset();
+            self.backoff.reset();
             return News::Told(EventKind::Adopted);
         }
         match had_tokens && self.held.is_none() {

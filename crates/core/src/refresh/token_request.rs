@@ -4,12 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::core::Core;
-use super::flight::{Errand, Flight};
-use super::persistence::Persisted;
-use super::renewal::{Basis, Look, Renewal, Stopped};
-use super::state::Reissued;
-use super::stored::{Expected, Write};
 use crate::access_token::AccessToken;
 use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
@@ -17,24 +11,30 @@ use crate::oauth_error::TokenRequestKind;
 use crate::observer::EventKind;
 use crate::provider::{FetchContext, SendGate};
 use crate::record::Order;
-use crate::record_format::{Contents, StoredVerdict};
+use crate::refresh::flight::{Flight, FlightKind};
+use crate::refresh::publish::Persisted;
+use crate::refresh::renewal::{Preconditions, ReadOutcome, Renewal, RequestEnd};
 use crate::secret::Secret;
+use crate::shared::Core;
 use crate::shared_storage::Lease;
+use crate::state::Reissued;
+use crate::store::payload::{Contents, StoredVerdict};
+use crate::store::{Expected, Write};
 use crate::token_set::TokenSet;
 
-/// An exchange on the basis of what was just read.
-pub(super) struct Exchange<'a> {
+/// An exchange on the preconditions of what was just read.
+pub(crate) struct Exchange<'a> {
     renewal: &'a Renewal,
     core: &'a Arc<Core>,
     flight: &'a Arc<Flight>,
-    basis: Basis,
+    preconditions: Preconditions,
     has_reloaded: bool,
     /// Refresh tokens that the service refused in this flight: none is sent twice.
     refused: Vec<Secret>,
 }
 
 /// What a provider brought, and when it was asked for.
-struct Brought {
+struct Issued {
     tokens: TokenSet,
     sent: Now,
     order: Order,
@@ -42,15 +42,15 @@ struct Brought {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(renewal: &'a Renewal, basis: Basis) -> Self {
+    pub(crate) fn new(renewal: &'a Renewal, preconditions: Preconditions) -> Self {
         let (core, flight) = (&renewal.core, &renewal.flight);
-        Self { renewal, core, flight, basis, has_reloaded: false, refused: Vec::new() }
+        Self { renewal, core, flight, preconditions, has_reloaded: false, refused: Vec::new() }
     }
 
-    pub(super) async fn run(
+    pub(crate) async fn run(
         mut self,
         lease: &mut Option<Lease>,
-    ) -> Result<Option<Arc<AccessToken>>, Stopped> {
+    ) -> Result<Option<Arc<AccessToken>>, RequestEnd> {
         loop {
             let (order, current) = {
                 let state = self.core.state.lock();
@@ -70,7 +70,7 @@ impl<'a> Exchange<'a> {
                         None => tokens,
                     };
                     let spent = spends.and_then(|current| rotated_out(current, &tokens));
-                    return self.keep(Brought { tokens, sent, order, spent }).await;
+                    return self.keep(Issued { tokens, sent, order, spent }).await;
                 }
                 Err(error) => error,
             };
@@ -85,51 +85,55 @@ impl<'a> Exchange<'a> {
             if self.holds_refused() {
                 self.drop_refresh_token().await;
                 if self.holds_refused() || !self.core.provider.non_interactive() {
-                    return Err(Stopped::Failed(self.core.fail_flight(self.flight, error)));
+                    return Err(RequestEnd::Failed(self.core.fail_flight(self.flight, error)));
                 }
             }
         }
     }
 
     fn spends_refresh_token(&self, current: &TokenSet) -> bool {
-        self.flight.errand() != Errand::Login
+        self.flight.errand() != FlightKind::Login
             && self.core.provider.refreshes()
-            && !self.basis.distrusts_memory
+            && !self.preconditions.distrusts_memory
             && current.refresh_token().is_some()
     }
 
     /// Which call to make, or why none.
-    fn choose(&self, has_refresh_token: bool) -> Result<TokenRequestKind, Stopped> {
-        if !self.flight.insists() {
+    fn choose(&self, has_refresh_token: bool) -> Result<TokenRequestKind, RequestEnd> {
+        if !self.flight.must_request() {
             let state = self.core.state.lock();
-            if let Some(error) = state.pacing.wants_person() {
+            if let Some(error) = state.backoff.wants_person() {
                 let error = error.clone();
                 drop(state);
-                return Err(Stopped::Failed(self.core.look_in_vain(self.flight, error)));
+                return Err(RequestEnd::Failed(self.core.note_empty_lookup(self.flight, error)));
             }
             let own = state.own_verdict_at;
             let doubts = state.doubts_stored_verdict
-                || self.basis.verdict.as_ref().is_some_and(|verdict| Some(verdict.at) == own);
+                || self
+                    .preconditions
+                    .verdict
+                    .as_ref()
+                    .is_some_and(|verdict| Some(verdict.at) == own);
             drop(state);
-            if !doubts && let Some((error, left)) = self.basis.fresh_verdict(self.core) {
+            if !doubts && let Some((error, left)) = self.preconditions.fresh_verdict(self.core) {
                 let now = self.core.clock.now();
-                let error = self.core.change(|s| s.pacing.learn_verdict(now, error, left));
-                return Err(Stopped::Failed(error));
+                let error = self.core.change(|s| s.backoff.learn_verdict(now, error, left));
+                return Err(RequestEnd::Failed(error));
             }
         }
         if has_refresh_token {
             return Ok(TokenRequestKind::Refresh);
         }
-        if self.core.provider.non_interactive() || self.flight.errand() == Errand::Login {
+        if self.core.provider.non_interactive() || self.flight.errand() == FlightKind::Login {
             return Ok(TokenRequestKind::Fetch);
         }
         let what = "there is no refresh token, and this provider cannot log in with nobody there";
         let error = self.core.error(ErrorKind::LoginRequired, what);
-        Err(Stopped::Failed(self.core.look_in_vain(self.flight, error)))
+        Err(RequestEnd::Failed(self.core.note_empty_lookup(self.flight, error)))
     }
 
     /// Sees to it that the lease lasts for a request and a write.
-    async fn secure(&self, lease: &mut Option<Lease>) -> Result<(), Stopped> {
+    async fn secure(&self, lease: &mut Option<Lease>) -> Result<(), RequestEnd> {
         let Some(lease) = lease else { return Ok(()) };
         let reserve = self.core.policy.lease_reserve();
         if lease.remaining() > reserve {
@@ -137,7 +141,7 @@ impl<'a> Exchange<'a> {
         }
         match self.core.renew_lease(lease).await {
             Ok(()) if lease.remaining() > reserve => Ok(()),
-            _ => Err(Stopped::LeaseTooShort),
+            _ => Err(RequestEnd::LeaseTooShort),
         }
     }
 
@@ -146,7 +150,7 @@ impl<'a> Exchange<'a> {
         exchange: TokenRequestKind,
         spends: Option<&TokenSet>,
         lease: Option<&Lease>,
-    ) -> Result<(Result<TokenSet, Error>, Now), Stopped> {
+    ) -> Result<(Result<TokenSet, Error>, Now), RequestEnd> {
         let core = self.core;
         let started = core.clock.now();
         let gate = LeaseGate::new(lease, core.policy.lease_reserve());
@@ -176,7 +180,7 @@ impl<'a> Exchange<'a> {
                 core.emit(EventKind::TokenRequestSucceeded { exchange, took, expires_at });
             }
             Err(_) if gate.refused() || has_ended() && cx.sent().is_none() => {
-                return Err(Stopped::LeaseTooShort);
+                return Err(RequestEnd::LeaseTooShort);
             }
             Err(error) => {
                 let error = error.clone();
@@ -197,11 +201,11 @@ impl<'a> Exchange<'a> {
     }
 
     /// Persists, then publishes.
-    async fn keep(self, brought: Brought) -> Result<Option<Arc<AccessToken>>, Stopped> {
-        let Brought { tokens, sent, order, spent } = brought;
+    async fn keep(self, brought: Issued) -> Result<Option<Arc<AccessToken>>, RequestEnd> {
+        let Issued { tokens, sent, order, spent } = brought;
         let order = order.next_generation();
         let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
-        let expected = self.basis.expected.clone();
+        let expected = self.preconditions.expected.clone();
         let has_read = matches!(expected, Expected::Version(_));
         let write = Write::of_exchange(record, expected, spent);
         let order = match self.core.persist(self.flight, write).await {
@@ -220,7 +224,7 @@ impl<'a> Exchange<'a> {
                 && state.held.as_ref().zip(token.as_ref()).is_some_and(|(h, t)| h.holds(t));
             let wins = state.is_current(self.flight) && (order > state.order || is_known);
             wins.then(|| {
-                self.flight.mark_exchanged();
+                self.flight.mark_requested();
                 state.publish(order, tokens.clone(), sent, now, &self.core.policy)
             })
         });
@@ -255,14 +259,14 @@ impl<'a> Exchange<'a> {
 
     /// After a verdict on a refresh token: did somebody store a newer one meanwhile? A token that
     /// serves is adopted; a newer refresh token is left in memory for another attempt.
-    async fn reload(&mut self) -> Result<Option<Arc<AccessToken>>, Stopped> {
+    async fn reload(&mut self) -> Result<Option<Arc<AccessToken>>, RequestEnd> {
         if std::mem::replace(&mut self.has_reloaded, true) {
             return Ok(None);
         }
         match self.renewal.look().await? {
-            Look::Adopt(token) => Ok(Some(token)),
-            Look::Go(basis) => {
-                self.basis = basis;
+            ReadOutcome::Adopt(token) => Ok(Some(token)),
+            ReadOutcome::Go(preconditions) => {
+                self.preconditions = preconditions;
                 Ok(None)
             }
         }
@@ -287,7 +291,7 @@ impl<'a> Exchange<'a> {
         };
         let tokens = TokenSet::clone(&current).without_refresh_token();
         let Ok(record) = Contents::of_tokens(tokens.clone()).to_record(order) else { return };
-        let expected = std::mem::replace(&mut self.basis.expected, Expected::Unknown);
+        let expected = std::mem::replace(&mut self.preconditions.expected, Expected::Unknown);
         let spent = current.refresh_token().cloned();
         let write = Write::of_exchange(record, expected, spent);
         match self.core.persist(self.flight, write).await {
@@ -311,17 +315,17 @@ impl<'a> Exchange<'a> {
         error: Error,
         order: Order,
         current: Option<&TokenSet>,
-    ) -> Result<Option<Arc<AccessToken>>, Stopped> {
+    ) -> Result<Option<Arc<AccessToken>>, RequestEnd> {
         if !self.core.state.lock().is_current(self.flight) {
             return Ok(None);
         }
         let is_verdict = error.kind() == ErrorKind::CredentialsRejected;
         let noted = self.core.fail_flight(self.flight, error);
-        let may_note = self.core.storage.shared().is_some() && !self.basis.distrusts_memory;
+        let may_note = self.core.storage.shared().is_some() && !self.preconditions.distrusts_memory;
         if is_verdict && may_note {
             self.share_verdict(&noted, order, current).await;
         }
-        Err(Stopped::Failed(noted))
+        Err(RequestEnd::Failed(noted))
     }
 
     async fn share_verdict(&self, error: &Error, order: Order, current: Option<&TokenSet>) {
@@ -334,7 +338,7 @@ impl<'a> Exchange<'a> {
         let contents = Contents { tokens: current.cloned(), rejected: Some(verdict) };
         // A note on the record that is there, under its order: it must beat nobody's tokens.
         let Ok(record) = contents.to_record(order) else { return };
-        let expected = self.basis.expected.clone();
+        let expected = self.preconditions.expected.clone();
         let mut write = Write::of_exchange(record, expected, None);
         let result = {
             let _writing = self.core.writing.lock().await;
@@ -345,7 +349,7 @@ impl<'a> Exchange<'a> {
         };
         match result {
             Ok(_) => self.core.change(|state| state.own_verdict_at = Some(at)),
-            // Others will only ask in vain; that is not worth another attempt.
+            // Other processes then find the refusal out themselves; that is not worth another attempt.
             Err(failed) => drop(self.core.tell(failed)),
         }
     }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::pacing::doubled;
 use crate::access_token::AccessToken;
 use crate::clock::Now;
+use crate::state::backoff::doubled;
 
 /// Remembers rejected secrets by their digest: enough to know one again, not to use it.
 #[derive(Debug, Default)]
-pub(super) struct Rejections {
+pub(crate) struct Rejections {
     digests: VecDeque<[u8; 32]>,
     /// How many exchanges in a row were caused by a young token.
     streak: u32,
@@ -23,7 +23,7 @@ pub(super) struct Rejections {
 }
 
 impl Rejections {
-    pub(super) fn remember(&mut self, token: &AccessToken) {
+    pub(crate) fn remember(&mut self, token: &AccessToken) {
         if self.contains(token) {
             return;
         }
@@ -33,7 +33,7 @@ impl Rejections {
         self.digests.push_back(digest(token));
     }
 
-    pub(super) fn contains(&self, token: &AccessToken) -> bool {
+    pub(crate) fn contains(&self, token: &AccessToken) -> bool {
         if self.digests.is_empty() {
             return false;
         }
@@ -42,7 +42,7 @@ impl Rejections {
     }
 
     /// The current token was rejected. `age` counts from its publication.
-    pub(super) fn note(&mut self, age: Duration) -> bool {
+    pub(crate) fn note(&mut self, age: Duration) -> bool {
         let young = age < YOUNG;
         if !young {
             self.streak = 0;
@@ -52,7 +52,7 @@ impl Rejections {
     }
 
     /// A token was replaced because it had been rejected: the next young one has to wait.
-    pub(super) fn replaced(&mut self, now: Now, was_young: bool) {
+    pub(crate) fn replaced(&mut self, now: Now, was_young: bool) {
         if !was_young {
             return;
         }
@@ -61,19 +61,19 @@ impl Rejections {
     }
 
     /// Until when exchanges for rejections have to wait, if they do.
-    pub(super) fn pause(&self, now: Now) -> Option<Now> {
+    pub(crate) fn pause(&self, now: Now) -> Option<Now> {
         self.paused_until.filter(|until| !now.has_reached(until))
     }
 
     /// Whether forgetting them changes nothing: the next rejection of a token of this age would be
     /// the first of its kind anyway. The secrets do not count, because the storage has newer ones.
-    pub(super) fn have_faded(&self, now: Now, age: Option<Duration>) -> bool {
+    pub(crate) fn have_faded(&self, now: Now, age: Option<Duration>) -> bool {
         let is_first = self.streak == 0 || age.is_none_or(|age| age >= YOUNG);
         is_first && self.pause(now).is_none()
     }
 
     /// Somebody logged in anew: what was before says nothing about that.
-    pub(super) fn forgive(&mut self) {
+    pub(crate) fn forgive(&mut self) {
         self.streak = 0;
         self.paused_until = None;
     }

@@ -13,9 +13,6 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::flight::{Errand, Flight, FlightGuard, Outcome};
-use super::kept_lease::KeptLease;
-use super::state::{Abilities, State};
 use crate::access_token::AccessToken;
 use crate::clock::{Clock, Now};
 use crate::driver::Driver;
@@ -24,41 +21,44 @@ use crate::identity::StorageKey;
 use crate::observer::{Event, EventKind, Observer};
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
+use crate::refresh::flight::{Flight, FlightGuard, FlightKind, Outcome};
+use crate::state::{Abilities, State};
 use crate::storage::TokenStorage;
+use crate::store::lease::KeptLease;
 use crate::telemetry::Telemetry;
 
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(super) provider: Arc<dyn TokenProvider>,
-    pub(super) storage: Arc<dyn TokenStorage>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) policy: RefreshPolicy,
-    pub(super) service_name: Arc<str>,
-    pub(super) key: Arc<StorageKey>,
-    pub(super) driver: Driver,
-    pub(super) observers: Vec<Arc<dyn Observer>>,
-    pub(super) telemetry: Telemetry,
-    pub(super) published: ArcSwapOption<Published>,
-    pub(super) state: Mutex<State>,
-    /// Held over every write, so that two of them never cross.
-    pub(super) writing: tokio::sync::Mutex<()>,
-    pub(super) kept_lease: KeptLease,
+    pub(crate) provider: Arc<dyn TokenProvider>,
+    pub(crate) storage: Arc<dyn TokenStorage>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: RefreshPolicy,
+    pub(crate) service_name: Arc<str>,
+    pub(crate) key: Arc<StorageKey>,
+    pub(crate) driver: Driver,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) published: ArcSwapOption<Published>,
+    pub(crate) state: Mutex<State>,
+    /// CurrentTokens over every write, so that two of them never cross.
+    pub(crate) writing: tokio::sync::Mutex<()>,
+    pub(crate) kept_lease: KeptLease,
     /// Counts changes, for whoever wants to look again.
-    pub(super) changes: watch::Sender<u64>,
+    pub(crate) changes: watch::Sender<u64>,
 }
 
 /// What the hot path reads: a token, and until when it is served without a second thought.
 #[derive(Debug)]
-pub(super) struct Published {
+pub(crate) struct Published {
     token: Arc<AccessToken>,
     fresh_until: Now,
 }
 
 /// A call that failed, and what observers have not been told of it yet.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) error: Error,
-    pub(super) events: Vec<EventKind>,
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) events: Vec<EventKind>,
 }
 
 impl From<Error> for Failed {
@@ -70,7 +70,7 @@ impl From<Error> for Failed {
 impl Core {
     /// The hot path: one atomic load, one reading of the clocks, two comparisons, one clone.
     #[inline]
-    pub(super) fn fresh(&self) -> Option<Arc<AccessToken>> {
+    pub(crate) fn fresh(&self) -> Option<Arc<AccessToken>> {
         let published = self.published.load();
         let published = published.as_ref()?;
         if self.clock.now().has_reached(&published.fresh_until) {
@@ -79,7 +79,7 @@ impl Core {
         Some(Arc::clone(&published.token))
     }
 
-    pub(super) fn abilities(&self) -> Abilities {
+    pub(crate) fn abilities(&self) -> Abilities {
         Abilities {
             non_interactive: self.provider.non_interactive(),
             refreshes: self.provider.refreshes(),
@@ -87,7 +87,7 @@ impl Core {
     }
 
     /// Changes the state, and what the hot path sees of it, in one step.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let errors = state.errors();
         let result = change(&mut state);
@@ -106,40 +106,40 @@ impl Core {
     }
 
     /// Notes a failure: the error that answers callers until the pause is over.
-    pub(super) fn fail(&self, error: Error) -> Error {
+    pub(crate) fn fail(&self, error: Error) -> Error {
         let now = self.clock.now();
         let error = error.at_service(&self.service_name);
-        self.change(|state| state.pacing.fail(now, error, &self.policy))
+        self.change(|state| state.backoff.fail(now, error, &self.policy))
     }
 
     /// Notes the failure of a flight, unless `clear` or `install` overtook it: then it is about
     /// tokens that are no longer there.
-    pub(super) fn fail_flight(&self, flight: &Arc<Flight>, error: Error) -> Error {
+    pub(crate) fn fail_flight(&self, flight: &Arc<Flight>, error: Error) -> Error {
         let now = self.clock.now();
         let error = error.at_service(&self.service_name);
         self.change(|state| match state.is_current(flight) {
-            true => state.pacing.fail(now, error, &self.policy),
+            true => state.backoff.fail(now, error, &self.policy),
             false => error,
         })
     }
 
     /// Notes that there was nothing to be had, and nobody to ask.
-    pub(super) fn look_in_vain(&self, flight: &Arc<Flight>, error: Error) -> Error {
+    pub(crate) fn note_empty_lookup(&self, flight: &Arc<Flight>, error: Error) -> Error {
         let (now, error) = (self.clock.now(), error.at_service(&self.service_name));
         self.change(|state| {
             if state.is_current(flight) {
-                state.pacing.look_in_vain(now, error.clone());
+                state.backoff.note_empty_lookup(now, error.clone());
             }
         });
         error
     }
 
     /// An error of this manager.
-    pub(super) fn error(&self, kind: ErrorKind, what: impl Into<String>) -> Error {
+    pub(crate) fn error(&self, kind: ErrorKind, what: impl Into<String>) -> Error {
         Error::new(kind, what.into()).at_service(&self.service_name)
     }
 
-    pub(super) fn emit(&self, kind: EventKind) {
+    pub(crate) fn emit(&self, kind: EventKind) {
         let _ = catch_unwind(AssertUnwindSafe(|| self.telemetry.event(&kind)));
         if self.observers.is_empty() {
             return;
@@ -151,7 +151,7 @@ impl Core {
     }
 
     /// Calls a provider or storage: at most for `limit`, and a panic becomes an error.
-    pub(super) async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         name: &'static str,
         limit: Duration,
@@ -162,20 +162,20 @@ impl Core {
     }
 
     /// Tells the observers of a failure. No lock may be held, `writing` neither.
-    pub(super) fn tell(&self, failed: Failed) -> Error {
+    pub(crate) fn tell(&self, failed: Failed) -> Error {
         for event in failed.events {
             self.emit(event);
         }
         failed.error
     }
 
-    pub(super) fn panicked(&self, call: &'static str) -> Failed {
+    pub(crate) fn panicked(&self, call: &'static str) -> Failed {
         let error = self.error(ErrorKind::Internal, format!("{call} panicked"));
         Failed { error, events: vec![EventKind::Panicked { call }] }
     }
 
     /// As [`call`](Self::call), and leaves it to the caller to tell the observers.
-    pub(super) async fn call_quietly<T>(
+    pub(crate) async fn call_quietly<T>(
         &self,
         name: &'static str,
         limit: Duration,
@@ -187,7 +187,7 @@ impl Core {
 
     /// As [`call_quietly`](Self::call_quietly), for work that must not go on once `end` is over, not
     /// by a single step: a request that a stopped process has not sent yet is not sent after that.
-    pub(super) async fn call_until<T>(
+    pub(crate) async fn call_until<T>(
         &self,
         name: &'static str,
         limit: Duration,
@@ -220,17 +220,17 @@ impl Core {
 
     /// Sends a flight on its way. The state lock must not be held: a driver that was shut down
     /// drops the task at once, and its guard takes the lock.
-    pub(super) fn fly<F>(self: &Arc<Self>, flight: &Arc<Flight>, errand: F)
+    pub(crate) fn fly<F>(self: &Arc<Self>, flight: &Arc<Flight>, errand: F)
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
         let guard = FlightGuard::new(Arc::clone(self), Arc::clone(flight));
         let handle = match self.driver.handle() {
             Ok(handle) => handle,
-            Err(error) => return guard.land(Err(self.fail(error))),
+            Err(error) => return guard.finish(Err(self.fail(error))),
         };
         let (core, slow) = (Arc::clone(self), Arc::clone(flight));
-        let errand = self.telemetry.flight(flight.errand() == Errand::Handover, errand);
+        let errand = self.telemetry.flight(flight.errand() == FlightKind::Handover, errand);
         let task = async move {
             let mut errand = pin!(catching(errand));
             let outcome = tokio::select! {
@@ -243,14 +243,14 @@ impl Core {
             };
             // After a panic the guard is dropped, and says so.
             if let Ok(outcome) = outcome {
-                guard.land(outcome);
+                guard.finish(outcome);
             }
         };
         handle.spawn(task);
     }
 
     /// Runs something on the driver that nobody waits for, but `flush` does.
-    pub(super) fn spawn_counted(
+    pub(crate) fn spawn_counted(
         self: &Arc<Self>,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
@@ -265,7 +265,7 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn land(&self, flight: &Arc<Flight>) {
+    pub(crate) fn finish(&self, flight: &Arc<Flight>) {
         self.change(|state| {
             state.tasks -= 1;
             if state.is_current(flight) {
@@ -298,7 +298,7 @@ async fn last_turns<T>(mut work: impl Future<Output = T> + Unpin) -> Option<T> {
 }
 
 /// Polls a future and catches a panic in it.
-pub(super) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+pub(crate) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     let mut work = pin!(work);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use super::core::Core;
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::record::Order;
+use crate::shared::Core;
 
 /// What a flight brings: a token, or the news that there is something new to look at.
-pub(super) type Outcome = Result<Option<Arc<AccessToken>>, Error>;
+pub(crate) type Outcome = Result<Option<Arc<AccessToken>>, Error>;
 
 /// What a flight is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errand {
+pub(crate) enum FlightKind {
     /// Get a token that serves: out of the storage if there is one, else by an exchange.
     Renew,
     /// Make an exchange, whatever there is.
@@ -28,8 +28,8 @@ pub(super) enum Errand {
 
 /// Shared by the task that flies and everybody who waits for it.
 #[derive(Debug)]
-pub(super) struct Flight {
-    errand: Errand,
+pub(crate) struct Flight {
+    errand: FlightKind,
     /// The highest order that was known when it took off.
     since: Order,
     phase: watch::Sender<Phase>,
@@ -50,7 +50,7 @@ enum Phase {
 }
 
 impl Flight {
-    pub(super) fn new(errand: Errand, since: Order) -> Arc<Self> {
+    pub(crate) fn new(errand: FlightKind, since: Order) -> Arc<Self> {
         Arc::new(Self {
             errand,
             since,
@@ -61,38 +61,38 @@ impl Flight {
         })
     }
 
-    pub(super) fn errand(&self) -> Errand {
+    pub(crate) fn errand(&self) -> FlightKind {
         self.errand
     }
 
-    pub(super) fn since(&self) -> Order {
+    pub(crate) fn since(&self) -> Order {
         self.since
     }
 
-    /// Whether the flight will do for somebody who insists on an exchange or a login; turns it into
+    /// Whether the flight will do for somebody who must_request on an exchange or a login; turns it into
     /// one that does, if there is still time. To be called under the state lock, as is
     /// [`adopts`](Self::adopts), so that one of them comes first.
-    pub(super) fn satisfies(&self, insistent: Errand) -> bool {
+    pub(crate) fn satisfies(&self, insistent: FlightKind) -> bool {
         match insistent {
-            Errand::Login => self.errand == Errand::Login,
+            FlightKind::Login => self.errand == FlightKind::Login,
             _ => self.force(),
         }
     }
 
     fn force(&self) -> bool {
         match self.errand {
-            Errand::Force => true,
-            Errand::Renew if !self.adopting.load(Ordering::Relaxed) => {
+            FlightKind::Force => true,
+            FlightKind::Renew if !self.adopting.load(Ordering::Relaxed) => {
                 self.forced.store(true, Ordering::Relaxed);
                 true
             }
-            Errand::Renew | Errand::Login | Errand::Handover => false,
+            FlightKind::Renew | FlightKind::Login | FlightKind::Handover => false,
         }
     }
 
     /// Whether the flight may end with a token that somebody else exchanged.
-    pub(super) fn adopts(&self) -> bool {
-        let may = self.errand == Errand::Renew && !self.forced.load(Ordering::Relaxed);
+    pub(crate) fn adopts(&self) -> bool {
+        let may = self.errand == FlightKind::Renew && !self.forced.load(Ordering::Relaxed);
         if may {
             self.adopting.store(true, Ordering::Relaxed);
         }
@@ -100,24 +100,24 @@ impl Flight {
     }
 
     /// Whether it must end with an exchange, pauses notwithstanding.
-    pub(super) fn insists(&self) -> bool {
-        self.errand != Errand::Renew || self.forced.load(Ordering::Relaxed)
+    pub(crate) fn must_request(&self) -> bool {
+        self.errand != FlightKind::Renew || self.forced.load(Ordering::Relaxed)
     }
 
-    pub(super) fn mark_exchanged(&self) {
+    pub(crate) fn mark_requested(&self) {
         self.exchanged.store(true, Ordering::Relaxed);
     }
 
     /// Whether nothing newer could be had, because the service was asked.
-    pub(super) fn has_exchanged(&self) -> bool {
+    pub(crate) fn has_requested(&self) -> bool {
         self.exchanged.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_slow(&self) -> bool {
+    pub(crate) fn is_slow(&self) -> bool {
         !matches!(*self.phase.borrow(), Phase::Running)
     }
 
-    pub(super) fn mark_slow(&self) {
+    pub(crate) fn mark_slow(&self) {
         self.phase.send_if_modified(|phase| {
             let running = matches!(phase, Phase::Running);
             if running {
@@ -142,7 +142,7 @@ impl Flight {
     }
 
     /// Waits for the end.
-    pub(super) async fn done(&self) -> Outcome {
+    pub(crate) async fn done(&self) -> Outcome {
         loop {
             if let Some(outcome) = self.next(false).await {
                 return outcome;
@@ -151,7 +151,7 @@ impl Flight {
     }
 
     /// Waits for the end, or until the flight is slow: then `None`.
-    pub(super) async fn done_or_slow(&self) -> Option<Outcome> {
+    pub(crate) async fn done_or_slow(&self) -> Option<Outcome> {
         self.next(true).await
     }
 
@@ -171,18 +171,18 @@ impl Flight {
 }
 
 /// Ends a flight, also when its task panics or its runtime is shut down.
-pub(super) struct FlightGuard {
+pub(crate) struct FlightGuard {
     core: Arc<Core>,
     flight: Arc<Flight>,
 }
 
 impl FlightGuard {
-    pub(super) fn new(core: Arc<Core>, flight: Arc<Flight>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, flight: Arc<Flight>) -> Self {
         Self { core, flight }
     }
 
-    pub(super) fn land(self, outcome: Outcome) {
-        self.core.land(&self.flight);
+    pub(crate) fn finish(self, outcome: Outcome) {
+        self.core.finish(&self.flight);
         self.flight.finish(outcome);
     }
 }
@@ -195,7 +195,7 @@ impl Drop for FlightGuard {
         let what =
             "the task that ran the exchange is gone: it panicked, or its driver was shut down";
         let error = self.core.fail(Error::new(ErrorKind::Internal, what));
-        self.core.land(&self.flight);
+        self.core.finish(&self.flight);
         self.flight.finish(Err(error));
     }
 }

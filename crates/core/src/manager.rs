@@ -5,41 +5,20 @@
 //! the driver: `renewal` looks into the storage, `exchange` calls the provider, `persistence`
 //! writes, and only then is the token published.
 
-mod blocking;
-mod builder;
-mod core;
-mod eviction;
-mod exchange;
-mod flight;
-mod handover;
-mod kept_lease;
-mod listener;
-mod pacing;
-mod persistence;
-mod refresher;
-mod rejections;
-mod renewal;
-mod serve;
-mod state;
-mod stored;
-mod surroundings;
-mod thresholds;
-
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-pub use self::blocking::BlockingTokenManager;
-pub use self::builder::TokenManagerBuilder;
-pub(crate) use self::core::Core;
-use self::flight::Errand;
-pub use self::refresher::RefresherHandle;
-pub(crate) use self::surroundings::Surroundings;
 use crate::access_token::AccessToken;
+use crate::blocking::BlockingTokenManager;
+use crate::builder::TokenManagerBuilder;
 use crate::error::Error;
 use crate::identity::StorageKey;
 use crate::provider::TokenProvider;
+use crate::refresh::flight::FlightKind;
+use crate::refresher::RefresherHandle;
+use crate::shared::Core;
 use crate::status::{Status, StatusStream, TokenState};
 use crate::token_set::TokenSet;
 
@@ -62,7 +41,7 @@ use crate::token_set::TokenSet;
 /// ```
 #[derive(Clone)]
 pub struct TokenManager {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl TokenManager {
@@ -78,7 +57,7 @@ impl TokenManager {
         TokenManagerBuilder::new(Arc::new(provider))
     }
 
-    fn from_core(core: Core) -> Self {
+    pub(crate) fn from_core(core: Core) -> Self {
         Self { core: Arc::new(core) }
     }
 
@@ -188,7 +167,7 @@ impl TokenManager {
     /// As [`token`](Self::token). After a refusal of the credentials it may be tried again every
     /// 5 s, whatever the pause.
     pub async fn force_refresh(&self) -> Result<Arc<AccessToken>, Error> {
-        self.core.insist(Errand::Force).await
+        self.core.request_anyway(FlightKind::Force).await
     }
 
     /// Puts in tokens from a login elsewhere. An exchange under way is overtaken: its tokens are
@@ -243,7 +222,7 @@ impl TokenManager {
     ///
     /// As [`force_refresh`](Self::force_refresh).
     pub async fn login(&self) -> Result<Arc<AccessToken>, Error> {
-        self.core.insist(Errand::Login).await
+        self.core.request_anyway(FlightKind::Login).await
     }
 
     /// Forgets all tokens, here and in the storage. Memory is emptied before anything is awaited;
@@ -291,7 +270,7 @@ impl TokenManager {
     /// skips that.
     pub fn credentials_changed(&self) {
         self.core.change(|state| {
-            state.pacing.forget_verdict();
+            state.backoff.forget_verdict();
             state.doubts_stored_verdict = true;
         });
     }
@@ -359,7 +338,7 @@ impl Core {
             Some(held) if now.has_reached(&held.times.advisory) => TokenState::Due,
             Some(_) => TokenState::Fresh,
         };
-        let failed = state.pacing.pause(now).and_then(|error| error.retry_after());
+        let failed = state.backoff.pause(now).and_then(|error| error.retry_after());
         let rejected = (token == TokenState::Rejected)
             .then(|| state.rejections.pause(now))
             .flatten()
@@ -379,7 +358,7 @@ impl Core {
             needs_login: state.needs_login(now, can),
             exchanging: state.flight.is_some(),
             unpersisted: state.unpersisted.as_ref().map(|unpersisted| unpersisted.error.clone()),
-            last_error: state.pacing.last_error().cloned(),
+            last_error: state.backoff.last_error().cloned(),
             paused_for: failed.into_iter().chain(rejected).max(),
         }
     }

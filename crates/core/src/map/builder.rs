@@ -8,14 +8,14 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
-use super::attempts::Attempts;
-use super::claims::Claims;
-use super::shelf::Shelf;
+use super::once::Once;
+use super::owners::Owners;
+use super::slots::Slots;
 use super::{ProviderOf, Shared, TokenManagerMap};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind};
-use crate::manager::Surroundings;
 use crate::observer::Observer;
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
@@ -24,7 +24,7 @@ use crate::storage::TokenStorage;
 /// Builds a [`TokenManagerMap`]; see [`TokenManagerMap::builder`].
 pub struct TokenManagerMapBuilder<K> {
     provider_of: Box<ProviderOf<K>>,
-    surroundings: Surroundings,
+    config: Config,
     bound: usize,
     idle_after: Duration,
 }
@@ -35,7 +35,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     ) -> Self {
         Self {
             provider_of: Box::new(move |key| Ok(Arc::new(provider_of(key)?))),
-            surroundings: Surroundings { has_gauges: false, ..Surroundings::default() },
+            config: Config { has_gauges: false, ..Config::default() },
             bound: DEFAULT_BOUND,
             idle_after: DEFAULT_IDLE_TIME,
         }
@@ -46,14 +46,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     /// tokens: eviction bounds managers, not records.
     #[must_use]
     pub fn storage(mut self, storage: impl TokenStorage) -> Self {
-        self.surroundings.storage = Arc::new(storage);
+        self.config.storage = Arc::new(storage);
         self
     }
 
     /// When tokens are renewed, and how long anything may take.
     #[must_use]
     pub fn policy(mut self, policy: RefreshPolicy) -> Self {
-        self.surroundings.policy = policy;
+        self.config.policy = policy;
         self
     }
 
@@ -61,7 +61,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     /// tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.surroundings.clock = Arc::new(clock);
+        self.config.clock = Arc::new(clock);
         self
     }
 
@@ -69,14 +69,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     /// [`TokenManagerBuilder::driver`](crate::TokenManagerBuilder::driver).
     #[must_use]
     pub fn driver(mut self, runtime: Handle) -> Self {
-        self.surroundings.driver = Driver::Given(runtime);
+        self.config.driver = Driver::Given(runtime);
         self
     }
 
     /// Adds somebody who hears of every event of every manager.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.surroundings.observers.push(Arc::new(observer));
+        self.config.observers.push(Arc::new(observer));
         self
     }
 
@@ -115,7 +115,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
     /// [`ErrorKind::Config`] if the bound or the idle time is zero, or the policy has a duration
     /// that is zero, absurd, or does not go with the others; the message names it.
     pub fn build(self) -> Result<TokenManagerMap<K>, Error> {
-        self.surroundings.policy.validate()?;
+        self.config.policy.validate()?;
         if self.bound == 0 {
             return Err(Error::new(ErrorKind::Config, "bound: must not be zero"));
         }
@@ -129,12 +129,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
         TokenManagerMap {
             shared: Arc::new(Shared {
                 provider_of: self.provider_of,
-                surroundings: self.surroundings,
+                config: self.config,
                 bound: self.bound,
                 idle_after: self.idle_after,
-                shelf: RwLock::new(Shelf::default()),
-                attempts: Attempts::default(),
-                claims: Claims::default(),
+                slots: RwLock::new(Slots::default()),
+                once: Once::default(),
+                owners: Owners::default(),
             }),
         }
     }
@@ -143,7 +143,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMapBuilder<K> {
 impl<K> fmt::Debug for TokenManagerMapBuilder<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenManagerMapBuilder")
-            .field("surroundings", &self.surroundings)
+            .field("config", &self.config)
             .field("bound", &self.bound)
             .field("idle_after", &self.idle_after)
             .finish_non_exhaustive()

@@ -3,6 +3,8 @@
 //! It tends the token by the clock, and takes over what other processes write where the storage
 //! tells; see `listener`.
 
+pub(crate) mod notices;
+
 use std::future::pending;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::core::Core;
-use super::listener::Listener;
-use super::state::State;
 use crate::clock::{Clock, Now};
+use crate::refresher::notices::Listener;
+use crate::shared::Core;
+use crate::state::State;
 
 /// Keeps a manager's token fresh until it is dropped.
 ///
@@ -33,7 +35,7 @@ impl Drop for RefresherHandle {
 }
 
 impl RefresherHandle {
-    pub(super) fn spawn(core: &Arc<Core>) -> Self {
+    pub(crate) fn spawn(core: &Arc<Core>) -> Self {
         let changes = core.changes.subscribe();
         let tending = tend(Arc::downgrade(core), Arc::clone(&core.clock), changes);
         let listening = Listener::new(core).run();
@@ -105,10 +107,10 @@ impl State {
         // A token in hand answers until the last exchange is far enough away.
         let answers =
             self.held.as_ref().is_some_and(|h| h.token().is_some() && h.rejected.is_none());
-        let spaced_until = if answers { self.spaced_until() } else { None };
+        let minimum_interval_ends = if answers { self.minimum_interval_ends() } else { None };
         // The latest of what has to be waited for.
-        let [failure, look] = self.pacing.until();
-        let waits = [Some(due), failure, look, spaced_until];
+        let [failure, look] = self.backoff.until();
+        let waits = [Some(due), failure, look, minimum_interval_ends];
         waits.into_iter().flatten().max_by_key(|point| now.until(point))
     }
 }

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use super::TokenManager;
-use super::state::State;
 use crate::clock::Now;
+use crate::manager::TokenManager;
 use crate::policy::RefreshPolicy;
+use crate::state::State;
 
 impl TokenManager {
     /// Whether nothing is lost if it is dropped now. Never while somebody else holds it or
@@ -48,8 +48,8 @@ impl State {
         let age = held.map(|held| now.since(&held.published_at));
         let has_refresh_token = held.is_some_and(|h| h.tokens.refresh_token().is_some());
         !holds_rejected
-            && !self.is_just_exchanged(now)
+            && !self.within_minimum_interval(now)
             && self.rejections.have_faded(now, age)
-            && self.pacing.has_faded(now, non_interactive || has_refresh_token, policy)
+            && self.backoff.has_faded(now, non_interactive || has_refresh_token, policy)
     }
 }

@@ -8,15 +8,15 @@ use crate::token_set::TokenSet;
 
 /// When a token is renewed in the background, when callers wait for that, and when it ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Thresholds {
-    pub(super) advisory: Now,
-    pub(super) mandatory: Now,
-    pub(super) expiry: Now,
+pub(crate) struct Lifetime {
+    pub(crate) advisory: Now,
+    pub(crate) mandatory: Now,
+    pub(crate) expiry: Now,
 }
 
-impl Thresholds {
+impl Lifetime {
     /// For tokens that were just requested: life counts from `sent`.
-    pub(super) fn of_issued(tokens: &TokenSet, sent: Now, policy: &RefreshPolicy) -> Self {
+    pub(crate) fn of_issued(tokens: &TokenSet, sent: Now, policy: &RefreshPolicy) -> Self {
         match (tokens.lifetime(), tokens.expires_at()) {
             (Some(life), Some(expires_at)) => {
                 // A provider that does not count from the sending must not lengthen the life.
@@ -29,7 +29,7 @@ impl Thresholds {
 
     /// For tokens out of a storage: what is left by the wall clock, at most their whole life (the
     /// wall clock may stand before `requested_at`).
-    pub(super) fn of_loaded(tokens: &TokenSet, now: Now, policy: &RefreshPolicy) -> Self {
+    pub(crate) fn of_loaded(tokens: &TokenSet, now: Now, policy: &RefreshPolicy) -> Self {
         match (tokens.lifetime(), tokens.expires_at()) {
             (Some(life), Some(expires_at)) => {
                 let left = expires_at.duration_since(now.wall()).unwrap_or_default();
@@ -87,7 +87,7 @@ mod tests {
     fn the_worked_examples_hold() {
         let policy = RefreshPolicy::new().without_jitter();
         for (life, advisory, mandatory) in [(60, 45.0, 52.5), (900, 675.0, 870.0)] {
-            let at = Thresholds::of_issued(&tokens(life), START, &policy);
+            let at = Lifetime::of_issued(&tokens(life), START, &policy);
             assert_eq!(seconds(at.advisory), advisory);
             assert_eq!(seconds(at.mandatory), mandatory);
             assert_eq!(START.until(&at.expiry), Duration::from_secs(life));
@@ -99,8 +99,8 @@ mod tests {
         let policy = RefreshPolicy::new();
         let mut seen = Vec::new();
         for _ in 0..1_000 {
-            let short = seconds(Thresholds::of_issued(&tokens(60), START, &policy).advisory);
-            let long = seconds(Thresholds::of_issued(&tokens(3_600), START, &policy).advisory);
+            let short = seconds(Lifetime::of_issued(&tokens(60), START, &policy).advisory);
+            let long = seconds(Lifetime::of_issued(&tokens(3_600), START, &policy).advisory);
             assert!((39.0..=45.0).contains(&short), "{short}");
             assert!((2_670.0..=2_700.0).contains(&long), "{long}");
             seen.push(long);
@@ -113,7 +113,7 @@ mod tests {
         let policy = RefreshPolicy::new().without_jitter();
         let set_back = Now::from_millis(1_000, 5_000);
 
-        let at = Thresholds::of_loaded(&tokens(60), set_back, &policy);
+        let at = Lifetime::of_loaded(&tokens(60), set_back, &policy);
 
         assert_eq!(set_back.until(&at.expiry), Duration::from_secs(60));
     }
@@ -123,7 +123,7 @@ mod tests {
         let policy = RefreshPolicy::new().without_jitter();
         let later = START.after(Duration::from_secs(50));
 
-        let at = Thresholds::of_loaded(&tokens(60), later, &policy);
+        let at = Lifetime::of_loaded(&tokens(60), later, &policy);
 
         assert_eq!(later.until(&at.expiry), Duration::from_secs(10));
         assert!(later.has_reached(&at.advisory) && !later.has_reached(&at.mandatory));
@@ -134,7 +134,7 @@ mod tests {
         let ages = Duration::from_secs(1_501_138_041_000);
         let set = tokens(1).with_expires_at(SystemTime::UNIX_EPOCH.checked_add(ages));
 
-        let at = Thresholds::of_issued(&set, START, &RefreshPolicy::new());
+        let at = Lifetime::of_issued(&set, START, &RefreshPolicy::new());
 
         assert!(!START.has_reached(&at.advisory));
     }

@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 use crate::shared_storage::Lease;
 
 #[derive(Debug, Default)]
-pub(super) struct KeptLease {
+pub(crate) struct KeptLease {
     lease: Mutex<Option<Lease>>,
     kept: Notify,
 }
 
 impl KeptLease {
     /// The lease, if there is one that lasts.
-    pub(super) fn take(&self) -> Option<Lease> {
+    pub(crate) fn take(&self) -> Option<Lease> {
         let lease = self.lease.lock().take(); // one that is over is dropped outside the lock
         lease.filter(|lease| !lease.remaining().is_zero())
     }
@@ -27,7 +27,7 @@ impl KeptLease {
     /// # Cancel safety
     ///
     /// Nothing is taken, and others who wait are not forgotten.
-    pub(super) async fn next(&self) -> Lease {
+    pub(crate) async fn next(&self) -> Lease {
         loop {
             let kept = self.kept.notified();
             if let Some(lease) = self.take() {
@@ -39,7 +39,7 @@ impl KeptLease {
 
     /// Keeps a lease, unless the one that is kept lasts longer. What is not kept comes back, to be
     /// dropped outside every lock, because the backend hears of it.
-    pub(super) fn keep(&self, lease: Lease) -> Option<Lease> {
+    pub(crate) fn keep(&self, lease: Lease) -> Option<Lease> {
         let mut kept = self.lease.lock();
         let lasts_longer = kept.as_ref().is_none_or(|k| k.ends().mono() < lease.ends().mono());
         let other = if lasts_longer { kept.replace(lease) } else { Some(lease) };

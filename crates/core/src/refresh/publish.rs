@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
-use super::flight::Flight;
-use super::pacing::doubled;
-use super::state::Unpersisted;
-use super::stored::{Expected, Rank, Write, Written};
 use crate::error::Error;
 use crate::observer::EventKind;
 use crate::record::{Order, TokenRecord};
-use crate::record_format::Contents;
+use crate::refresh::flight::Flight;
+use crate::shared::Core;
+use crate::state::Unpersisted;
+use crate::state::backoff::doubled;
+use crate::store::payload::Contents;
+use crate::store::{Expected, Rank, Write, Written};
 use std::time::Duration;
 
 /// What became of a write that a flight made.
 #[derive(Debug)]
-pub(super) enum Persisted {
+pub(crate) enum Persisted {
     Stored(Order),
     /// The storage failed. The record is served from memory, and written again later.
     Later(Order, Error),
@@ -26,7 +26,7 @@ pub(super) enum Persisted {
 
 impl Core {
     /// Writes what a flight brought. A failure is noted, and the write is tried again later.
-    pub(super) async fn persist(self: &Arc<Self>, flight: &Arc<Flight>, write: Write) -> Persisted {
+    pub(crate) async fn persist(self: &Arc<Self>, flight: &Arc<Flight>, write: Write) -> Persisted {
         let mut write = write;
         let result = {
             let _writing = self.writing.lock().await;
@@ -59,7 +59,7 @@ impl Core {
         }
     }
 
-    pub(super) fn note_persisted(&self, order: Order) {
+    pub(crate) fn note_persisted(&self, order: Order) {
         self.change(|state| {
             if state.unpersisted.as_ref().is_some_and(|u| u.record.order() <= order) {
                 state.unpersisted = None;
@@ -68,7 +68,7 @@ impl Core {
     }
 
     /// Keeps a record that the storage refused, and sees to it that it is written later.
-    pub(super) fn persist_later(self: &Arc<Self>, write: Write, error: Error) {
+    pub(crate) fn persist_later(self: &Arc<Self>, write: Write, error: Error) {
         let starts = self.change(|state| {
             let is_newest =
                 state.unpersisted.as_ref().is_none_or(|u| u.record.order() <= write.record.order());
@@ -111,7 +111,7 @@ impl Core {
     }
 
     /// Writes now what the storage refused before, if there is anything.
-    pub(super) async fn write_unpersisted(&self) -> Result<(), Error> {
+    pub(crate) async fn write_unpersisted(&self) -> Result<(), Error> {
         let writing = self.writing.lock().await;
         let write = self.state.lock().unpersisted.as_ref().map(|unpersisted| Write {
             record: unpersisted.record.clone(),
@@ -149,7 +149,7 @@ impl Core {
                     let counts = yields || there.order() >= state.order;
                     if let Ok(contents) = contents
                         && counts
-                        && !state.hands_over()
+                        && !state.changes_session()
                     {
                         state.learn(there.order(), contents, now, &self.policy);
                     }
@@ -178,11 +178,11 @@ impl Core {
 
     /// Learns from a record that beat ours. While a login or logout is on its way to the storage,
     /// what is there is what it is about to replace.
-    pub(super) fn take_over(&self, there: &TokenRecord) {
+    pub(crate) fn take_over(&self, there: &TokenRecord) {
         let Ok(contents) = Contents::of_record(there) else { return };
         let now = self.clock.now();
         self.change(|state| {
-            if there.order() >= state.order && !state.hands_over() {
+            if there.order() >= state.order && !state.changes_session() {
                 state.learn(there.order(), contents, now, &self.policy);
             }
         });

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TokenManager;
 use crate::access_token::AccessToken;
 use crate::error::Error;
+use crate::manager::TokenManager;
 use crate::token_set::TokenSet;
 
 /// [`TokenManager`] with calls that block the thread, for synchronous HTTP clients.
@@ -35,7 +35,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 impl BlockingTokenManager {
-    pub(super) fn new(manager: TokenManager) -> Self {
+    pub(crate) fn new(manager: TokenManager) -> Self {
         Self { manager }
     }
 

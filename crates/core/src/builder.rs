@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::TokenManager;
-use super::surroundings::Surroundings;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::identity::StorageKey;
+use crate::manager::TokenManager;
 use crate::observer::Observer;
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
@@ -20,32 +20,32 @@ use crate::storage::TokenStorage;
 pub struct TokenManagerBuilder {
     provider: Arc<dyn TokenProvider>,
     key: Option<StorageKey>,
-    surroundings: Surroundings,
+    config: Config,
 }
 
 impl TokenManagerBuilder {
-    pub(super) fn new(provider: Arc<dyn TokenProvider>) -> Self {
-        Self { provider, key: None, surroundings: Surroundings::default() }
+    pub(crate) fn new(provider: Arc<dyn TokenProvider>) -> Self {
+        Self { provider, key: None, config: Config::default() }
     }
 
     /// Where the tokens are kept. Default: a [`MemoryStorage`](crate::MemoryStorage) of its own.
     #[must_use]
     pub fn storage(mut self, storage: impl TokenStorage) -> Self {
-        self.surroundings.storage = Arc::new(storage);
+        self.config.storage = Arc::new(storage);
         self
     }
 
     /// When tokens are renewed, and how long anything may take.
     #[must_use]
     pub fn policy(mut self, policy: RefreshPolicy) -> Self {
-        self.surroundings.policy = policy;
+        self.config.policy = policy;
         self
     }
 
     /// The clock; a [`ManualClock`](crate::ManualClock) in tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.surroundings.clock = Arc::new(clock);
+        self.config.clock = Arc::new(clock);
         self
     }
 
@@ -65,14 +65,14 @@ impl TokenManagerBuilder {
     /// exchange can lose a rotated refresh token, and on one that nobody polls callers wait for ever.
     #[must_use]
     pub fn driver(mut self, runtime: Handle) -> Self {
-        self.surroundings.driver = Driver::Given(runtime);
+        self.config.driver = Driver::Given(runtime);
         self
     }
 
     /// Adds somebody who hears of every event.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.surroundings.observers.push(Arc::new(observer));
+        self.config.observers.push(Arc::new(observer));
         self
     }
 
@@ -84,12 +84,12 @@ impl TokenManagerBuilder {
     /// absurd, or does not go with the others; the message names it.
     pub fn build(self) -> Result<TokenManager, Error> {
         let service_name = self.provider.identity().service_name();
-        self.surroundings.policy.validate().map_err(|error| error.at_service(service_name))?;
+        self.config.policy.validate().map_err(|error| error.at_service(service_name))?;
         Ok(self.build_valid())
     }
 
-    pub(super) fn build_valid(self) -> TokenManager {
+    pub(crate) fn build_valid(self) -> TokenManager {
         let key = self.key.unwrap_or_else(|| self.provider.identity().storage_key());
-        self.surroundings.manager(self.provider, key)
+        self.config.manager(self.provider, key)
     }
 }

@@ -1,17 +1,18 @@
 //! One manager per tenant or user, made when it is first asked for and dropped when it is idle.
 //!
-//! `shelf` keeps the managers and says which of them may go, `attempts` sees to it that one is made
-//! once however many ask, and `claims` that no two keys share tokens.
+//! `slots` keeps the managers and says which of them may go, `once` sees to it that one is made
+//! once however many ask, and `owners` that no two keys share tokens.
 //!
 //! A manager is dropped only if the map alone holds it and nothing in it would be missed (see
-//! `manager/eviction.rs`), so at any time there is at most one for a key, and one that was dropped
+//! `eviction`), so at any time there is at most one for a key, and one that was dropped
 //! leaves its tokens in the storage, where the next one finds them. The storage is the map's: also
 //! what is only in memory stays.
 
-mod attempts;
 mod builder;
-mod claims;
-mod shelf;
+mod eviction;
+mod once;
+mod owners;
+mod slots;
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -23,12 +24,13 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::task::JoinSet;
 
-use self::attempts::Attempts;
 pub use self::builder::TokenManagerMapBuilder;
-use self::claims::Claims;
-use self::shelf::{Found, Kept, Shelf};
+use self::once::Once;
+use self::owners::Owners;
+use self::slots::{Found, Kept, Slots};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::manager::{Surroundings, TokenManager};
+use crate::manager::TokenManager;
 use crate::provider::TokenProvider;
 use crate::status::Status;
 
@@ -111,12 +113,12 @@ pub struct TokenManagerMap<K> {
 
 struct Shared<K> {
     provider_of: Box<ProviderOf<K>>,
-    surroundings: Surroundings,
+    config: Config,
     bound: usize,
     idle_after: Duration,
-    shelf: RwLock<Shelf<K>>,
-    attempts: Attempts<K>,
-    claims: Claims,
+    slots: RwLock<Slots<K>>,
+    once: Once<K>,
+    owners: Owners,
 }
 
 /// What makes the provider of a key.
@@ -169,7 +171,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMap<K> {
             Some(manager) => Ok(manager),
             None => {
                 let key = key.to_owned();
-                self.shared.attempts.join(&key, || self.shared.find_or_make(&key))
+                self.shared.once.join(&key, || self.shared.find_or_make(&key))
             }
         }
     }
@@ -190,7 +192,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMap<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let (removed, is_gone) = self.shared.shelf.write().remove(key);
+        let (removed, is_gone) = self.shared.slots.write().remove(key);
         drop(removed); // outside the lock: the provider is a stranger's
         is_gone
     }
@@ -200,16 +202,16 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMap<K> {
     /// another one does now and then. Returns how many. For a timer of a program that makes no new
     /// ones for hours.
     pub fn evict_idle(&self) -> usize {
-        let now = self.shared.surroundings.clock.now();
+        let now = self.shared.config.clock.now();
         let evicted =
-            self.shared.shelf.write().sweep(now, self.shared.bound, self.shared.idle_after);
+            self.shared.slots.write().sweep(now, self.shared.bound, self.shared.idle_after);
         evicted.len()
     }
 
     /// How many managers there are now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.shelf.read().len()
+        self.shared.slots.read().len()
     }
 
     /// Whether there is no manager now.
@@ -222,7 +224,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMap<K> {
     /// dashboards. Users whose manager was dropped are not in it. Does not count as use.
     #[must_use]
     pub fn statuses(&self) -> Vec<(K, Status)> {
-        let managers = self.shared.shelf.read().managers();
+        let managers = self.shared.slots.read().managers();
         managers.into_iter().map(|(key, manager)| (key, manager.status())).collect()
     }
 
@@ -239,11 +241,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> TokenManagerMap<K> {
     /// several, the message says how many, and the cause is one of theirs. Whose tokens it is about
     /// is in [`statuses`](Self::statuses).
     pub async fn flush(&self) -> Result<(), Error> {
-        let managers = self.shared.shelf.read().managers();
+        let managers = self.shared.slots.read().managers();
         let busy = managers.into_iter().filter(|(_, manager)| manager.owes_work());
         let mut flushes = JoinSet::new();
         for (_, manager) in busy {
-            let driver = self.shared.surroundings.driver.handle()?;
+            let driver = self.shared.config.driver.handle()?;
             flushes.spawn_on(async move { manager.flush().await }, &driver);
         }
         let total = flushes.len();
@@ -272,13 +274,13 @@ impl<K: Hash + Eq + Clone> Shared<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let now = self.surroundings.clock.now();
-        self.shelf.read().find(key, now)
+        let now = self.config.clock.now();
+        self.slots.read().find(key, now)
     }
 
     fn find_or_make(&self, key: &K) -> Result<TokenManager, Error> {
-        let now = self.surroundings.clock.now();
-        let found = self.shelf.write().find_needed(key, now);
+        let now = self.config.clock.now();
+        let found = self.slots.write().find_needed(key, now);
         match found {
             Found::Manager(manager) => return Ok(manager),
             Found::Nothing(removed) => drop(removed),
@@ -288,9 +290,9 @@ impl<K: Hash + Eq + Clone> Shared<K> {
             let what = "the closure that makes the provider of a key panicked";
             Err(Error::new(ErrorKind::Internal, what))
         })?;
-        let now = self.surroundings.clock.now();
+        let now = self.config.clock.now();
         let (key, kept) = (key.clone(), Kept::new(manager.clone(), non_interactive, now));
-        let evicted = self.shelf.write().put(key, kept, now, self.bound, self.idle_after);
+        let evicted = self.slots.write().put(key, kept, now, self.bound, self.idle_after);
         drop(evicted); // outside the lock: their providers are a stranger's
         Ok(manager)
     }
@@ -300,7 +302,7 @@ impl<K: Hash + Eq + Clone> Shared<K> {
         let provider = (self.provider_of)(key)?;
         let identity = provider.identity();
         let storage_key = identity.storage_key();
-        if !self.claims.claim(&storage_key, key) {
+        if !self.owners.claim(&storage_key, key) {
             let what = "two keys of the map have providers of the same identity, and would get \
                         each other's tokens";
             let error = Error::new(ErrorKind::Config, what).at_service(identity.service_name());
@@ -309,7 +311,7 @@ impl<K: Hash + Eq + Clone> Shared<K> {
             ));
         }
         let non_interactive = provider.non_interactive();
-        Ok((self.surroundings.clone().manager(provider, storage_key), non_interactive))
+        Ok((self.config.clone().manager(provider, storage_key), non_interactive))
     }
 }
 
@@ -322,12 +324,12 @@ impl<K> Clone for TokenManagerMap<K> {
 /// Without the keys, which may be names of people.
 impl<K> fmt::Debug for TokenManagerMap<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let managers = self.shared.shelf.read().len();
+        let managers = self.shared.slots.read().len();
         f.debug_struct("TokenManagerMap")
             .field("managers", &managers)
             .field("bound", &self.shared.bound)
             .field("idle_after", &self.shared.idle_after)
-            .field("storage", &self.shared.surroundings.storage)
+            .field("storage", &self.shared.config.storage)
             .finish_non_exhaustive()
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::clock::{Now, whole_millis};
 use crate::manager::TokenManager;
 
-/// Not `Clone`: whoever is on the shelf alone is held by nobody else.
-pub(super) struct Shelf<K> {
+/// Not `Clone`: whoever is on the slots alone is held by nobody else.
+pub(super) struct Slots<K> {
     kept: HashMap<K, Kept>,
     /// The next sweep is when there are more, or when this time has come.
     sweep_above: usize,
@@ -36,19 +36,19 @@ pub(super) enum Found<K> {
     Nothing(Option<(K, Kept)>),
 }
 
-impl<K> Default for Shelf<K> {
+impl<K> Default for Slots<K> {
     fn default() -> Self {
         Self { kept: HashMap::new(), sweep_above: 0, sweep_at: 0 }
     }
 }
 
-impl<K> Shelf<K> {
+impl<K> Slots<K> {
     pub(super) fn len(&self) -> usize {
         self.kept.len()
     }
 }
 
-impl<K: Hash + Eq + Clone> Shelf<K> {
+impl<K: Hash + Eq + Clone> Slots<K> {
     pub(super) fn find<Q>(&self, key: &Q, now: Now) -> Option<TokenManager>
     where
         K: Borrow<Q>,

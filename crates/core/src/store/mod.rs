@@ -1,27 +1,30 @@
 //! Reading and writing the one record of a manager, each call with its deadline.
 
+pub(crate) mod lease;
+pub(crate) mod payload;
+
 use std::sync::Arc;
 
-use super::core::{Core, Failed, catching};
-use super::flight::Flight;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::{Order, TokenRecord};
-use crate::record_format::{Contents, Unreadable};
+use crate::refresh::flight::Flight;
 use crate::secret::Secret;
+use crate::shared::{Core, Failed, catching};
 use crate::shared_storage::{CasOutcome, Lease, LeaseRequest, Version};
+use crate::store::payload::{Contents, Unreadable};
 
 /// What the storage holds under our key.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     /// Absent where nothing is stored, and in a storage that is not shared.
-    pub(super) version: Option<Version>,
-    pub(super) record: Option<TokenRecord>,
+    pub(crate) version: Option<Version>,
+    pub(crate) record: Option<TokenRecord>,
 }
 
 /// What is known of the record that a write replaces.
 #[derive(Clone, Debug)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// It was read: this version, or nothing.
     Version(Option<Version>),
     /// It could not be read; the write looks first.
@@ -30,17 +33,17 @@ pub(super) enum Expected {
 
 /// A record on its way into the storage.
 #[derive(Debug)]
-pub(super) struct Write {
-    pub(super) record: TokenRecord,
-    pub(super) expected: Expected,
+pub(crate) struct Write {
+    pub(crate) record: TokenRecord,
+    pub(crate) expected: Expected,
     /// The refresh token that was spent to get these tokens: whoever still stores it is behind.
-    pub(super) spent: Option<Secret>,
-    pub(super) rank: Rank,
+    pub(crate) spent: Option<Secret>,
+    pub(crate) rank: Rank,
 }
 
 /// Which records a write gives way to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(crate) enum Rank {
     /// To newer ones.
     ByOrder,
     /// To none: a login or logout beats what is there, whatever its order.
@@ -51,7 +54,7 @@ pub(super) enum Rank {
 
 impl Write {
     /// Of tokens that an exchange brought.
-    pub(super) fn of_exchange(
+    pub(crate) fn of_exchange(
         record: TokenRecord,
         expected: Expected,
         spent: Option<Secret>,
@@ -60,19 +63,19 @@ impl Write {
     }
 
     /// Of a login or logout.
-    pub(super) fn overruling(record: TokenRecord) -> Self {
+    pub(crate) fn overruling(record: TokenRecord) -> Self {
         let expected = Expected::Unknown;
         Self { record, expected, spent: None, rank: Rank::Overrules }
     }
 
     /// Of tokens that are only wanted where there are none.
-    pub(super) fn yielding(record: TokenRecord, expected: Expected) -> Self {
+    pub(crate) fn yielding(record: TokenRecord, expected: Expected) -> Self {
         Self { record, expected, spent: None, rank: Rank::Yields }
     }
 
     /// What comes between the first attempt and the next is later than a login or logout, which
     /// therefore overrules no more.
-    pub(super) fn rank_for_retry(&self) -> Rank {
+    pub(crate) fn rank_for_retry(&self) -> Rank {
         match self.rank {
             Rank::Overrules => Rank::ByOrder,
             rank => rank,
@@ -82,7 +85,7 @@ impl Write {
 
 /// What became of a write that the storage did not fail.
 #[derive(Debug)]
-pub(super) enum Written {
+pub(crate) enum Written {
     /// It is there, under this order.
     Stored(Order),
     /// Somebody else stored something newer, and it stays.
@@ -90,11 +93,11 @@ pub(super) enum Written {
 }
 
 impl Core {
-    pub(super) async fn read(&self) -> Result<Stored, Error> {
+    pub(crate) async fn read(&self) -> Result<Stored, Error> {
         self.read_quietly().await.map_err(|failed| self.tell(failed))
     }
 
-    pub(super) async fn read_quietly(&self) -> Result<Stored, Failed> {
+    pub(crate) async fn read_quietly(&self) -> Result<Stored, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
@@ -123,7 +126,7 @@ impl Core {
         })
     }
 
-    pub(super) async fn lease(&self) -> Result<Option<Lease>, Error> {
+    pub(crate) async fn lease(&self) -> Result<Option<Lease>, Error> {
         let Some(shared) = self.storage.shared() else { return Ok(None) };
         let ttl = self.policy.lease_ttl;
         // Whoever holds it may be killed and hold it to its end, and then one of all who wait gets
@@ -136,14 +139,14 @@ impl Core {
         lease.map(Some).map_err(|failed| self.tell(storage_failed("lease", failed)))
     }
 
-    pub(super) async fn renew_lease(&self, lease: &mut Lease) -> Result<(), Error> {
+    pub(crate) async fn renew_lease(&self, lease: &mut Lease) -> Result<(), Error> {
         let limit = self.policy.storage_timeout;
         let late = || self.late("renew");
         let renewed = self.call_quietly("renew", limit, late, lease.renew()).await;
         renewed.map_err(|failed| self.tell(storage_failed("renew", failed)))
     }
 
-    pub(super) async fn release(&self, lease: Option<Lease>) {
+    pub(crate) async fn release(&self, lease: Option<Lease>) {
         let Some(lease) = lease else { return };
         let limit = self.policy.storage_timeout;
         let late = || self.late("release");
@@ -156,7 +159,7 @@ impl Core {
 
     /// Releases the lease that was kept, if nothing waits to be written any more; a login or logout
     /// under way does, unless it is the one that was just `written`.
-    pub(super) async fn release_kept_lease(&self, written: Option<&Arc<Flight>>) {
+    pub(crate) async fn release_kept_lease(&self, written: Option<&Arc<Flight>>) {
         // Taken first: what a lease is needed for is known before it is kept.
         let Some(lease) = self.kept_lease.take() else { return };
         let is_needed = self.state.lock().owes_write(written);
@@ -172,7 +175,7 @@ impl Core {
     /// A panic costs this write, wherever it comes from; the tokens must not go with it.
     /// The order of the record rises on the way where it has to, and stays risen when the write
     /// fails: then it is tried again as what it was meant to be.
-    pub(super) async fn put(&self, write: &mut Write) -> Result<Written, Failed> {
+    pub(crate) async fn put(&self, write: &mut Write) -> Result<Written, Failed> {
         catching(self.try_put(write)).await.unwrap_or_else(|_| Err(self.panicked("a storage")))
     }
 
@@ -272,7 +275,7 @@ impl Core {
     }
 
     /// The error for a record that cannot be used and must stay.
-    pub(super) fn unreadable(&self, why: Unreadable) -> Error {
+    pub(crate) fn unreadable(&self, why: Unreadable) -> Error {
         self.tell(self.unreadable_quietly(why))
     }
 
@@ -298,7 +301,7 @@ impl Core {
     }
 }
 
-pub(super) fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
+pub(crate) fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
     let error = failed.error.clone();
     failed.events.push(EventKind::StorageFailed { call, error });
     failed

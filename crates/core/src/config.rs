@@ -6,22 +6,22 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::TokenManager;
-use super::core::Core;
-use super::kept_lease::KeptLease;
 use crate::clock::{Clock, SystemClock};
 use crate::driver::Driver;
 use crate::identity::StorageKey;
+use crate::manager::TokenManager;
 use crate::memory_storage::MemoryStorage;
 use crate::observer::Observer;
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
+use crate::shared::Core;
 use crate::storage::TokenStorage;
+use crate::store::lease::KeptLease;
 use crate::telemetry::Telemetry;
 
 /// Everything but the provider and the key.
 #[derive(Clone, Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct Config {
     pub(crate) storage: Arc<dyn TokenStorage>,
     pub(crate) policy: RefreshPolicy,
     pub(crate) clock: Arc<dyn Clock>,
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings {
     pub(crate) has_gauges: bool,
 }
 
-impl Default for Surroundings {
+impl Default for Config {
     fn default() -> Self {
         Self {
             storage: Arc::new(MemoryStorage::new()),
@@ -44,7 +44,7 @@ impl Default for Surroundings {
     }
 }
 
-impl Surroundings {
+impl Config {
     /// A manager among these. The policy must be valid.
     pub(crate) fn manager(self, provider: Arc<dyn TokenProvider>, key: StorageKey) -> TokenManager {
         let service_name = provider.identity().service_name().into();

@@ -8,13 +8,13 @@ use crate::policy::RefreshPolicy;
 
 /// The last failure, and the pause that it earned.
 #[derive(Debug, Default)]
-pub(super) struct Pacing {
+pub(crate) struct Backoff {
     failure: Option<Failure>,
     /// Refusals in a row, whatever failed in between: a password is not sent more often because
     /// the service is down now and then.
     refusals: u32,
     /// Nothing was there, and nobody could be asked; until when it is not worth another look.
-    vain: Option<(Now, Error)>,
+    empty_lookup: Option<(Now, Error)>,
 }
 
 #[derive(Debug)]
@@ -38,9 +38,9 @@ enum Class {
     Person,
 }
 
-impl Pacing {
+impl Backoff {
     /// Notes a failure and returns it with the pause that follows.
-    pub(super) fn fail(&mut self, now: Now, error: Error, policy: &RefreshPolicy) -> Error {
+    pub(crate) fn fail(&mut self, now: Now, error: Error, policy: &RefreshPolicy) -> Error {
         let class = Class::of(error.kind());
         let streak = match (class, &self.failure) {
             (Class::Verdict, _) => {
@@ -67,7 +67,7 @@ impl Pacing {
     }
 
     /// A verdict that another process met: answered from memory until it is `over`.
-    pub(super) fn learn_verdict(&mut self, now: Now, error: Error, left: Duration) -> Error {
+    pub(crate) fn learn_verdict(&mut self, now: Now, error: Error, left: Duration) -> Error {
         let until = Some(now.after(left));
         let class = Class::of(error.kind());
         self.failure = Some(Failure { error: error.clone(), class, streak: 1, at: now, until });
@@ -75,17 +75,17 @@ impl Pacing {
     }
 
     /// The failure that answers callers now, if a pause is on.
-    pub(super) fn pause(&self, now: Now) -> Option<Error> {
-        self.pause_after_look(now).or_else(|| self.pause_after_failure(now))
+    pub(crate) fn pause(&self, now: Now) -> Option<Error> {
+        self.pause_after_empty_lookup(now).or_else(|| self.pause_after_failure(now))
     }
 
     /// Notes that there was nothing to be had: for a second, nobody looks again.
-    pub(super) fn look_in_vain(&mut self, now: Now, error: Error) {
-        self.vain = Some((now.after(VAIN_PAUSE), error));
+    pub(crate) fn note_empty_lookup(&mut self, now: Now, error: Error) {
+        self.empty_lookup = Some((now.after(EMPTY_LOOKUP_PAUSE), error));
     }
 
-    pub(super) fn pause_after_look(&self, now: Now) -> Option<Error> {
-        let (until, error) = self.vain.as_ref()?;
+    pub(crate) fn pause_after_empty_lookup(&self, now: Now) -> Option<Error> {
+        let (until, error) = self.empty_lookup.as_ref()?;
         (!now.has_reached(until)).then(|| error.clone())
     }
 
@@ -98,8 +98,8 @@ impl Pacing {
         Some(failure.error.clone().with_retry_after(now.until(&until)))
     }
 
-    /// Whether somebody who insists must still wait: a verdict may be put to the test once in 5 s.
-    pub(super) fn pause_for_insistent(&self, now: Now) -> Option<Error> {
+    /// Whether somebody who must_request must still wait: a verdict may be put to the test once in 5 s.
+    pub(crate) fn pause_for_insistent(&self, now: Now) -> Option<Error> {
         let failure = self.failure.as_ref()?;
         if failure.class == Class::Transient {
             return self.pause_after_failure(now);
@@ -112,33 +112,33 @@ impl Pacing {
     }
 
     /// The failure after which only a person can help.
-    pub(super) fn wants_person(&self) -> Option<&Error> {
+    pub(crate) fn wants_person(&self) -> Option<&Error> {
         self.failure.as_ref().filter(|f| f.class == Class::Person).map(|f| &f.error)
     }
 
     /// When the pauses end.
-    pub(super) fn until(&self) -> [Option<Now>; 2] {
+    pub(crate) fn until(&self) -> [Option<Now>; 2] {
         let failure = self.failure.as_ref().and_then(|failure| failure.until);
-        [failure, self.vain.as_ref().map(|(until, _)| *until)]
+        [failure, self.empty_lookup.as_ref().map(|(until, _)| *until)]
     }
 
     /// The last failure, while nothing has succeeded since.
-    pub(super) fn last_error(&self) -> Option<&Error> {
+    pub(crate) fn last_error(&self) -> Option<&Error> {
         let [failure, look] = self.errors();
         failure.or(look)
     }
 
-    /// All that is remembered: the last failure, and the last look in vain.
-    pub(super) fn errors(&self) -> [Option<&Error>; 2] {
+    /// All that is remembered: the last failure, and the last lookup that found nothing.
+    pub(crate) fn errors(&self) -> [Option<&Error>; 2] {
         let failure = self.failure.as_ref().map(|failure| &failure.error);
-        [failure, self.vain.as_ref().map(|(_, error)| error)]
+        [failure, self.empty_lookup.as_ref().map(|(_, error)| error)]
     }
 
     /// Whether forgetting all of it changes nothing: no pause is on, and the last one ended so long
     /// ago that another failure would not be its successor. `can_ask` says whether anything is left
     /// that could be sent to the service with nobody there.
-    pub(super) fn has_faded(&self, now: Now, can_ask: bool, policy: &RefreshPolicy) -> bool {
-        if self.vain.as_ref().is_some_and(|(until, _)| !now.has_reached(until)) {
+    pub(crate) fn has_faded(&self, now: Now, can_ask: bool, policy: &RefreshPolicy) -> bool {
+        if self.empty_lookup.as_ref().is_some_and(|(until, _)| !now.has_reached(until)) {
             return false;
         }
         let Some(failure) = &self.failure else { return true };
@@ -151,14 +151,14 @@ impl Pacing {
     }
 
     /// Something succeeded, or somebody logged in.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 
     /// Somebody corrected the credentials; a server that is down is still down.
-    pub(super) fn forget_verdict(&mut self) {
+    pub(crate) fn forget_verdict(&mut self) {
         self.refusals = 0;
-        self.vain = None;
+        self.empty_lookup = None;
         if self.failure.as_ref().is_some_and(|f| f.class != Class::Transient) {
             self.failure = None;
         }
@@ -201,13 +201,13 @@ fn transient_pause(streak: u32, asked: Option<Duration>, policy: &RefreshPolicy)
 }
 
 /// `first`, doubled for every repetition, at most `longest`.
-pub(super) fn doubled(first: Duration, longest: Duration, streak: u32) -> Duration {
+pub(crate) fn doubled(first: Duration, longest: Duration, streak: u32) -> Duration {
     let factor = 2_u32.saturating_pow(streak.saturating_sub(1));
     first.saturating_mul(factor).min(longest)
 }
 
 const MOST_JITTER: f64 = 0.25;
-const VAIN_PAUSE: Duration = Duration::from_secs(1); // a login elsewhere is noticed soon enough
+const EMPTY_LOOKUP_PAUSE: Duration = Duration::from_secs(1); // a login elsewhere is noticed soon enough
 const FIRST_VERDICT_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_VERDICT_PAUSE: Duration = Duration::from_secs(600); // a corrected password is noticed in time
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600); // a typing error must not mean for ever
@@ -219,8 +219,8 @@ mod tests {
     const START: Now = Now::from_millis(1_000_000, 1_000_000);
 
     fn pauses(kind: ErrorKind, policy: &RefreshPolicy, count: usize) -> Vec<u64> {
-        let mut pacing = Pacing::default();
-        let mut fail = || pacing.fail(START, Error::new(kind, "x"), policy).retry_after();
+        let mut backoff = Backoff::default();
+        let mut fail = || backoff.fail(START, Error::new(kind, "x"), policy).retry_after();
         (0..count).map(|_| fail().unwrap().as_secs()).collect()
     }
 
@@ -243,10 +243,10 @@ mod tests {
     fn jitter_never_undercuts_what_the_service_asked_for() {
         let policy = RefreshPolicy::new();
         for _ in 0..1_000 {
-            let mut pacing = Pacing::default();
+            let mut backoff = Backoff::default();
             let asked = Duration::from_secs(120);
             let error = Error::new(ErrorKind::Unavailable, "x").with_retry_after(asked);
-            let pause = pacing.fail(START, error, &policy).retry_after().unwrap();
+            let pause = backoff.fail(START, error, &policy).retry_after().unwrap();
             assert!((asked..=asked.mul_f64(1.25)).contains(&pause), "{pause:?}");
         }
     }
@@ -263,7 +263,7 @@ mod tests {
     fn an_absurd_retry_after_is_cut_to_an_hour() {
         let policy = RefreshPolicy::new().without_jitter();
         let error = Error::new(ErrorKind::Unavailable, "x").with_retry_after(Duration::MAX);
-        let pause = Pacing::default().fail(START, error, &policy).retry_after();
+        let pause = Backoff::default().fail(START, error, &policy).retry_after();
         assert_eq!(pause, Some(Duration::from_secs(3_600)));
     }
 
@@ -271,17 +271,17 @@ mod tests {
     fn who_insists_may_test_a_verdict_every_five_seconds_but_not_a_server_that_is_down() {
         let policy = RefreshPolicy::new().without_jitter();
         let six = START.after(Duration::from_secs(6));
-        let mut pacing = Pacing::default();
+        let mut backoff = Backoff::default();
         for _ in 0..5 {
-            pacing.fail(START, Error::new(ErrorKind::CredentialsRejected, "x"), &policy);
+            backoff.fail(START, Error::new(ErrorKind::CredentialsRejected, "x"), &policy);
         }
-        assert!(pacing.pause(six).is_some());
-        assert!(pacing.pause_for_insistent(START).is_some());
-        assert!(pacing.pause_for_insistent(six).is_none());
+        assert!(backoff.pause(six).is_some());
+        assert!(backoff.pause_for_insistent(START).is_some());
+        assert!(backoff.pause_for_insistent(six).is_none());
 
         for _ in 0..5 {
-            pacing.fail(START, Error::new(ErrorKind::Transport, "x"), &policy);
+            backoff.fail(START, Error::new(ErrorKind::Transport, "x"), &policy);
         }
-        assert!(pacing.pause_for_insistent(six).is_some());
+        assert!(backoff.pause_for_insistent(six).is_some());
     }
 }

@@ -10,18 +10,18 @@ use crate::error::Error;
 use crate::manager::TokenManager;
 
 /// By key, for as long as somebody is at it.
-pub(super) struct Attempts<K>(Mutex<HashMap<K, Arc<Attempt>>>);
+pub(super) struct Once<K>(Mutex<HashMap<K, Arc<Attempt>>>);
 
 /// What everybody gets who waits for it.
 type Attempt = OnceLock<Result<TokenManager, Error>>;
 
-impl<K> Default for Attempts<K> {
+impl<K> Default for Once<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Hash + Eq + Clone> Attempts<K> {
+impl<K: Hash + Eq + Clone> Once<K> {
     /// Makes it, or waits for who does. `make` must look first whether it was made a moment ago.
     pub(super) fn join(
         &self,
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_for_an_attempt_shares_its_error_and_the_next_one_is_new() {
-        let attempts = Attempts::default();
+        let attempts = Once::default();
         let calls = AtomicUsize::new(0);
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let may_go_on = Mutex::new(may_go_on);

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::core::Core;
-use super::flight::{Errand, Flight, Outcome};
-use super::persistence::Persisted;
-use super::state::State;
-use super::stored::{Expected, Write};
-use super::thresholds::Thresholds;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::Order;
-use crate::record_format::{Contents, tombstone};
+use crate::refresh::flight::{Flight, FlightKind, Outcome};
+use crate::refresh::publish::Persisted;
+use crate::shared::Core;
 use crate::shared_storage::Version;
+use crate::state::State;
+use crate::state::lifetimes::Lifetime;
+use crate::store::payload::{Contents, tombstone};
+use crate::store::{Expected, Write};
 use crate::token_set::TokenSet;
 
 impl Core {
-    pub(super) async fn install(self: &Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
+    pub(crate) async fn install(self: &Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
         self.check_installable(&tokens)?;
         let flight = self.overtake(|_| {});
         self.fly_install(&flight, tokens, None);
@@ -27,7 +27,7 @@ impl Core {
     }
 
     /// Whether they were installed: `false` if there were tokens already.
-    pub(super) async fn install_if_absent(
+    pub(crate) async fn install_if_absent(
         self: &Arc<Self>,
         tokens: TokenSet,
     ) -> Result<bool, Error> {
@@ -53,7 +53,7 @@ impl Core {
         tokens: TokenSet,
     ) -> Result<Option<Arc<Flight>>, Error> {
         loop {
-            self.land_exchange().await;
+            self.finish_flight().await;
             let stored = self.read().await?;
             if let Some(record) = &stored.record {
                 let contents = Contents::of_record(record).map_err(|why| self.unreadable(why))?;
@@ -71,7 +71,7 @@ impl Core {
                     return Found::Login;
                 }
                 state.order = state.order.next_epoch(now.wall_millis());
-                Found::Nothing(state.take_off(Errand::Handover))
+                Found::Nothing(state.begin(FlightKind::Handover))
             });
             match found {
                 Found::Flight => {}
@@ -152,7 +152,7 @@ impl Core {
             Persisted::Overtaken => return Err(self.superseded()),
         };
         let now = self.clock.now();
-        let times = Thresholds::of_loaded(&tokens, now, &self.policy);
+        let times = Lifetime::of_loaded(&tokens, now, &self.policy);
         let token = tokens.access_token().cloned();
         let installed = self.change(|state| {
             state.is_current(flight).then(|| state.install(order, tokens, times, now)).is_some()
@@ -165,7 +165,7 @@ impl Core {
     }
 
     /// Memory is empty before the first await.
-    pub(super) async fn clear(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn clear(self: &Arc<Self>) -> Result<(), Error> {
         let flight = self.start_clear();
         self.telemetry.wait(flight.done()).await.map(|_| ())
     }
@@ -196,7 +196,7 @@ impl Core {
         }
     }
 
-    pub(super) async fn revoke(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn revoke(self: &Arc<Self>) -> Result<(), Error> {
         let core = Arc::clone(self);
         self.on_driver(async move { core.run_revoke().await }).await
     }
@@ -210,12 +210,12 @@ impl Core {
                 || self.error(ErrorKind::Transport, "the revocation was not answered in time");
             self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
             told = Some(tokens);
-            self.land_exchange().await;
+            self.finish_flight().await;
         }
         self.start_clear().done().await.map(|_| ())
     }
 
-    pub(super) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {
+    pub(crate) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {
         let core = Arc::clone(self);
         self.on_driver(async move {
             core.catch_up().await?;
@@ -227,7 +227,7 @@ impl Core {
 
     /// Waits for what is under way, and learns from the storage if that has something newer.
     async fn catch_up(&self) -> Result<(), Error> {
-        self.land_exchange().await;
+        self.finish_flight().await;
         if let Some(record) = self.read().await?.record
             && record.order() > self.state.lock().order
         {
@@ -237,7 +237,7 @@ impl Core {
     }
 
     /// An exchange under way brings the tokens that have to be revoked.
-    pub(super) async fn land_exchange(&self) {
+    pub(crate) async fn finish_flight(&self) {
         let flight = self.state.lock().flight.clone();
         if let Some(flight) = flight {
             let _ = flight.done().await;
@@ -252,7 +252,7 @@ impl Core {
     }
 
     /// Waits for what is under way, then writes what is left to write.
-    pub(super) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
         let mut changes = self.changes.subscribe();
         while self.state.lock().tasks > 0 {
             // The sender lives in `self`, so waiting cannot fail.
@@ -276,7 +276,7 @@ impl Core {
         self.change(|state| {
             state.order = state.order.next_epoch(wall);
             change(state);
-            state.take_off(Errand::Handover)
+            state.begin(FlightKind::Handover)
         })
     }
 
@@ -306,9 +306,9 @@ impl State {
     fn clear(&mut self) {
         self.held = None;
         self.unpersisted = None;
-        self.exchanged_at = None;
+        self.requested_at = None;
         self.is_cleared = true;
-        self.pacing.forget_verdict();
+        self.backoff.forget_verdict();
         self.rejections.forgive();
     }
 }

@@ -13,12 +13,12 @@ use parking_lot::Mutex;
 use crate::identity::StorageKey;
 
 #[derive(Default)]
-pub(super) struct Claims {
+pub(super) struct Owners {
     hasher: RandomState,
     owners: Mutex<HashMap<u64, u64>>,
 }
 
-impl Claims {
+impl Owners {
     /// Whether the record is this key's, or was nobody's and is now.
     pub(super) fn claim<K: Hash>(&self, record: &StorageKey, key: &K) -> bool {
         let (record, owner) = (self.hasher.hash_one(record), self.hasher.hash_one(key));

@@ -6,47 +6,47 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::core::Core;
-use super::exchange::Exchange;
-use super::flight::{Errand, Flight, Outcome};
-use super::stored::{Expected, Stored};
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
 use crate::record::TokenRecord;
-use crate::record_format::{Contents, StoredVerdict};
+use crate::refresh::flight::{Flight, FlightKind, Outcome};
+use crate::refresh::token_request::Exchange;
+use crate::shared::Core;
 use crate::shared_storage::Lease;
+use crate::store::payload::{Contents, StoredVerdict};
+use crate::store::{Expected, Stored};
 
 /// One flight that may end in an exchange.
-pub(super) struct Renewal {
-    pub(super) core: Arc<Core>,
-    pub(super) flight: Arc<Flight>,
+pub(crate) struct Renewal {
+    pub(crate) core: Arc<Core>,
+    pub(crate) flight: Arc<Flight>,
 }
 
 /// What a look into the storage left to do.
-pub(super) struct Basis {
-    pub(super) expected: Expected,
+pub(crate) struct Preconditions {
+    pub(crate) expected: Expected,
     /// What is stored cannot be read, so the refresh token in memory may be spent already.
-    pub(super) distrusts_memory: bool,
-    pub(super) verdict: Option<StoredVerdict>,
+    pub(crate) distrusts_memory: bool,
+    pub(crate) verdict: Option<StoredVerdict>,
 }
 
 /// How the wait for the lease ended.
-enum Waited {
+enum LeaseWait {
     Done(Result<Option<Lease>, Error>),
     /// Another process brought a token, or a login or logout overtook the flight.
     ForNothing(Option<Arc<AccessToken>>),
 }
 
 /// Where a look into the storage leads.
-pub(super) enum Look {
+pub(crate) enum ReadOutcome {
     Adopt(Arc<AccessToken>),
-    Go(Basis),
+    Go(Preconditions),
 }
 
 impl Renewal {
     /// Who waited for a flight that was overtaken looks at what overtook it.
-    pub(super) async fn run(self) -> Outcome {
+    pub(crate) async fn run(self) -> Outcome {
         let outcome = self.run_to_its_end().await;
         if outcome.is_err() && !self.core.state.lock().is_current(&self.flight) {
             return Ok(None);
@@ -57,63 +57,65 @@ impl Renewal {
     async fn run_to_its_end(&self) -> Outcome {
         if self.core.storage.shared().is_none() {
             return match self.look().await? {
-                Look::Adopt(token) => Ok(Some(token)),
-                Look::Go(basis) => self.exchange_unleased(basis).await,
+                ReadOutcome::Adopt(token) => Ok(Some(token)),
+                ReadOutcome::Go(preconditions) => self.exchange_unleased(preconditions).await,
             };
         }
         self.run_in_fleet().await
     }
 
-    async fn exchange_unleased(&self, basis: Basis) -> Outcome {
-        match Exchange::new(self, basis).run(&mut None).await {
+    async fn exchange_unleased(&self, preconditions: Preconditions) -> Outcome {
+        match Exchange::new(self, preconditions).run(&mut None).await {
             Ok(outcome) => Ok(outcome),
-            Err(Stopped::Failed(error)) => Err(error),
-            Err(Stopped::LeaseTooShort) => Ok(None),
+            Err(RequestEnd::Failed(error)) => Err(error),
+            Err(RequestEnd::LeaseTooShort) => Ok(None),
         }
     }
 
     async fn run_in_fleet(&self) -> Outcome {
         let cold = !self.core.state.lock().has_read;
-        if cold && !self.flight.insists() {
+        if cold && !self.flight.must_request() {
             match self.look().await? {
-                Look::Adopt(token) => return Ok(Some(token)),
+                ReadOutcome::Adopt(token) => return Ok(Some(token)),
                 // A storage that is down is not asked twice.
-                Look::Go(basis) if matches!(basis.expected, Expected::Unknown) => {
-                    return self.exchange_unleased(basis).await;
+                ReadOutcome::Go(preconditions)
+                    if matches!(preconditions.expected, Expected::Unknown) =>
+                {
+                    return self.exchange_unleased(preconditions).await;
                 }
-                Look::Go(_) => {}
+                ReadOutcome::Go(_) => {}
             }
         }
         for _ in 0..MOST_STARTS {
             let started = self.core.clock.now();
             let waited = tokio::select! {
                 biased;
-                kept = self.core.kept_lease.next() => Waited::Done(Ok(Some(kept))),
-                lease = self.core.lease() => Waited::Done(lease),
-                token = self.news() => Waited::ForNothing(token),
+                kept = self.core.kept_lease.next() => LeaseWait::Done(Ok(Some(kept))),
+                lease = self.core.lease() => LeaseWait::Done(lease),
+                token = self.news() => LeaseWait::ForNothing(token),
             };
             let took = self.core.clock.now().since(&started);
-            let taken = matches!(waited, Waited::Done(Ok(Some(_))));
+            let taken = matches!(waited, LeaseWait::Done(Ok(Some(_))));
             self.core.emit(EventKind::LeaseWaited { took, taken });
             let mut lease = match waited {
-                Waited::Done(Ok(lease)) => lease,
-                Waited::Done(Err(error)) => self.go_on_without_storage(error).map(|()| None)?,
-                Waited::ForNothing(token) => return Ok(token),
+                LeaseWait::Done(Ok(lease)) => lease,
+                LeaseWait::Done(Err(error)) => self.go_on_without_storage(error).map(|()| None)?,
+                LeaseWait::ForNothing(token) => return Ok(token),
             };
             match self.run_leased(&mut lease).await {
                 Ok(outcome) => {
                     self.let_go(lease);
                     return Ok(outcome);
                 }
-                Err(Stopped::Failed(error)) => {
+                Err(RequestEnd::Failed(error)) => {
                     self.let_go(lease);
                     return Err(error);
                 }
                 // Kept for a write that failed, it is taken again, and renewed.
-                Err(Stopped::LeaseTooShort) if self.core.state.lock().owes_write(None) => {
+                Err(RequestEnd::LeaseTooShort) if self.core.state.lock().owes_write(None) => {
                     self.let_go(lease);
                 }
-                Err(Stopped::LeaseTooShort) => self.core.release(lease).await,
+                Err(RequestEnd::LeaseTooShort) => self.core.release(lease).await,
             }
         }
         let what = "the storage was too slow: every lease was nearly over before it could be used";
@@ -131,14 +133,14 @@ impl Renewal {
             if !self.core.state.lock().is_current(&self.flight) {
                 return None;
             }
-            if self.flight.insists() {
+            if self.flight.must_request() {
                 continue;
             }
             // Whoever gets the lease looks again, and says what is wrong with the storage.
             let Ok(stored) = self.core.read_quietly().await else { continue };
             let is_readable = |record: &TokenRecord| Contents::of_record(record).is_ok();
             if stored.record.as_ref().is_some_and(is_readable)
-                && let Ok(Look::Adopt(token)) = self.learn_from(stored)
+                && let Ok(ReadOutcome::Adopt(token)) = self.learn_from(stored)
             {
                 return Some(token);
             }
@@ -148,12 +150,12 @@ impl Renewal {
     async fn run_leased(
         &self,
         lease: &mut Option<Lease>,
-    ) -> Result<Option<Arc<AccessToken>>, Stopped> {
-        let basis = match self.look().await? {
-            Look::Adopt(token) => return Ok(Some(token)),
-            Look::Go(basis) => basis,
+    ) -> Result<Option<Arc<AccessToken>>, RequestEnd> {
+        let preconditions = match self.look().await? {
+            ReadOutcome::Adopt(token) => return Ok(Some(token)),
+            ReadOutcome::Go(preconditions) => preconditions,
         };
-        Exchange::new(self, basis).run(lease).await
+        Exchange::new(self, preconditions).run(lease).await
     }
 
     /// Releases the lease once the storage has what the exchange brought, or what overtook it:
@@ -164,7 +166,7 @@ impl Renewal {
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
             let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
-            if let Some(overtook) = overtook.filter(|f| f.errand() == Errand::Handover) {
+            if let Some(overtook) = overtook.filter(|f| f.errand() == FlightKind::Handover) {
                 let _ = overtook.done().await;
             }
             core.release_kept_lease(None).await;
@@ -174,50 +176,50 @@ impl Renewal {
     }
 
     /// Reads the record, learns from it, and adopts its token if that serves.
-    pub(super) async fn look(&self) -> Result<Look, Error> {
+    pub(crate) async fn look(&self) -> Result<ReadOutcome, Error> {
         let stored = match self.core.read().await {
             Ok(stored) => stored,
             Err(error) => {
                 self.go_on_without_storage(error)?;
-                return Ok(Look::Go(Basis::unknown()));
+                return Ok(ReadOutcome::Go(Preconditions::unknown()));
             }
         };
         self.learn_from(stored)
     }
 
-    fn learn_from(&self, stored: Stored) -> Result<Look, Error> {
-        let mut basis = Basis {
+    fn learn_from(&self, stored: Stored) -> Result<ReadOutcome, Error> {
+        let mut preconditions = Preconditions {
             expected: Expected::Version(stored.version),
             distrusts_memory: false,
             verdict: None,
         };
-        let Some(record) = stored.record else { return Ok(Look::Go(basis)) };
+        let Some(record) = stored.record else { return Ok(ReadOutcome::Go(preconditions)) };
         let contents = match Contents::of_record(&record) {
             Ok(contents) => contents,
             Err(unreadable) => {
                 let must_stay = unreadable.must_stay();
                 let error = self.core.unreadable(unreadable);
-                let logs_in = self.flight.errand() == Errand::Login && !must_stay;
+                let logs_in = self.flight.errand() == FlightKind::Login && !must_stay;
                 if !self.core.provider.non_interactive() && !logs_in {
                     return Err(self.core.fail_flight(&self.flight, error));
                 }
                 if must_stay {
-                    basis.expected = Expected::Unknown; // the write will look, and refuse
+                    preconditions.expected = Expected::Unknown; // the write will look, and refuse
                 }
-                basis.distrusts_memory = true;
+                preconditions.distrusts_memory = true;
                 self.core.change(|state| {
                     if state.is_current(&self.flight) {
                         state.order = state.order.max(record.order());
                     }
                 });
-                return Ok(Look::Go(basis));
+                return Ok(ReadOutcome::Go(preconditions));
             }
         };
         let verdict = contents.rejected.clone();
         let now = self.core.clock.now();
         let adopted = self.core.change(|state| {
             // One on a record that ours has beaten is about credentials of before.
-            basis.verdict = verdict.filter(|_| record.order() >= state.order);
+            preconditions.verdict = verdict.filter(|_| record.order() >= state.order);
             if record.order() < state.order || !state.is_current(&self.flight) {
                 return None;
             }
@@ -228,15 +230,15 @@ impl Renewal {
             if !self.flight.adopts() {
                 return None;
             }
-            state.pacing.reset();
+            state.backoff.reset();
             Some(token)
         });
         match adopted {
             Some(token) => {
                 self.core.emit(EventKind::Adopted);
-                Ok(Look::Adopt(token))
+                Ok(ReadOutcome::Adopt(token))
             }
-            None => Ok(Look::Go(basis)),
+            None => Ok(ReadOutcome::Go(preconditions)),
         }
     }
 
@@ -249,14 +251,14 @@ impl Renewal {
     }
 }
 
-impl Basis {
+impl Preconditions {
     fn unknown() -> Self {
         Self { expected: Expected::Unknown, distrusts_memory: false, verdict: None }
     }
 
     /// A verdict that another process met within the last minute, and what is left of the minute.
     /// One from further ahead than that was dated by a clock that was stepped.
-    pub(super) fn fresh_verdict(&self, core: &Core) -> Option<(Error, Duration)> {
+    pub(crate) fn fresh_verdict(&self, core: &Core) -> Option<(Error, Duration)> {
         let verdict = self.verdict.as_ref()?;
         let age = match core.clock.now().wall().duration_since(verdict.at) {
             Ok(age) => age,
@@ -269,13 +271,13 @@ impl Basis {
 }
 
 /// Why an exchange did not come to an end.
-pub(super) enum Stopped {
+pub(crate) enum RequestEnd {
     Failed(Error),
     /// Nothing was sent. The lease has to be asked for anew.
     LeaseTooShort,
 }
 
-impl From<Error> for Stopped {
+impl From<Error> for RequestEnd {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
