@@ -18,6 +18,8 @@ pub mod interop_table;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
+#[cfg(doctest)]
+mod pages;
 mod person;
 mod redis_server;
 mod wire;
@@ -29,26 +31,6 @@ pub use oidc_provider::OidcProvider;
 pub use person::Person;
 pub use redis_server::RedisServer;
 pub use wire::{OnlyPath, Wire, json_of, post_form};
-
-/// The example in the README is a test too.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// So are the programs in the guide for those who write a storage.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/writing-a-storage.md")]
-struct WritingAStorage;
-
-/// So are those in the guide for those whose people log in.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/logging-people-in.md")]
-struct LoggingPeopleIn;
-
-/// So are those in the page for those who choose one.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/choosing-a-storage.md")]
-struct ChoosingAStorage;
 
 /// The base URL of a server that `cargo xtask test` started, from the environment.
 ///

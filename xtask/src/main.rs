@@ -15,6 +15,7 @@ use crate::steps::{FURTHER_STEPS, STEPS};
 use crate::workspace::Workspace;
 
 mod arrows;
+mod book;
 mod browser;
 mod cargo_steps;
 mod fleet;

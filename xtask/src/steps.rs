@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{arrows, browser, cargo_steps, fleet, interop, keyring, release, tools};
+use crate::{arrows, book, browser, cargo_steps, fleet, interop, keyring, release, tools};
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -27,6 +27,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "tests", about: "unit and integration tests that need no server", check: cargo_steps::tests },
     Step { name: "doctests", about: "examples in the documentation run", check: cargo_steps::doctests },
     Step { name: "docs", about: "documentation builds without a warning", check: cargo_steps::docs },
+    Step { name: "book", about: "the book builds, and its links lead somewhere", check: book::check },
     Step { name: "workflows", about: "the workflow files are well-formed", check: tools::workflows },
     Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
     Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },

