@@ -9,6 +9,15 @@ macro_rules! pages {
 
 pages! {
     Readme: "../../README.md";
+    ReadmeOfCore: "../../crates/core/README.md";
+    ReadmeOfProviders: "../../crates/providers/README.md";
+    ReadmeOfReqwest: "../../crates/reqwest/README.md";
+    ReadmeOfLoopback: "../../crates/loopback/README.md";
+    ReadmeOfJwt: "../../crates/jwt/README.md";
+    ReadmeOfMangadex: "../../crates/mangadex/README.md";
+    ReadmeOfFileStorage: "../../crates/storage-file/README.md";
+    ReadmeOfRedisStorage: "../../crates/storage-redis/README.md";
+    ReadmeOfTestkit: "../../crates/testkit/README.md";
     Tutorial: "../../docs/tutorial.md";
     LoggingPeopleIn: "../../docs/logging-people-in.md";
     ChoosingAStorage: "../../docs/choosing-a-storage.md";
