@@ -64,7 +64,7 @@ fn gateway(
         .layer(Client::builder(TokioExecutor::new()).build_http());
     Ok(Router::new()
         .route("/health", get(health))
-        // To render the page is upkeep too. Where nobody may ever ask for it, spawn a task that
+        // To render the page is upkeep too. If it may never be asked for, spawn a task that
         // calls `page.run_upkeep()`, or its histograms grow.
         .route("/metrics", get(move || ready(page.render())))
         .route("/{service}/{*path}", any(forward))
@@ -104,7 +104,7 @@ fn refusal(error: &BoxError) -> Response {
             let retry_after = [(header::RETRY_AFTER, seconds.to_string())];
             (StatusCode::SERVICE_UNAVAILABLE, retry_after).into_response()
         }
-        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(), // wake somebody up
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(), // alert an operator
     }
 }
 
@@ -118,7 +118,7 @@ async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, String) {
     (status, all.iter().map(|status| format!("{status}\n")).collect())
 }
 
-/// Nobody has asked for a token yet: that is no failure.
+/// No token has been asked for yet: that is no failure.
 fn serves(status: &Status) -> bool {
     matches!(status.token_state(), TokenState::Fresh | TokenState::Due)
         || (status.last_error().is_none() && !status.needs_login())
@@ -143,7 +143,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
         writeln!(out, "GET /{path}: {}{}", answer.status(), retry_after(&answer))?;
     }
 
-    writeln!(out, "\nbilling revokes its tokens, and nobody notices:")?;
+    writeln!(out, "\nbilling revokes its tokens, and no caller sees it:")?;
     billing.revoke_all_access_tokens();
     let answer = caller.post(format!("{url}/billing/invoices")).body("an invoice").send().await?;
     let (refused, served) = (billing.stats().resource(401), billing.stats().resource(200));

@@ -60,7 +60,7 @@ impl TokenStorage for Folder {
         let (folder, bytes) = (self.path.clone(), record.to_bytes());
         self.with_file(key, move |file| {
             // Written elsewhere first: readers, also those after a crash, see the old record or
-            // the new one, never half of it. On Unix nobody else may read a temporary file.
+            // the new one, never half of it. On Unix no other user may read a temporary file.
             let mut new = NamedTempFile::new_in(folder)?;
             new.write_all(&bytes)?;
             new.as_file().sync_all()?;
@@ -115,7 +115,7 @@ mod contract {
     // One test for each rule, so that a failure names the rule.
     tokenkeeper_testkit::storage_contract!(super::Folder::new(tests_folder()));
 
-    /// One for the whole run: the rules use keys that nobody else does.
+    /// One for the whole run: the rules use keys that no other test uses.
     fn tests_folder() -> std::path::PathBuf {
         let name = format!("tokenkeeper-custom-storage-{}", std::process::id());
         let path = std::env::temp_dir().join(name);

@@ -55,11 +55,11 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
             .clock(clock.clone())
             .build()?;
 
-    writeln!(out, "1. Somebody approves it.")?;
+    writeln!(out, "1. A person approves it.")?;
     approved(&server, &login, &clock, out).await?;
-    writeln!(out, "2. Somebody declines it.")?;
+    writeln!(out, "2. A person declines it.")?;
     declined(&server, &login, &clock, out).await?;
-    writeln!(out, "3. Nobody comes.")?;
+    writeln!(out, "3. No one comes.")?;
     forgotten(&login, &clock, out).await
 }
 

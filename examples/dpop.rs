@@ -38,7 +38,7 @@ async fn start(server: &FakeAuthServer, folder: &str, out: &mut impl Write) -> R
     let route = Route::new(manager.clone()).origin(server.url()).presenter(key.presenter());
 
     if manager.token().await.is_err_and(|error| error.needs_login()) {
-        writeln!(out, "  Nobody is logged in with this key. The browser opens.")?;
+        writeln!(out, "  No one is logged in with this key. The browser opens.")?;
         LoopbackLogin::new(login).browser(StandIn).log_in_to(&manager).await?;
     }
     manager.flush().await?;
@@ -61,7 +61,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     let tokens = start(&server, folder, out).await?;
     writeln!(out, "  {}", events().send_with_token(&tokens).await?.status())?;
 
-    writeln!(out, "2. The API wants other nonces from now on, and nobody notices.")?;
+    writeln!(out, "2. The API wants other nonces from now on, and no caller sees it.")?;
     server.rotate_dpop_nonces();
     writeln!(out, "  {}", events().send_with_token(&tokens).await?.status())?;
 
@@ -69,7 +69,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     let tokens = start(&server, folder, out).await?;
     writeln!(out, "  {}", events().send_with_token(&tokens).await?.status())?;
 
-    writeln!(out, "4. Somebody finds the last request in a log, and sends it again.")?;
+    writeln!(out, "4. A thief finds the last request in a log, and sends it again.")?;
     let seen = server.last_request().ok_or("no request was seen")?;
     let seen = |name| seen.header(name).unwrap_or_default().to_owned();
     let (token, proof) = (seen("authorization"), seen("dpop"));

@@ -1,6 +1,6 @@
 //! Four processes, one login: `cargo run --example fleet`
 //!
-//! Every refresh token is good for one refresh, and whoever spends one twice ends the login for all.
+//! Every refresh token is good for one refresh, and a process that spends one twice ends the login for all.
 //! The four processes share a storage, and nothing else: a folder of its own, or the Redis at
 //! `REDIS_URL` if that is set. Each asks for a token fifty times a second; the tokens live two
 //! seconds. The authorization server runs in the first process and counts.
@@ -49,7 +49,7 @@ pub(crate) fn member(orders: &Orders) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0); // whoever started us has seen enough, or is gone
+        std::process::exit(0); // the parent has seen enough, or is gone
     });
     let has_exchanged = Arc::new(HasExchanged::default());
     let manager = orders.manager()?.observer(has_exchanged.clone()).build()?;
@@ -160,7 +160,7 @@ impl Orders {
         Ok(Box::new(FileStorage::directory(&self.storage)?))
     }
 
-    /// Leaves nothing behind in a Redis of somebody else.
+    /// Leaves nothing behind in a Redis that others use.
     fn forget(&self) -> Result<()> {
         let (storage, key) = (self.storage()?, self.manager()?.build()?.key().clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -201,7 +201,7 @@ impl Drop for Process {
     }
 }
 
-/// Whether the manager made an exchange since somebody asked.
+/// Whether the manager made a token request since the last question.
 #[derive(Debug, Default)]
 struct HasExchanged(AtomicBool);
 

@@ -44,7 +44,7 @@ async fn serve(
             Some(name) = work.recv() => start(name),
         }
     }
-    work.close(); // 1. whoever sends work from now on gets an error, and goes elsewhere
+    work.close(); // 1. callers that send work from now on get an error, and go elsewhere
     while let Some(name) = work.recv().await {
         start(name); // 2. what was accepted before is finished
     }
@@ -71,7 +71,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     let login = server.issue_refresh_token("client", "alice");
     manager.install_if_absent(TokenSet::from_refresh_token(login)).await?;
     manager.token().await?;
-    manager.flush().await?; // the lease too: while the clock stands, nobody can wait for it
+    manager.flush().await?; // the lease too: while the clock stands, it would never end
     writeln!(out, "  {}", manager.status())?;
 
     // The token is due: the next caller gets it at once, and it is renewed behind its back.

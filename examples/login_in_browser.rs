@@ -1,6 +1,6 @@
 //! A command-line tool whose user logs in with the browser: `cargo run --example login_in_browser`
 //!
-//! The tool is started three times. The first time it knows nobody, opens the browser and waits at a
+//! The tool is started three times. The first time there is no login, so it opens the browser and waits at a
 //! port of this machine (RFC 8252). Then it has a refresh token in a private file, and needs no
 //! browser: neither a minute later, when the token is still good, nor the next day.
 //!
@@ -43,7 +43,7 @@ async fn main() -> Result<()> {
 async fn start(login: &LoopbackLogin, tokens: &TokenManager, out: &mut impl Write) -> Result<()> {
     let mut token = tokens.token().await;
     if token.as_ref().is_err_and(|error| error.needs_login()) {
-        writeln!(out, "  Nobody is logged in. The browser opens.")?;
+        writeln!(out, "  No one is logged in. The browser opens.")?;
         login.log_in_to(tokens).await?;
         token = tokens.token().await;
     }
@@ -54,7 +54,7 @@ async fn start(login: &LoopbackLogin, tokens: &TokenManager, out: &mut impl Writ
 }
 
 /// The tokens of the person at this machine. The folder is for them alone; `EncryptedStorage` around
-/// it, with its key in the keyring, keeps them from whoever reads the disk.
+/// it, with its key in the keyring, keeps them from readers of the disk.
 fn tokens(login: &LoopbackLogin, folder: &str, clock: impl Clock) -> Result<TokenManager> {
     let provider = login.login().provider("me")?;
     let storage = FileStorage::directory(folder)?;

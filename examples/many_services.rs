@@ -1,6 +1,6 @@
 //! Three services in one process: `cargo run --example many_services`
 //!
-//! Each has a manager with a policy of its own. They share a storage and somebody who listens; what
+//! Each has a manager with a policy of its own. They share a storage and an observer; what
 //! happens to one of them does not reach the others.
 
 use std::error::Error;

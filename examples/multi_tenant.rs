@@ -1,8 +1,8 @@
 //! A thousand users, a hundred managers: `cargo run --example multi_tenant`
 //!
 //! Each user logged in somewhere else, in a browser say, and left a refresh token with us. A map
-//! has a manager for whoever is being served, and drops it when somebody else needs the place. That
-//! logs nobody out, because the tokens stay in the storage. The clock is moved by hand, so that
+//! has a manager for each user who is being served, and drops it when another user needs the place. That
+//! logs no user out, because the tokens stay in the storage. The clock is moved by hand, so that
 //! three hours pass in a few seconds.
 
 use std::error::Error;
@@ -58,7 +58,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
         users.get(&name(number))?.token().await?;
         clock.advance(SECOND);
     }
-    writeln!(out, "\nEverybody else got a new token: {} exchanges.", server.exchanges())?;
+    writeln!(out, "\nAll others got a new token: {} exchanges.", server.exchanges())?;
 
     // The first of these tokens ends, and the service does not accept its refresh token any more.
     clock.advance(TOKEN_LIFETIME * 3 / 4);

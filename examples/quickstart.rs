@@ -176,7 +176,7 @@ async fn outage(
     let old = alice.token().await?;
     server.fail_next(1_000, Fault::Unavailable(None));
 
-    // The token is due for renewal, but good: nobody waits, and nobody gets an error.
+    // The token is due for renewal, but good: no caller waits, and none gets an error.
     clock.advance(TOKEN_LIFETIME * 4 / 5);
     for step in 1..=3 {
         // The first half starts a request in the background, the other comes after it has failed.
@@ -253,7 +253,7 @@ async fn ask(
     Ok(tokens[0].clone())
 }
 
-/// Chapter 1 and one refresh, at a server that somebody else runs.
+/// Chapter 1 and one refresh, at a server elsewhere.
 async fn real_server(token_url: &str, out: &mut impl Write) -> Result<()> {
     let exchanges = Arc::new(ExchangeCounter::default());
     let manager =

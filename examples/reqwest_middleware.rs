@@ -39,7 +39,7 @@ pub(crate) async fn tour(out: &mut (impl Write + ?Sized)) -> Result<(), Box<dyn 
         assert!(status.is_success());
     }
 
-    writeln!(out, "\n2. A service takes its tokens back, and nobody notices.")?;
+    writeln!(out, "\n2. A service takes its tokens back, and no caller sees it.")?;
     billing.revoke_all_access_tokens();
     let invoice = chain.post(billing.resource_url()).body("an invoice").send().await?;
     let refused = billing.stats().resource(401);

@@ -63,7 +63,7 @@ pub(crate) fn send_with_reqwest(
     Ok(answer)
 }
 
-/// Neither client follows redirects: nobody would look at the next URL before it is asked. ureq goes
+/// Neither client follows redirects: the next URL would not be judged before it is asked. ureq goes
 /// there without the header, even on the same host, and takes the 401 of that for one about the
 /// token; reqwest takes the header off for a stranger, but puts it back if that redirects to itself.
 pub(crate) fn agent() -> ureq::Agent {

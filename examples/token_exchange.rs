@@ -58,7 +58,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     let exchanges = server.count(TOKEN_EXCHANGE, 200);
     writeln!(out, "   {exchanges} exchanges, and a new token: {}.", replaced.is_some())?;
 
-    writeln!(out, "3. Her login is revoked, and nobody has told the gateway.")?;
+    writeln!(out, "3. Her login is revoked, and the gateway was not told.")?;
     server.revoke_access(hers.secret().expose_secret());
     clock.advance(std::time::Duration::from_secs(900));
     let error = billing.token().await.err().ok_or("her token should be refused")?;

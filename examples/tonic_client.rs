@@ -92,7 +92,7 @@ fn with_status(error: BoxError) -> BoxError {
     status.into()
 }
 
-/// A service that greets whoever has a good token.
+/// A service that greets callers with a good token.
 async fn serve(tokens: Arc<FakeAuthServer>) -> Result<String, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);

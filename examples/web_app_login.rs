@@ -1,9 +1,9 @@
 //! A web application whose people log in: `cargo run --example web_app_login`
 //!
 //! `/login` sends the browser to the authorization server, `/callback` makes tokens of what it brings
-//! back, `/calendar` asks an API in the name of whoever is logged in, and `/logout` ends that at the
+//! back, `/calendar` asks an API in the name of the person who is logged in, and `/logout` ends that at the
 //! server too. Each person has a token manager in a map. A login that is under way has a cookie of
-//! its own, so that nobody can finish it in another browser, and any number of tabs may be at it.
+//! its own, so that it cannot be finished in another browser, and any number of tabs may be at it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error as StdError;
@@ -40,7 +40,7 @@ struct WebApp {
     calendar_url: String,
 }
 
-/// Somebody who is logged in at one browser.
+/// A person who is logged in at one browser.
 struct Session {
     person: String,
     /// The person logged out, and the server has not been told yet.
@@ -107,7 +107,7 @@ async fn login(State(app): State<Arc<WebApp>>) -> Result<Response, Refusal> {
     let begun = cookie(&login_cookie(&state), "begun", "Path=/callback; Max-Age=600");
     let now = SystemClock.now().wall();
     let mut all = app.pending();
-    all.retain(|_, pending| pending.expires_at() > now); // nobody came back with those
+    all.retain(|_, pending| pending.expires_at() > now); // no callback came for those
     all.insert(state, pending);
     Ok((AppendHeaders([begun]), redirect).into_response())
 }
@@ -133,7 +133,7 @@ async fn callback(
     };
     app.people.get(person)?.install(tokens).await?;
 
-    // Always a new id: whoever put another one into this browser is not logged in with it.
+    // Always a new id: a stranger who put another one into this browser is not logged in with it.
     let id = new_id()?;
     let mut sessions = app.sessions();
     cookie_of(&headers, SESSION).and_then(|old| sessions.remove(old));
@@ -145,7 +145,7 @@ async fn callback(
 
 async fn calendar(State(app): State<Arc<WebApp>>, headers: HeaderMap) -> Result<String, Refusal> {
     let Some(person) = app.person(&headers) else {
-        return Err(Error::new(ErrorKind::LoginRequired, "nobody is logged in here").into());
+        return Err(Error::new(ErrorKind::LoginRequired, "no one is logged in here").into());
     };
     let tokens = app.people.get(&person)?;
     let request = app.client.get(format!("{}/today", app.calendar_url));
@@ -179,7 +179,7 @@ impl IntoResponse for Refusal {
         let status = match self.0.recovery() {
             Recovery::Retry { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Recovery::Reauthenticate if self.0.needs_login() => StatusCode::UNAUTHORIZED,
-            _ => StatusCode::INTERNAL_SERVER_ERROR, // wake somebody up
+            _ => StatusCode::INTERNAL_SERVER_ERROR, // alert an operator
         };
         (status, self.0.to_string()).into_response()
     }
@@ -226,7 +226,7 @@ fn cookie(name: &str, value: &str, scope: &str) -> (header::HeaderName, String) 
     (header::SET_COOKIE, format!("{name}={value}; {scope}; HttpOnly; SameSite=Lax"))
 }
 
-/// Nobody guesses a state, so the name alone proves that the login was begun in this browser.
+/// A state cannot be guessed, so the name alone proves that the login was begun in this browser.
 fn login_cookie(state: &str) -> String {
     format!("login-{state}")
 }
@@ -241,7 +241,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
     let mut browser = Browser::new(&url)?;
     let mut other = Browser::new(&url)?;
 
-    writeln!(out, "Nobody is logged in:\n  {}", browser.get("/calendar").await?)?;
+    writeln!(out, "No one is logged in:\n  {}", browser.get("/calendar").await?)?;
 
     writeln!(out, "\nAlice logs in, in two tabs at once:")?;
     let tabs = [browser.begin().await?, browser.begin().await?];
@@ -270,7 +270,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Outcome<()> {
     let callback = server.browser().visit(&browser.begin().await?);
     writeln!(out, "  {}", browser.get(&callback).await?)?;
 
-    writeln!(out, "\nThe API takes all tokens back, and nobody notices:")?;
+    writeln!(out, "\nThe API takes all tokens back, and no caller sees it:")?;
     server.expire_access_tokens();
     writeln!(out, "  {}\n  {}", browser.get("/calendar").await?, other.get("/calendar").await?)?;
     assert_eq!((server.count("refresh_token", 200), server.reuses()), (2, 0));

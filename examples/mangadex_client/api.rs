@@ -39,7 +39,7 @@ impl Api {
         &self.session
     }
 
-    /// For everybody: it is sent without a token, also if somebody is logged in.
+    /// Public: it is sent without a token, also after a login.
     pub(crate) async fn manga(&self) -> Result<Response, Failed> {
         self.call(Method::GET, "/manga", Auth::None).await
     }
@@ -94,7 +94,7 @@ pub(crate) enum Failed {
 }
 
 impl Failed {
-    /// The call, if somebody has to log in for it.
+    /// The call, if it needs a login.
     pub(crate) fn unauthorized(&self) -> Option<&Unauthorized> {
         match self {
             Self::Token(error) => Unauthorized::cause_of(error),

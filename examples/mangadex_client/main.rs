@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
 
 /// The whole example. What it says goes to `out`.
 pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
-    writeln!(out, "1. Nobody is logged in.\n{}\n", nobody().await?)?;
+    writeln!(out, "1. No one is logged in.\n{}\n", anonymous().await?)?;
     writeln!(out, "2. Alice is logged in.\n{}\n", alice().await?)?;
     writeln!(out, "3. Images are on another host.\n{}\n", images().await?)?;
     writeln!(out, "4. The session token is wrong.\n{}\n", wrong_session_token().await?)?;
@@ -41,7 +41,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-async fn nobody() -> Result<String> {
+async fn anonymous() -> Result<String> {
     let servers = StandIns::start()?;
     let api = servers.anonymous()?;
 

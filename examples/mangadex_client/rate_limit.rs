@@ -1,4 +1,4 @@
-//! The rate limit of the API: about five requests a second for everybody behind one address.
+//! The rate limit of the API: about five requests a second for all clients behind one address.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ impl StandIns {
         Ok(Self { realm, api, uploads, limit, limit_clock, clock })
     }
 
-    /// A client of nobody.
+    /// A client without a login.
     pub(crate) fn anonymous(&self) -> Result<Api> {
         self.client(Session::anonymous())
     }

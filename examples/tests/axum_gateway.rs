@@ -28,7 +28,7 @@ async fn the_gateway_serves_what_it_can_heals_what_it_can_and_says_how_it_is() {
     let (_, counts) = said.split_once("among them\n").unwrap();
     let exchanges: Vec<_> = counts.lines().filter(|line| line.contains("_exchanges_")).collect();
     assert_eq!(exchanges, EXCHANGES);
-    // Whether a token came before or after somebody began to wait is a matter of luck.
+    // Whether a token came before or after a caller began to wait is a matter of luck.
     assert!(counts.contains("token_requests_total") && !counts.contains("dropped"), "{counts}");
 }
 

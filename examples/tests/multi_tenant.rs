@@ -16,7 +16,7 @@ async fn a_thousand_users_share_a_hundred_places_and_nobody_is_logged_out() {
         "All of them came back: 1000 exchanges",
         "user-1 logged out, at the server too",
         "100 calls, 1 request",
-        "Everybody else got a new token: 1998 exchanges",
+        "All others got a new token: 1998 exchanges",
         "have a token that serves, 1 need a login",
         "user-2 logged in again, and has a token",
         "Refresh tokens sent twice: 0",

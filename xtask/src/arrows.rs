@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unpublished_member_uses_what_it_likes_and_is_used_by_nobody() {
+    fn an_unpublished_member_uses_what_it_likes_and_is_used_by_anonymous() {
         let uses = complaints("tokenkeeper-tests", dependency("tokenkeeper-testkit", None, "*"));
         let used = complaints("tokenkeeper", dependency("tokenkeeper-tests", Some("dev"), "*"));
 

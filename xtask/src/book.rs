@@ -12,7 +12,8 @@ use crate::tools;
 use crate::workspace::{Workspace, output, run};
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let files = output(Command::new("git").current_dir(workspace.root()).args(["ls-files", "*.md"]))?;
+    let files =
+        output(Command::new("git").current_dir(workspace.root()).args(["ls-files", "*.md"]))?;
     let pages: Vec<PathBuf> = files.lines().map(|file| workspace.root().join(file)).collect();
     let mut broken = Vec::new();
     for page in &pages {
@@ -39,7 +40,9 @@ fn broken_links(page: &Path) -> Result<Vec<String>> {
         let target = if path.is_empty() { page.to_path_buf() } else { folder.join(path) };
         let is_page = target.extension().is_some_and(|extension| extension == "md");
         let found = target.exists()
-            && (heading.is_empty() || !is_page || headings(&read(&target)?).contains(&slug(heading)));
+            && (heading.is_empty()
+                || !is_page
+                || headings(&read(&target)?).contains(&slug(heading)));
         if !found {
             broken.push(format!("{}: {link}", page.display()));
         }
@@ -89,7 +92,8 @@ mod tests {
 
     #[test]
     fn links_and_pictures_are_found_in_text_and_tables_and_not_in_code() {
-        let text = "[a](one.md#x) ![b](two.svg)\n\n| t |\n|---|\n| [c](three.md) |\n\n`[d](four.md)`";
+        let text =
+            "[a](one.md#x) ![b](two.svg)\n\n| t |\n|---|\n| [c](three.md) |\n\n`[d](four.md)`";
 
         assert_eq!(links(text), ["one.md#x", "two.svg", "three.md"]);
     }

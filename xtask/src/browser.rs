@@ -1,7 +1,7 @@
-//! The step that logs somebody in with a real browser.
+//! The step that logs a person in with a real browser.
 //!
 //! The tests are in `tests/tests/browser.rs`. They find oidc-provider and the script that drives
-//! Chromium by environment variables; to the system, that script is the browser of whoever runs this.
+//! Chromium by environment variables; to the system, that script is the browser of the user who runs this.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

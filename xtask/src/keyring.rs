@@ -1,7 +1,7 @@
 //! The step that runs the tests of the keyring storage against a real keyring.
 //!
 //! They are those of `tokenkeeper-tests` whose names begin with `keyring`, and have a session
-//! bus of their own: the keyring of whoever runs them is never touched.
+//! bus of their own: the keyring of the user who runs them is never touched.
 
 use anyhow::Result;
 

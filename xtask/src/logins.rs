@@ -1,4 +1,4 @@
-//! Proves that a program that logs nobody in compiles nothing for it.
+//! Proves that a program without logins compiles nothing for it.
 //!
 //! What a crate pulls in when it is asked for with its default features must have none of the
 //! features in [`LOGIN_FEATURES`] on and none of the crates in [`LOGIN_CRATES`] in it.

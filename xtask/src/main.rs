@@ -4,7 +4,7 @@
 //! `cargo xtask bench` measures. Nothing is ever skipped in silence: a tool or a server that is missing
 //! is installed, and where that cannot be done the step fails and says what to do.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "talks to whoever ran it")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "talks to the person who ran it")]
 
 use std::env;
 use std::process::ExitCode;

@@ -171,7 +171,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A port that was free a moment ago. Somebody may take it before the server does; then the server
+/// A port that was free a moment ago. Another program may take it before the server does; then the server
 /// does not get ready, and its log says so.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;

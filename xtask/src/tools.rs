@@ -116,7 +116,7 @@ fn cargo_install(
     options: &[&str],
 ) -> Result<()> {
     let mut cargo = workspace.cargo(&["install", "--quiet", "--locked", "--version", version]);
-    // A shared target folder would keep hundreds of megabytes that nobody needs again.
+    // A shared target folder would keep hundreds of megabytes that are not needed again.
     cargo.env_remove("CARGO_TARGET_DIR").arg("--root").arg(root).arg(name).args(options);
     run(&mut cargo).with_context(|| {
         format!("cannot install {name} {version}; this step needs it and the network, once")
@@ -142,7 +142,7 @@ fn apt_get_install(packages: &[&str]) -> Result<()> {
     })
 }
 
-/// Debian keeps servers in `sbin`, which is not on everybody's search path.
+/// Debian keeps servers in `sbin`, which is not on every search path.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders =

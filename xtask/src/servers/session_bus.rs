@@ -1,4 +1,4 @@
-//! A session bus for the tests of the keyring, apart from that of whoever runs them.
+//! A session bus for the tests of the keyring, apart from that of the user who runs them.
 //!
 //! The keyring itself is started and stopped by the tests, because most of them are about one that
 //! is locked, restarted or not there. What it keeps lies in the folder of the bus, and goes with it.
