@@ -1,18 +1,14 @@
 //! Demonstrating proof of possession (RFC 9449).
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod support;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, StatusCode, Uri};
-use serde_json::json;
-use support::{
+use crate::support::{
     API, BOUND, Playback, Proof, TOKEN_URL, answered, headers, jkt_of, key, machine, nonce_for,
     presented, proof, token,
 };
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::json;
 use tokenkeeper::{
     AccessToken, ErrorKind, ManualClock, StorageKey, TokenManager, TokenProvider, async_trait,
 };

@@ -1,14 +1,10 @@
-//! Whoever else sends requests to the port: they are turned away, and the login goes on.
-
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod person;
+//! Requests to the port that are not the callback: they are turned away, and the login goes on.
 
 use std::time::Duration;
 
+use crate::person::{Answer, Begun, within_reason};
 use http::{Request, Response};
 use httpmock::MockServer;
-use person::{Answer, Begun, within_reason};
 use tokenkeeper::{Error, async_trait};
 use tokenkeeper_loopback::LoopbackLogin;
 use tokenkeeper_providers::{AuthorizationCodeLogin, ClientAuth, HttpTransport};
@@ -20,7 +16,7 @@ use tokio::net::TcpStream;
 async fn the_login_goes_on(server: &MockServer, begun: Begun) {
     let exchange = server.mock(|when, then| {
         when.path("/token").form_urlencoded_tuple("code", "c0de");
-        then.status(200).header("content-type", "application/json").body(person::TOKENS);
+        then.status(200).header("content-type", "application/json").body(crate::person::TOKENS);
     });
     let answer = begun.page.comes_back("code=c0de").await;
     assert_eq!(answer.status, 200, "{}", answer.whole);
@@ -81,7 +77,7 @@ async fn icons_and_other_paths_are_not_found() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_loaded_in_case_somebody_wants_it_is_not_the_callback() {
+async fn a_callback_that_a_browser_prefetches_is_not_the_callback() {
     let server = MockServer::start_async().await;
     let begun = Begun::at(&server).await;
 
@@ -287,6 +283,6 @@ struct Held(Gate);
 impl HttpTransport for Held {
     async fn send(&self, _request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
         self.0.wait().await;
-        Ok(Response::new(person::TOKENS.into()))
+        Ok(Response::new(crate::person::TOKENS.into()))
     }
 }

@@ -1,19 +1,16 @@
 //! Assertions (RFC 7523): what is in them, and how they are sent.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod support;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::support::{
+    A3, ALGORITHMS, Endpoint, OK, TOKEN_URL, fetch, form, is_signature, pem_for, read, signed_part,
+};
 use http::{HeaderMap, Method, Uri};
 use httpmock::MockServer;
 use serde_json::{Value, json};
-use support::{
-    A3, ALGORITHMS, Endpoint, OK, TOKEN_URL, fetch, form, is_signature, pem_for, read, signed_part,
-};
 use tokenkeeper::{AccessToken, Clock, Error, ErrorKind, ManualClock, async_trait};
 use tokenkeeper_jwt::{
     Algorithm, HmacKey, JwtAssertion, Signer, SigningKey, client_secret_jwt, private_key_jwt,
@@ -52,7 +49,7 @@ async fn a_client_speaks_of_itself_to_the_server_for_a_minute() {
 
     assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "2026" }));
     let jti = claims.as_object_mut().unwrap().remove("jti").unwrap();
-    assert_eq!(support::bytes(jti.as_str().unwrap()).len(), 16);
+    assert_eq!(crate::support::bytes(jti.as_str().unwrap()).len(), 16);
     assert_eq!(
         claims,
         json!({

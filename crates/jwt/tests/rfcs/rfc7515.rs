@@ -1,9 +1,6 @@
 //! Signed text (RFC 7515): the examples of its appendix A.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
-use support::{A2, A3, A4, bytes, is_signature, signed_part};
+use crate::support::{A2, A3, A4, bytes, is_signature, signed_part};
 use tokenkeeper_jwt::{Algorithm, HmacKey, SigningKey};
 
 #[test]

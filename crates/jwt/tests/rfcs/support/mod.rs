@@ -32,25 +32,27 @@ pub(crate) const ALGORITHMS: [Algorithm; 11] = [
     Algorithm::Ed25519,
 ];
 
-pub(crate) const A2: &str = include_str!("../keys/rfc7515-a2.json"); // RSA
-pub(crate) const A3: &str = include_str!("../keys/rfc7515-a3.json"); // P-256
-pub(crate) const A4: &str = include_str!("../keys/rfc7515-a4.json"); // P-521
-pub(crate) const RFC7517_A2: &str = include_str!("../keys/rfc7517-a2.json"); // RSA
-pub(crate) const RFC8037_A1: &str = include_str!("../keys/rfc8037-a1.json"); // Ed25519
+pub(crate) const A2: &str = include_str!("../../keys/rfc7515-a2.json"); // RSA
+pub(crate) const A3: &str = include_str!("../../keys/rfc7515-a3.json"); // P-256
+pub(crate) const A4: &str = include_str!("../../keys/rfc7515-a4.json"); // P-521
+pub(crate) const RFC7517_A2: &str = include_str!("../../keys/rfc7517-a2.json"); // RSA
+pub(crate) const RFC8037_A1: &str = include_str!("../../keys/rfc8037-a1.json"); // Ed25519
 
-pub(crate) const P256_SEC1: &str = include_str!("../keys/p256.sec1.pem"); // with its parameters
-pub(crate) const P256: &str = include_str!("../keys/p256.pkcs8.pem"); // the same key
-pub(crate) const P384: &str = include_str!("../keys/p384.sec1.pem");
-pub(crate) const P521: &str = include_str!("../keys/p521.sec1.pem");
-pub(crate) const RSA: &str = include_str!("../keys/rsa.pkcs8.pem");
-pub(crate) const RSA_PKCS1: &str = include_str!("../keys/rsa.pkcs1.pem"); // the same key
-pub(crate) const ED25519: &str = include_str!("../keys/ed25519.pkcs8.pem");
-pub(crate) const ED448: &str = include_str!("../keys/ed448.pkcs8.pem");
-pub(crate) const RSA_1024: &str = include_str!("../keys/rsa1024.pkcs8.pem");
-pub(crate) const ENCRYPTED: &str = include_str!("../keys/encrypted.pkcs8.pem");
-pub(crate) const ENCRYPTED_PKCS1: &str = include_str!("../keys/encrypted.pkcs1.pem");
-pub(crate) const PUBLIC: &str = include_str!("../keys/public.pem");
-pub(crate) const CERTIFICATE: &str = include_str!("../keys/certificate.pem");
+pub(crate) const P256_SEC1: &str = include_str!("../../keys/p256.sec1.pem"); // with its parameters
+pub(crate) const P256: &str = include_str!("../../keys/p256.pkcs8.pem"); // the same key
+pub(crate) const P384: &str = include_str!("../../keys/p384.sec1.pem");
+pub(crate) const P521: &str = include_str!("../../keys/p521.sec1.pem");
+pub(crate) const RSA: &str = include_str!("../../keys/rsa.pkcs8.pem");
+pub(crate) const RSA_PKCS1: &str = include_str!("../../keys/rsa.pkcs1.pem"); // the same key
+pub(crate) const ED25519: &str = include_str!("../../keys/ed25519.pkcs8.pem");
+pub(crate) const ED448: &str = include_str!("../../keys/ed448.pkcs8.pem");
+pub(crate) const RSA_PSS: &str = include_str!("../../keys/rsa-pss.pkcs8.pem");
+pub(crate) const SECP256K1: &str = include_str!("../../keys/secp256k1.pkcs8.pem");
+pub(crate) const RSA_1024: &str = include_str!("../../keys/rsa1024.pkcs8.pem");
+pub(crate) const ENCRYPTED: &str = include_str!("../../keys/encrypted.pkcs8.pem");
+pub(crate) const ENCRYPTED_PKCS1: &str = include_str!("../../keys/encrypted.pkcs1.pem");
+pub(crate) const PUBLIC: &str = include_str!("../../keys/public.pem");
+pub(crate) const CERTIFICATE: &str = include_str!("../../keys/certificate.pem");
 
 pub(crate) fn pem_for(algorithm: Algorithm) -> &'static str {
     match algorithm {

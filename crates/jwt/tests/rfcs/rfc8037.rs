@@ -1,9 +1,6 @@
 //! Ed25519 (RFC 8037): the example of its appendix A.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
-use support::RFC8037_A1;
+use crate::support::RFC8037_A1;
 use tokenkeeper_jwt::{Algorithm, SigningKey};
 
 #[test]

@@ -1,17 +1,14 @@
 //! OAuth 2.0 for Native Apps (RFC 8252).
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod person;
-
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::pin;
 use std::process;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use crate::person::{Answer, Begun, LoginPage, issuing, login_at};
 use httpmock::MockServer;
-use person::{Begun, LoginPage, issuing, login_at};
 use tokenkeeper::{Error, ErrorKind, Recovery, async_trait};
 use tokenkeeper_loopback::{Browser, LoopbackLogin};
 use tokenkeeper_providers::{AuthorizationCodeLogin, AuthorizationRequest, ClientAuth};
@@ -30,7 +27,7 @@ async fn s6_a_login_proves_with_pkce_and_with_its_redirect_uri_that_the_code_is_
             .form_urlencoded_tuple("client_id", "native")
             .form_urlencoded_tuple("redirect_uri", redirect_uri.as_str())
             .form_urlencoded_tuple_exists("code_verifier");
-        then.status(200).header("content-type", "application/json").body(person::TOKENS);
+        then.status(200).header("content-type", "application/json").body(crate::person::TOKENS);
     });
 
     let answer = begun.page.comes_back("code=c0de").await;
@@ -210,12 +207,59 @@ async fn a_person_who_does_not_come_back_in_five_minutes_ends_the_login() {
     let begun = Begun::at(&server).await;
     let page = begun.page.clone();
 
-    begun.clock.advance(person::FIVE_MINUTES);
+    begun.clock.advance(crate::person::FIVE_MINUTES);
     let error = begun.error().await;
 
     assert_eq!(error.recovery(), Recovery::Reauthenticate);
-    assert_eq!(error.to_string(), "calendar: nobody logged in within 300 s; begin a new login");
+    let expected = format!(
+        "calendar: no callback of this login reached {} within 300 s; no request came instead; \
+         begin a new login, and open its page in a browser on this machine",
+        page.redirect_uri
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
     assert!(page.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_login_without_its_callback_says_what_came_instead() {
+    let server = MockServer::start_async().await;
+    let begun = Begun::at(&server).await;
+    let page = begun.page.clone();
+    for target in ["/favicon.ico", "/callback?code=planted&state=guessed", "/planted"] {
+        page.get(target).await;
+    }
+
+    begun.clock.advance(crate::person::FIVE_MINUTES);
+    let error = begun.error().await.to_string();
+
+    let came = "within 300 s; 1 request without the `state` of this login, 2 requests for another \
+                path came instead";
+    assert!(error.contains(came), "{error}");
+    assert!(!error.contains("planted"), "{error}");
+}
+
+#[tokio::test]
+async fn a_callback_whose_client_ends_its_side_of_the_connection_is_served() {
+    let server = MockServer::start_async().await;
+    let exchange = issuing(&server);
+    let begun = Begun::at(&server).await;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: {}\r\n\r\n",
+        begun.page.target("code=c0de"),
+        begun.page.authority()
+    );
+
+    // The request and the end of the stream are there before the login can accept the connection,
+    // because this thread runs both.
+    let mut stream = TcpStream::connect(begun.page.authority()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let answer = Answer::read(tokio::net::TcpStream::from_std(stream).unwrap()).await;
+
+    assert_eq!(answer.status, 200, "{}", answer.whole);
+    assert_eq!(exchange.calls(), 1);
+    begun.tokens().await;
 }
 
 #[tokio::test]
@@ -232,7 +276,7 @@ async fn a_port_that_is_taken_is_named_and_no_browser_is_opened() {
 
     assert_eq!(error.kind(), ErrorKind::Config);
     let expected = format!(
-        "calendar: cannot wait for the browser at 127.0.0.1:{port}: another program has it; \
+        "calendar: cannot wait for the browser at 127.0.0.1:{port}: another program has that port; \
          end that program, or log in at another port"
     );
     assert_eq!(error.to_string(), expected);

@@ -1,13 +1,9 @@
 //! How the person gets to the page where there is no browser, and where there is one.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod person;
-
 use std::sync::{Arc, Mutex};
 
+use crate::person::{LoginPage, issuing, login_at};
 use httpmock::MockServer;
-use person::{LoginPage, issuing, login_at};
 use tokenkeeper::{Error, ErrorKind, TokenManager, async_trait};
 use tokenkeeper_loopback::{Browser, LoopbackLogin};
 use tokio::sync::mpsc;

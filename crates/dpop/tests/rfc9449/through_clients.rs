@@ -1,17 +1,13 @@
 //! Bound tokens on the wire, by way of the clients that users have.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod support;
-
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{API, BOUND, Playback, Proof, TOKEN_URL, headers, key, nonce_for};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use httpmock::{HttpMockRequest, Method, Mock, MockServer};
-use support::{API, BOUND, Playback, Proof, TOKEN_URL, headers, key, nonce_for};
 use tokenkeeper::{SystemClock, TokenManager};
 use tokenkeeper_dpop::DpopKey;
 use tokenkeeper_http::{Route, TokenRoutes};

@@ -1,14 +1,10 @@
 //! What the person reads in the browser.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod person;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::person::{Begun, issuing};
 use httpmock::MockServer;
-use person::{Begun, issuing};
 use tokenkeeper_loopback::LoopbackLogin;
 use tokenkeeper_providers::{AuthorizationCodeLogin, ClientAuth};
 

@@ -1,9 +1,6 @@
 //! The thumbprint of a key (RFC 7638).
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
-use support::{RFC7517_A2, RFC8037_A1};
+use crate::support::{RFC7517_A2, RFC8037_A1};
 use tokenkeeper_jwt::{Algorithm, SigningKey};
 
 #[test]

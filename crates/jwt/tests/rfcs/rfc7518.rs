@@ -1,9 +1,6 @@
 //! The algorithms (RFC 7518).
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
-use support::{ALGORITHMS, is_signature, pem_for};
+use crate::support::{ALGORITHMS, is_signature, pem_for};
 use tokenkeeper::ErrorKind;
 use tokenkeeper_jwt::{Algorithm, HmacKey, SigningKey};
 

@@ -1,13 +1,12 @@
 //! Keys as JSON (RFC 7517).
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{
+    A2, A3, A4, ALGORITHMS, RFC7517_A2, RFC8037_A1, bytes, is_signature, pem_for,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{A2, A3, A4, ALGORITHMS, RFC7517_A2, RFC8037_A1, bytes, is_signature, pem_for};
 use tokenkeeper::ErrorKind;
 use tokenkeeper_jwt::{Algorithm, SigningKey};
 
@@ -184,4 +183,13 @@ proptest! {
             prop_assert!(key.sign(b"message").is_ok() && key.to_jwk().is_ok());
         }
     }
+}
+
+#[test]
+fn what_is_pem_or_a_service_account_is_named_as_that() {
+    let said = refusal(pem_for(Algorithm::Es256));
+    assert!(said.contains("is PEM and not a JWK; SigningKey::from_pem reads it"), "{said}");
+    let file = json!({ "type": "service_account", "private_key": pem_for(Algorithm::Rs256) });
+    let said = refusal(&file.to_string());
+    assert!(said.contains("is the JSON file of a service account"), "{said}");
 }

@@ -1,12 +1,8 @@
-//! Bound tokens from a token endpoint (RFC 9449 §5, §8); the rest of that RFC is in `rfc9449.rs`.
-
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod support;
+//! Bound tokens from a token endpoint (RFC 9449 §5, §8); the rest of that RFC is in `proofs.rs`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use support::{BOUND, Playback, TOKEN_URL, fetch, jkt_of, key, machine, refresh};
+use crate::support::{BOUND, Playback, TOKEN_URL, fetch, jkt_of, key, machine, refresh};
 use tokenkeeper::{Error, ErrorKind, Secret, TokenSet, async_trait};
 use tokenkeeper_providers::{
     AssertionSource, ClientAuth, ClientCredentialsProvider, RefreshTokenProvider,

@@ -1,13 +1,9 @@
 //! The key beside the tokens.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{Playback, TOKEN_URL};
+use crate::support::{Playback, TOKEN_URL};
 use tokenkeeper::{
     ErrorKind, ManualClock, MemoryStorage, Order, StorageKey, TokenManager, TokenProvider,
     TokenRecord, TokenSet, TokenStorage,
@@ -54,7 +50,7 @@ async fn a_key_that_is_there_stays_whatever_algorithm_is_asked_for() {
 
     let key = key_in(&storage).await;
 
-    let proof = support::proof(&key, &http::Method::POST, TOKEN_URL, None);
+    let proof = crate::support::proof(&key, &http::Method::POST, TOKEN_URL, None);
     assert_eq!(proof.header["alg"], "EdDSA");
 }
 
@@ -204,6 +200,6 @@ async fn tokens_and_key_lie_side_by_side_and_a_second_process_uses_both() {
     let request = endpoint.requests().remove(0);
     let body = String::from_utf8(request.body().clone()).unwrap();
     assert!(body.contains("grant_type=refresh_token&refresh_token=rt-1"), "{body}");
-    let again = support::proof(&first, &http::Method::POST, TOKEN_URL, None);
+    let again = crate::support::proof(&first, &http::Method::POST, TOKEN_URL, None);
     assert_eq!(endpoint.proofs().remove(0).header, again.header);
 }

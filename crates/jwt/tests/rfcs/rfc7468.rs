@@ -1,13 +1,10 @@
 //! Keys in PEM (RFC 7468): what openssl writes, and what is no private key.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
-use proptest::prelude::*;
-use support::{
-    ALGORITHMS, CERTIFICATE, ED448, ENCRYPTED, ENCRYPTED_PKCS1, P256, P256_SEC1, P384, PUBLIC, RSA,
-    RSA_1024, RSA_PKCS1, pem_for,
+use crate::support::{
+    A3, ALGORITHMS, CERTIFICATE, ED448, ENCRYPTED, ENCRYPTED_PKCS1, P256, P256_SEC1, P384, PUBLIC,
+    RSA, RSA_1024, RSA_PKCS1, RSA_PSS, SECP256K1, pem_for,
 };
+use proptest::prelude::*;
 use tokenkeeper::ErrorKind;
 use tokenkeeper_jwt::{Algorithm, SigningKey};
 
@@ -57,11 +54,40 @@ fn what_is_no_private_key_is_named() {
         ("", "has no private key in PEM"),
         ("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", "not well-formed PEM"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "is damaged"),
-        (ED448, "is damaged, or is not a P-256 key"),
+        (ED448, "is an Ed448 key, which is not supported"),
+        (SECP256K1, "is on a curve that is not supported; P-256, P-384 and P-521 are"),
     ] {
         let said = refusal(Algorithm::Es256, pem);
         assert!(said.contains(what), "{said}");
     }
+}
+
+#[test]
+fn a_key_for_rsa_pss_alone_is_not_called_damaged() {
+    for algorithm in [Algorithm::Ps256, Algorithm::Rs256, Algorithm::Es256] {
+        let said = refusal(algorithm, RSA_PSS);
+        assert!(said.contains("is an RSA key for RSASSA-PSS alone"), "{said}");
+        assert!(said.contains("signs with PS256 too") && !said.contains("damaged"), "{said}");
+    }
+}
+
+#[test]
+fn the_json_file_of_a_service_account_is_named_and_so_is_what_to_give_of_it() {
+    let file = serde_json::json!({ "type": "service_account", "private_key": RSA }).to_string();
+
+    for text in [file.clone(), format!("\u{feff}\n{file}")] {
+        let said = refusal(Algorithm::Rs256, &text);
+        assert!(said.contains("is the JSON file of a service account"), "{said}");
+        assert!(said.contains("its member `private_key` to SigningKey::from_pem"), "{said}");
+    }
+}
+
+#[test]
+fn a_jwk_and_other_json_is_not_called_pem() {
+    let said = refusal(Algorithm::Es256, A3);
+    assert!(said.contains("is a JWK; SigningKey::from_jwk reads it"), "{said}");
+    let said = refusal(Algorithm::Es256, "{}");
+    assert!(said.contains("is JSON and not PEM"), "{said}");
 }
 
 #[test]

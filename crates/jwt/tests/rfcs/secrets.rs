@@ -1,10 +1,7 @@
 //! No key shows in an error or `Debug`.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod support;
-
+use crate::support::{A2, A3, A4, ALGORITHMS, RFC8037_A1, pem_for, printed};
 use serde_json::{Value, json};
-use support::{A2, A3, A4, ALGORITHMS, RFC8037_A1, pem_for, printed};
 use tokenkeeper_jwt::{HmacKey, JwtAssertion, SigningKey, client_secret_jwt, private_key_jwt};
 
 const PRIVATE: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
