@@ -46,7 +46,7 @@ pub struct JwtAssertion {
     clock: Arc<dyn Clock>,
 }
 
-/// Who speaks of whom.
+/// The issuer of the assertion, and its subject.
 #[derive(Clone, Debug)]
 enum Speaker {
     /// A client of itself. Its id comes with the request, so that the two cannot differ.
@@ -313,15 +313,20 @@ struct Claims<'a> {
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value)
-        .map_err(|_| Error::new(ErrorKind::Internal, "assertion: its claims are no JSON"))
+    serde_json::to_vec(value).map_err(|_| {
+        Error::new(ErrorKind::Internal, "assertion: its header or claims cannot be written as JSON")
+    })
 }
 
 /// 128 random bits.
 fn unique() -> Result<String, Error> {
     let mut bytes = [0; 16];
-    rand::fill(&mut bytes)
-        .map_err(|_| Error::new(ErrorKind::Internal, "assertion: no random numbers"))?;
+    rand::fill(&mut bytes).map_err(|_| {
+        Error::new(
+            ErrorKind::Internal,
+            "assertion: the operating system gave no random numbers for its `jti`",
+        )
+    })?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 

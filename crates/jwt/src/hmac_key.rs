@@ -1,4 +1,4 @@
-//! A secret that signs, which whoever verifies must have too.
+//! A secret that signs, and that the verifier must have too.
 
 use std::fmt;
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::algorithm::{Algorithm, KeyType};
 use crate::key_error;
 use crate::key_pair::{KeyPair, Number, PrivateNumbers, PublicNumbers};
-use crate::pem::rejection;
+use crate::pem::{SERVICE_ACCOUNT, rejection};
 
 /// A public key as a JWK, with the members that its kind of key requires and no others.
 ///
@@ -113,12 +113,20 @@ struct PrivateJwk<'a> {
     /// The member of a set, which is no key.
     #[serde(skip_serializing)]
     keys: Option<IgnoredAny>,
+    /// The member of a service account, which holds PEM.
+    #[serde(skip_serializing)]
+    private_key: Option<IgnoredAny>,
 }
 
 pub(crate) fn parse(text: &str) -> Result<Parsed, Error> {
     // Its errors would quote the text.
-    let jwk: PrivateJwk<'_> =
-        serde_json::from_str(text).map_err(|_| key_error("is not a JWK (a JSON object)"))?;
+    let jwk: PrivateJwk<'_> = serde_json::from_str(text).map_err(|_| {
+        key_error(if text.contains("-----BEGIN ") {
+            "is PEM and not a JWK; SigningKey::from_pem reads it"
+        } else {
+            "is not a JWK (a JSON object)"
+        })
+    })?;
     let key_type = key_type(&jwk)?;
     if jwk.purpose.as_ref().is_some_and(|purpose| purpose != "sig") {
         return Err(key_error("is not for signatures: its `use` is something else"));
@@ -193,6 +201,7 @@ fn key_type(jwk: &PrivateJwk<'_>) -> Result<KeyType, Error> {
     KeyType::ALL.into_iter().find(known).ok_or_else(|| {
         key_error(match jwk.kty {
             None if jwk.keys.is_some() => "is a set of keys; take the one to sign with out of it",
+            None if jwk.private_key.is_some() => SERVICE_ACCOUNT,
             None => "is not a JWK: it has no `kty`",
             Some("oct") => "is a shared secret; an HmacKey is made of one",
             Some("EC" | "OKP") => {

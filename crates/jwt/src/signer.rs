@@ -1,4 +1,4 @@
-//! Whatever signs: the seam between what is signed and where the key is.
+//! The seam between what is signed and where the key is.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::{HmacKey, SigningKey};
 ///
 /// - The signature is that of a JWS (RFC 7518 §3): for ECDSA r and s one after the other at their
 ///   full length. Key services give DER; that has to be taken apart.
-/// - It is asked within the time of an exchange, must not block, and may be dropped at any moment.
+/// - It is asked within the time of a token request, must not block, and may be dropped at any moment.
 ///   A login or a question about a token, which no manager times, waits for it as long as it takes,
 ///   so the client of a key service needs a timeout of its own.
 /// - Calls may be under way at the same time.
@@ -65,7 +65,7 @@ pub trait Signer: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being signed. The exchange ends with that error; nothing was sent.
+    /// What keeps it from being signed. The token request ends with that error; nothing was sent.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error>;
 }
 

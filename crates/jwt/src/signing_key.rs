@@ -39,7 +39,7 @@ pub struct SigningKey {
 
 impl SigningKey {
     /// The first private key in a PEM text: PKCS#8 (`PRIVATE KEY`), SEC 1 (`EC PRIVATE KEY`) or
-    /// PKCS#1 (`RSA PRIVATE KEY`). Whoever read the text from a file should overwrite it.
+    /// PKCS#1 (`RSA PRIVATE KEY`). A caller that read the text from a file should overwrite it.
     ///
     /// # Errors
     ///
