@@ -33,9 +33,9 @@
 //! (RFC 8252 §7.3). For those that do not there is [`port`](LoopbackLogin::port), for those that know
 //! no address [`danger_localhost`](LoopbackLogin::danger_localhost).
 //!
-//! # Who is let in
+//! # Which requests count
 //!
-//! Whatever runs on this machine can send requests to the port. Only a GET of the path with the
+//! Every program on this machine can send requests to the port. Only a GET of the path with the
 //! `state` of this login counts. Everything else gets an error page and changes nothing: other
 //! states, other methods, other names in `Host` (DNS rebinding), icons and prefetches, connections
 //! that are slow, silent or many. The port closes when the login has ended, also when its future is
@@ -57,12 +57,13 @@
 //! |---|---|---|
 //! | `reqwest` | yes | the bundled transport of `tokenkeeper-providers`, for the token endpoint |
 
+mod accept_loop;
 mod browser;
-mod desk;
+mod callback_handler;
 mod listener;
 mod loopback_login;
 mod page;
-mod reception;
+mod turned_away;
 
 pub use browser::{Browser, SystemBrowser};
 pub use loopback_login::LoopbackLogin;

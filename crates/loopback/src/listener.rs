@@ -86,25 +86,32 @@ async fn bind_both(port: u16) -> Result<Vec<TcpListener>, Error> {
         let chosen = v4.local_addr().map_or(port, |address| address.port());
         match TcpListener::bind(SocketAddr::new(V6, chosen)).await {
             Ok(v6) => return Ok(vec![v4, v6]),
-            // Somebody else would get half of what is meant for us.
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if attempts == 0 {
-                    return Err(cannot_listen(V6, chosen, &error));
-                }
-            }
-            Err(_) => return Ok(vec![v4]),
+            Err(error) if !is_taken(error.kind()) => return Ok(vec![v4]),
+            // Another program would get half of the requests that are meant for this one.
+            Err(error) if attempts == 0 => return Err(cannot_listen(V6, chosen, &error)),
+            Err(_) => {}
         }
     }
+}
+
+/// Whether a port of IPv6 that cannot be bound is there all the same. Windows reserves ranges of
+/// ports, for each address family its own, and calls a port of them not permitted.
+fn is_taken(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 fn cannot_listen(address: IpAddr, port: u16, error: &io::Error) -> Error {
     let at = SocketAddr::new(address, port);
     let (what, advice) = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            ("another program has it", "end that program, or log in at another port")
+            ("another program has that port", "end that program, or log in at another port")
         }
-        io::ErrorKind::PermissionDenied => ("not allowed", "choose a port above 1023"),
-        _ => ("this machine does not offer that address", "choose the other loopback address"),
+        io::ErrorKind::PermissionDenied => (
+            "the operating system reserves that port",
+            "choose another port above 1023; `netsh interface ipv4 show excludedportrange tcp` \
+             lists what Windows reserves",
+        ),
+        _ => ("this machine does not have that address", "choose the other loopback address"),
     };
     let message = format!("cannot wait for the browser at {at}: {what}");
     Error::new(ErrorKind::Config, message).with_advice(advice)
@@ -112,3 +119,25 @@ fn cannot_listen(address: IpAddr, port: u16, error: &io::Error) -> Error {
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_reserved_is_not_taken_for_a_machine_without_ipv6() {
+        assert!(is_taken(io::ErrorKind::PermissionDenied));
+        assert!(is_taken(io::ErrorKind::AddrInUse));
+        assert!(!is_taken(io::ErrorKind::AddrNotAvailable));
+        assert!(!is_taken(io::ErrorKind::Unsupported));
+    }
+
+    #[test]
+    fn a_port_that_is_not_permitted_is_explained_with_its_number() {
+        let error = cannot_listen(V6, 50_000, &io::ErrorKind::PermissionDenied.into());
+
+        let text = error.to_string();
+        assert!(text.contains("[::1]:50000: the operating system reserves that port"), "{text}");
+        assert!(text.contains("excludedportrange"), "{text}");
+    }
+}

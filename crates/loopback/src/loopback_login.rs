@@ -11,11 +11,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
+use crate::accept_loop::AcceptLoop;
 use crate::browser::{Browser, SystemBrowser};
-use crate::desk::Desk;
+use crate::callback_handler::CallbackHandler;
 use crate::listener::{Host, Listener};
 use crate::page::Page;
-use crate::reception::Reception;
+use crate::turned_away::TurnedAway;
 
 /// Logs a person in with the browser of this machine (RFC 8252).
 ///
@@ -155,7 +156,7 @@ impl LoopbackLogin {
     ///
     /// - [`ErrorKind::LoginRequired`]: the person declined, did not come back in time, or the server
     ///   did not accept the login.
-    /// - [`ErrorKind::Unsupported`]: no browser could be opened, and nobody shows the URL.
+    /// - [`ErrorKind::Unsupported`]: no browser could be opened, and the URL is not shown.
     /// - [`ErrorKind::Config`]: the port is taken, the path cannot be one, or there is no runtime.
     /// - Whatever the token endpoint and the other endpoints of the server can lead to.
     ///
@@ -169,6 +170,11 @@ impl LoopbackLogin {
 
     /// Has the person log in, and hands the tokens to `manager`, whose provider is that of
     /// [`login`](Self::login).
+    ///
+    /// `Ok` means that the manager has the tokens in memory. Where its storage failed, they are not
+    /// stored yet: the manager tries again on its own, its
+    /// [status](tokenkeeper::TokenManager::status) says so, and
+    /// [`flush`](tokenkeeper::TokenManager::flush) waits for it.
     ///
     /// # Errors
     ///
@@ -184,7 +190,9 @@ impl LoopbackLogin {
 
     async fn attempt(&self) -> Result<TokenSet, Error> {
         if Handle::try_current().is_err() {
-            return Err(Error::new(ErrorKind::Config, "await the login in a tokio runtime"));
+            let what = "the login was not awaited in a tokio runtime";
+            let advice = "await it in one that has I/O and time enabled";
+            return Err(Error::new(ErrorKind::Config, what).with_advice(advice));
         }
         if !is_path(&self.path) {
             return Err(Error::new(
@@ -193,42 +201,56 @@ impl LoopbackLogin {
             ));
         }
         if self.browser.is_none() && self.show_url.is_none() {
-            let what =
-                "without_browser() needs show_url_with(..), or nobody learns where to log in";
-            return Err(Error::new(ErrorKind::Config, what));
+            let what = "without_browser() opens no page, and no show_url_with(..) shows the URL";
+            let advice = "call show_url_with(..) on the LoopbackLogin, or leave it a browser";
+            return Err(Error::new(ErrorKind::Config, what).with_advice(advice));
         }
         let listener = Listener::bind(self.host, self.port).await?;
         let redirect_uri = format!("http://{}{}", listener.authority(), self.path);
-        let request = self.request.clone().redirect_uri(redirect_uri);
+        let request = self.request.clone().redirect_uri(&redirect_uri);
         let pending = self.login.begin_with(&request).await?;
 
         let (callbacks, mut callback) = mpsc::channel(1);
         let (ended, outcome) = watch::channel(None);
-        let desk = Desk::new(
+        let handler = CallbackHandler::new(
             self.login.service_name(),
-            listener.authority(),
-            &self.path,
+            (listener.authority(), &self.path),
             Secret::from(pending.state()),
             callbacks,
             outcome,
         );
-        let mut reception = Reception::new(listener, desk, self.clock.clone());
+        let mut accept_loop = AcceptLoop::new(listener, handler, self.clock.clone());
         let login = async {
             let callback = tokio::select! {
                 biased;
                 Some(callback) = callback.recv() => callback,
-                error = self.show(pending.authorization_url()) => return Err(error),
-                () = self.clock.sleep(self.timeout) => return Err(nobody_came(self.timeout)),
+                error = self.show(pending.authorization_url()) => return Err(Unfinished::Failed(error)),
+                () = self.clock.sleep(self.timeout) => return Err(Unfinished::TimedOut),
             };
-            self.login.finish(pending, &callback).await
+            self.login.finish(pending, &callback).await.map_err(Unfinished::Failed)
         };
         let result = tokio::select! {
             result = login => result,
-            never = reception.receive() => match never {},
+            never = accept_loop.run() => match never {},
         };
+        let result = result.map_err(|unfinished| match unfinished {
+            Unfinished::Failed(error) => error,
+            Unfinished::TimedOut => self.no_callback(&redirect_uri, accept_loop.turned_away()),
+        });
         ended.send_replace(Some(page_of(&result)));
-        reception.close().await;
+        accept_loop.close().await;
         result
+    }
+
+    fn no_callback(&self, redirect_uri: &str, came: &TurnedAway) -> Error {
+        let waited = self.timeout.as_secs_f64();
+        let what = format!(
+            "no callback of this login reached {redirect_uri} within {waited} s; {came} came instead"
+        );
+        Error::new(ErrorKind::LoginRequired, what).with_advice(
+            "begin a new login, and open its page in a browser on this machine; if the person did \
+             log in, check that the server has this redirect URI for the client",
+        )
     }
 
     /// Shows the page. Ends only if the person sees none.
@@ -271,10 +293,10 @@ fn is_path(path: &str) -> bool {
         })
 }
 
-fn nobody_came(timeout: Duration) -> Error {
-    let waited = timeout.as_secs();
-    Error::new(ErrorKind::LoginRequired, format!("nobody logged in within {waited} s"))
-        .with_advice("begin a new login")
+/// Why there are no tokens.
+enum Unfinished {
+    TimedOut,
+    Failed(Error),
 }
 
 fn page_of(result: &Result<TokenSet, Error>) -> Page {

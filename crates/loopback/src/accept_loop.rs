@@ -17,28 +17,29 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::desk::Desk;
+use crate::callback_handler::CallbackHandler;
 use crate::listener::Listener;
+use crate::turned_away::TurnedAway;
 
-/// Serves whoever comes. Dropping it closes the port, and ends its connections.
+/// Serves every connection to the port. Dropping it closes the port, and ends its connections.
 #[derive(Debug)]
-pub(crate) struct Reception {
+pub(crate) struct AcceptLoop {
     listener: Listener,
-    desk: Arc<Desk>,
+    handler: Arc<CallbackHandler>,
     clock: Arc<dyn Clock>,
     connections: JoinSet<()>,
     /// One for each connection that has not asked for anything yet, the oldest first.
     waiting: VecDeque<oneshot::Sender<Infallible>>,
 }
 
-impl Reception {
-    pub(crate) fn new(listener: Listener, desk: Desk, clock: Arc<dyn Clock>) -> Self {
+impl AcceptLoop {
+    pub(crate) fn new(listener: Listener, handler: CallbackHandler, clock: Arc<dyn Clock>) -> Self {
         let (connections, waiting) = (JoinSet::new(), VecDeque::new());
-        Self { listener, desk: Arc::new(desk), clock, connections, waiting }
+        Self { listener, handler: Arc::new(handler), clock, connections, waiting }
     }
 
     /// Accepts connections for as long as it is polled.
-    pub(crate) async fn receive(&mut self) -> Infallible {
+    pub(crate) async fn run(&mut self) -> Infallible {
         loop {
             let Ok(stream) = self.listener.accept().await else {
                 // Out of file descriptors, say. The login is not over, so try again.
@@ -52,9 +53,14 @@ impl Reception {
             }
             let (place, hang_up) = oneshot::channel();
             self.waiting.push_back(place);
-            let (desk, clock) = (self.desk.clone(), self.clock.clone());
-            self.connections.spawn(serve(stream, desk, clock, hang_up));
+            let (handler, clock) = (self.handler.clone(), self.clock.clone());
+            self.connections.spawn(serve(stream, handler, clock, hang_up));
         }
+    }
+
+    /// What came that was not the callback.
+    pub(crate) fn turned_away(&self) -> &TurnedAway {
+        self.handler.turned_away()
     }
 
     /// Closes the port, and waits until those who brought the callback have their page.
@@ -71,17 +77,18 @@ impl Reception {
 /// One request and one answer; then the connection is closed.
 async fn serve(
     stream: TcpStream,
-    desk: Arc<Desk>,
+    handler: Arc<CallbackHandler>,
     clock: Arc<dyn Clock>,
     hang_up: oneshot::Receiver<Infallible>,
 ) {
     let heard = Notify::new();
     let service = service_fn(async |request| {
         heard.notify_one();
-        Ok::<_, Infallible>(desk.answer(&request).await)
+        Ok::<_, Infallible>(handler.answer(&request).await)
     });
     let mut http = http1::Builder::new();
-    http.keep_alive(false).max_buf_size(LARGEST_HEAD);
+    // A client may end its side right behind the request (RFC 9112 §9.6), and is answered all the same.
+    http.keep_alive(false).half_close(true).max_buf_size(LARGEST_HEAD);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let silence = async {
         tokio::select! {
@@ -89,7 +96,7 @@ async fn serve(
             () = heard.notified() => pending().await,
             () = clock.sleep(LONGEST_HEAD) => {}
             _ = hang_up => {}
-            _ = desk.outcome() => {}
+            _ = handler.outcome() => {}
         }
     };
     tokio::select! {

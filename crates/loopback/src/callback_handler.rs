@@ -1,7 +1,8 @@
-//! Who is answered what: the rules for a request that reached the port.
+//! The rules for a request that reached the port.
 //!
-//! Any program and any web page on this machine can send requests here. So a request is nobody until
-//! it has shown the `state` of the login: until then it gets a page, and changes nothing.
+//! Any program and any web page on this machine can send requests here. So a request counts as a
+//! stranger's until it has shown the `state` of the login: until then it gets a page, and changes
+//! nothing but a count, so that a login that ends without its callback can say what came instead.
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName};
@@ -13,10 +14,11 @@ use tokenkeeper_providers::Callback;
 use tokio::sync::{mpsc, watch};
 
 use crate::page::Page;
+use crate::turned_away::TurnedAway;
 
 /// Answers the requests of one login.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct CallbackHandler {
     service_name: String,
     authority: String,
     path: String,
@@ -24,13 +26,14 @@ pub(crate) struct Desk {
     callbacks: mpsc::Sender<Callback>,
     /// How the login ended; absent while it goes on.
     outcome: watch::Receiver<Option<Page>>,
+    turned_away: TurnedAway,
 }
 
-impl Desk {
+impl CallbackHandler {
+    /// For the path of the redirect URI at this host and port.
     pub(crate) fn new(
         service_name: &str,
-        authority: &str,
-        path: &str,
+        (authority, path): (&str, &str),
         state: Secret,
         callbacks: mpsc::Sender<Callback>,
         outcome: watch::Receiver<Option<Page>>,
@@ -42,10 +45,11 @@ impl Desk {
             state,
             callbacks,
             outcome,
+            turned_away: TurnedAway::default(),
         }
     }
 
-    /// The answer to a request. That to the callback comes when the login has ended, so that the
+    /// The answer to a request. The one to the callback comes when the login has ended, so that the
     /// page says what happened and not what is hoped for.
     pub(crate) async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let page = match self.admit(request) {
@@ -55,7 +59,10 @@ impl Desk {
                 let _ = self.callbacks.try_send(callback);
                 self.outcome().await
             }
-            Err(page) => page,
+            Err(page) => {
+                self.turned_away.count(page);
+                page
+            }
         };
         page.response(&self.service_name)
     }
@@ -71,6 +78,11 @@ impl Desk {
                 return Page::Failed;
             }
         }
+    }
+
+    /// What came that was not the callback.
+    pub(crate) fn turned_away(&self) -> &TurnedAway {
+        &self.turned_away
     }
 
     fn admit(&self, request: &Request<Incoming>) -> Result<Callback, Page> {
@@ -89,8 +101,8 @@ impl Desk {
         if ours { Ok(callback) } else { Err(Page::Stranger) }
     }
 
-    /// Whether the browser was asked for this address. A name that somebody pointed at this machine
-    /// (DNS rebinding) would let a web page read the answers.
+    /// Whether the browser was asked for this address. Another name that points at this machine (DNS
+    /// rebinding) would let a web page read the answers.
     fn is_meant(&self, request: &Request<Incoming>) -> bool {
         let ours = |name: &[u8]| name.eq_ignore_ascii_case(self.authority.as_bytes());
         let mut hosts = request.headers().get_all(HOST).iter();
@@ -100,7 +112,7 @@ impl Desk {
     }
 }
 
-/// A page that the browser loads in case somebody wants to see it.
+/// A page that the browser loads before anyone asks for it.
 fn is_speculative(request: &Request<Incoming>) -> bool {
     [SEC_PURPOSE, PURPOSE, X_MOZ].iter().any(|name| {
         let said = request.headers().get(name).and_then(|value| value.to_str().ok());
