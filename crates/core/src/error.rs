@@ -1,6 +1,6 @@
 //! What went wrong, at which service, and what to do next.
 //!
-//! One opaque type for the whole crate: one failed exchange answers every waiter, so it must be
+//! One opaque type for the whole crate: one failed token request answers every waiter, so it must be
 //! cheap to clone, and `Result<Arc<AccessToken>, Error>` stays two words.
 
 use std::borrow::Cow;
@@ -52,25 +52,26 @@ pub enum ErrorKind {
     Config,
     /// The service could not be reached, did not answer in time, or was cut off.
     Transport,
-    /// The service answered that it cannot answer now: 408, 425, 429, 5xx, `server_error`,
+    /// The service answered that it cannot answer now: 408, 425, 429, 5xx but 501, `server_error`,
     /// `temporarily_unavailable`.
     Unavailable,
     /// The service answered with success and something that is no token response.
     InvalidResponse,
     /// The service refused the refresh token (`invalid_grant`, RFC 6749 §5.2).
     RefreshRejected,
-    /// The service refused a refresh in words that do not name the refresh token: any coded 4xx but
-    /// `invalid_grant` and those that name the client, an empty 400 or 401. The refresh token may be
-    /// dead, or the answer may have been about something else, so it is kept.
+    /// The service refused a refresh in words that do not name the refresh token: any code but
+    /// `invalid_grant` and `invalid_client`; a 400 or 401 that is empty or JSON without a code. The
+    /// refresh token may be dead, or the answer may have been about something else, so it is kept.
     RefreshDoubtful,
-    /// The service refused the client or the user: `invalid_grant` on anything but a refresh,
-    /// `invalid_client`, `unauthorized_client`.
+    /// The service refused the client or the user: `invalid_client`, a 401 with a `Basic` challenge;
+    /// on anything but a refresh `invalid_grant`, `unauthorized_client` and `access_denied` too.
     CredentialsRejected,
     /// A proxy on the way refused its credentials (407, RFC 9110 §15.5.8). The service was not asked.
     ProxyRejected,
-    /// Somebody must log in: nothing is left that could be exchanged without a person.
+    /// A user must log in: nothing is left that gets a token without one.
     LoginRequired,
-    /// The service refused the request itself: a redirect, 404, `invalid_scope`, and so on.
+    /// The service refused the request itself: a redirect, 404, 501, `invalid_scope` on a fetch, and
+    /// so on.
     RequestRejected,
     /// The storage failed, or did not answer in time.
     Storage,
@@ -78,7 +79,7 @@ pub enum ErrorKind {
     RecordUnreadable,
     /// This provider or storage does not offer the operation.
     Unsupported,
-    /// `clear` or `install` overtook the exchange that this call waited for.
+    /// `clear` or `install` overtook the token request that this call waited for.
     Superseded,
     /// A panic in a provider or storage, or a driver that is gone.
     Internal,
@@ -196,7 +197,7 @@ impl Error {
     ///     match error.recovery() {
     ///         Recovery::Retry { .. } => 503, // with Retry-After: error.retry_after()
     ///         Recovery::Reauthenticate if error.needs_login() => 401,
-    ///         _ => 500, // wake somebody up
+    ///         _ => 500, // an operator has to look
     ///     }
     /// }
     /// assert_eq!(status_for_clients(&Error::new(ErrorKind::Transport, "no route")), 503);
@@ -294,7 +295,7 @@ impl Error {
 macro_rules! names {
     ($($kind:ident => $name:literal,)*) => {
         impl ErrorKind {
-            /// All kinds, for whoever counts them one by one.
+            /// All kinds, for metrics that count them one by one.
             #[cfg(feature = "metrics")]
             pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
 
@@ -338,7 +339,10 @@ impl ErrorKind {
                 "check that the URL is that of a token endpoint, then ask again"
             }
             Self::RefreshRejected | Self::RefreshDoubtful => "log in again",
-            Self::ProxyRejected => "correct the credentials of the proxy",
+            Self::ProxyRejected => {
+                "correct the user name and password of the proxy, then call credentials_changed() or \
+                 restart"
+            }
             Self::CredentialsRejected => {
                 "correct the credentials, then call credentials_changed() or restart"
             }
@@ -356,7 +360,7 @@ impl ErrorKind {
 }
 
 impl Error {
-    /// The line without the name of the service, for whoever has named it already.
+    /// The line without the name of the service, for a caller that has named it already.
     pub(crate) fn write_unnamed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         self.write_answer(f)?;
@@ -406,7 +410,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Shows a cause and what caused it by their `Display`: the derived `Debug` of a stranger's error
+/// Shows a cause and what caused it by their `Display`: the derived `Debug` of a foreign error
 /// may hold the whole body of an answer.
 struct Cause<'a>(&'a (dyn StdError + Send + Sync));
 

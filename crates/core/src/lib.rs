@@ -150,7 +150,7 @@ pub use manager::TokenManager;
 pub use manual_clock::ManualClock;
 pub use map::{TokenManagerMap, TokenManagerMapBuilder};
 pub use memory_storage::MemoryStorage;
-pub use oauth_error::{OAuthError, TokenRequestKind};
+pub use oauth_error::{AnswerBody, OAuthError, TokenRequestKind};
 pub use observer::{Event, EventKind, Observer};
 pub use policy::RefreshPolicy;
 pub use provider::{FetchContext, TokenProvider};

@@ -79,37 +79,81 @@ impl fmt::Display for TokenRequestKind {
     }
 }
 
+/// What the body of an answer without tokens was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AnswerBody<'a> {
+    /// It names an error: its `error` member (RFC 6749 §5.2), or what a service has in its place. A
+    /// code that the service made up has to be mapped to the standard one that it stands for,
+    /// `invalid_client` or `invalid_grant` above all.
+    Coded(&'a str),
+    /// JSON in which no member holds a code.
+    Uncoded,
+    /// There is none.
+    Empty,
+    /// HTML, text, or a body that could not be read: what gateways send.
+    Other,
+}
+
 impl ErrorKind {
     /// What an answer of a token endpoint means. The one table that decides it.
     ///
-    /// The HTTP status comes first: a code inside a 429 or 5xx is no verdict, because a gateway
-    /// that is overloaded says all sorts of things. An `error` inside a 200 is a verdict. `code`
-    /// is the `error` member, `None` when the body could not be read. A code that the service made
-    /// up has to be mapped to the standard one that it stands for, `invalid_client` or
-    /// `invalid_grant` above all, before it comes here.
+    /// The first row that fits counts. The HTTP status comes first: a code inside a 429 or 5xx is no
+    /// verdict, because a gateway that is overloaded says all sorts of things. An `error` inside a
+    /// 200 is a verdict.
     ///
-    /// | answer | kind |
-    /// |---|---|
-    /// | 408, 425, 429, 5xx; `server_error`, `temporarily_unavailable` | `Unavailable` |
-    /// | `invalid_grant` on a refresh | `RefreshRejected` |
-    /// | `invalid_grant` on a fetch; `invalid_client`, `unauthorized_client` | `CredentialsRejected` |
-    /// | `login_required`, `interaction_required`, `consent_required` | `LoginRequired` |
-    /// | 2xx without a token and without a code | `InvalidResponse` |
-    /// | any other code, or none: redirects, 404, an empty 401 | `RequestRejected` |
+    /// | answer | kind on a fetch | kind on a refresh |
+    /// |---|---|---|
+    /// | 407 | `ProxyRejected` | `ProxyRejected` |
+    /// | 501 | `RequestRejected` | `RequestRejected` |
+    /// | 408, 425, 429, any other 5xx | `Unavailable` | `Unavailable` |
+    /// | a redirect | `RequestRejected` | `RequestRejected` |
+    /// | `server_error`, `temporarily_unavailable`, `use_dpop_nonce` | `Unavailable` | `Unavailable` |
+    /// | `invalid_client` | `CredentialsRejected` | `CredentialsRejected` |
+    /// | `login_required`, `interaction_required`, `consent_required` | `LoginRequired` | `LoginRequired` |
+    /// | `invalid_grant` | `CredentialsRejected` | `RefreshRejected` |
+    /// | `unauthorized_client`, `access_denied` | `CredentialsRejected` | `RefreshDoubtful` |
+    /// | any other code | `RequestRejected` | `RefreshDoubtful` |
+    /// | 2xx without a token and without a code | `InvalidResponse` | `InvalidResponse` |
+    /// | 400 or 401 with an empty body or JSON without a code | `RequestRejected` | `RefreshDoubtful` |
+    /// | anything else: 403, 404 or 405 without a code, HTML | `RequestRejected` | `RequestRejected` |
+    ///
+    /// The last row is the answer of a gateway as often as of the service. A manager that gets it
+    /// from an endpoint that has answered properly before takes it for an outage at first. Such an
+    /// error has no [`oauth`](crate::Error::oauth).
+    ///
+    /// A 401 whose challenge is `Basic` (RFC 6749 §5.2) counts as `invalid_client`, on a refresh only
+    /// if its body has no code that says something else; a provider says so here.
     #[must_use]
-    pub fn of_answer(exchange: TokenRequestKind, status: StatusCode, code: Option<&str>) -> Self {
-        if status.is_server_error() || BUSY.contains(&status.as_u16()) {
-            return Self::Unavailable;
+    pub fn of_answer(request: TokenRequestKind, status: StatusCode, body: AnswerBody<'_>) -> Self {
+        match status.as_u16() {
+            407 => return Self::ProxyRejected,
+            501 => return Self::RequestRejected,
+            408 | 425 | 429 | 500..=599 => return Self::Unavailable,
+            300..=399 => return Self::RequestRejected,
+            _ => {}
         }
-        match (code, exchange) {
-            (Some("server_error" | "temporarily_unavailable"), _) => Self::Unavailable,
-            (Some("invalid_grant"), TokenRequestKind::Refresh) => Self::RefreshRejected,
-            (Some("invalid_grant"), TokenRequestKind::Fetch)
-            | (Some("invalid_client" | "unauthorized_client"), _) => Self::CredentialsRejected,
-            (Some("login_required" | "interaction_required" | "consent_required"), _) => {
-                Self::LoginRequired
+        let refreshes = request == TokenRequestKind::Refresh;
+        match body {
+            AnswerBody::Coded(code) => Self::of_code(code, refreshes),
+            _ if status.is_success() => Self::InvalidResponse,
+            AnswerBody::Empty | AnswerBody::Uncoded
+                if refreshes && matches!(status.as_u16(), 400 | 401) =>
+            {
+                Self::RefreshDoubtful
             }
-            (None, _) if status.is_success() => Self::InvalidResponse,
+            _ => Self::RequestRejected,
+        }
+    }
+
+    fn of_code(code: &str, refreshes: bool) -> Self {
+        match code {
+            "server_error" | "temporarily_unavailable" | "use_dpop_nonce" => Self::Unavailable,
+            "invalid_client" => Self::CredentialsRejected,
+            "login_required" | "interaction_required" | "consent_required" => Self::LoginRequired,
+            "invalid_grant" if refreshes => Self::RefreshRejected,
+            _ if refreshes => Self::RefreshDoubtful,
+            "invalid_grant" | "unauthorized_client" | "access_denied" => Self::CredentialsRejected,
             _ => Self::RequestRejected,
         }
     }
@@ -134,9 +178,6 @@ fn printable(text: &str, longest: usize) -> Box<str> {
 const LONGEST_CODE: usize = 64;
 const LONGEST_DESCRIPTION: usize = 200;
 
-/// Request Timeout, Too Early, Too Many Requests: the three 4xx that ask for patience.
-const BUSY: &[u16] = &[408, 425, 429];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,54 +198,75 @@ mod tests {
         assert_eq!((error.code().len(), error.description().unwrap().len()), (64, 200));
     }
 
+    fn kind(request: TokenRequestKind, status: u16, body: AnswerBody<'_>) -> ErrorKind {
+        ErrorKind::of_answer(request, StatusCode::from_u16(status).unwrap(), body)
+    }
+
     #[test]
     fn the_status_comes_before_the_code() {
-        for status in [408, 425, 429, 500, 503, 599] {
-            let status = StatusCode::from_u16(status).unwrap();
-            let kind = ErrorKind::of_answer(Refresh, status, Some("invalid_grant"));
-            assert_eq!(kind, ErrorKind::Unavailable, "{status}");
+        let table = [
+            (407, ErrorKind::ProxyRejected),
+            (408, ErrorKind::Unavailable),
+            (425, ErrorKind::Unavailable),
+            (429, ErrorKind::Unavailable),
+            (500, ErrorKind::Unavailable),
+            (501, ErrorKind::RequestRejected),
+            (503, ErrorKind::Unavailable),
+            (599, ErrorKind::Unavailable),
+            (302, ErrorKind::RequestRejected),
+        ];
+        for (status, expected) in table {
+            let body = AnswerBody::Coded("invalid_grant");
+            assert_eq!(kind(Refresh, status, body), expected, "{status}");
+            assert_eq!(kind(Fetch, status, body), expected, "{status}");
         }
     }
 
     #[test]
     fn each_code_is_a_verdict_of_its_own_kind_also_inside_a_200() {
+        use ErrorKind::{
+            CredentialsRejected, LoginRequired, RefreshDoubtful, RefreshRejected, RequestRejected,
+            Unavailable,
+        };
         let table = [
-            (Fetch, "server_error", ErrorKind::Unavailable),
-            (Refresh, "temporarily_unavailable", ErrorKind::Unavailable),
-            (Refresh, "invalid_grant", ErrorKind::RefreshRejected),
-            (Fetch, "invalid_grant", ErrorKind::CredentialsRejected),
-            (Fetch, "invalid_client", ErrorKind::CredentialsRejected),
-            (Refresh, "invalid_client", ErrorKind::CredentialsRejected),
-            (Refresh, "unauthorized_client", ErrorKind::CredentialsRejected),
-            (Refresh, "login_required", ErrorKind::LoginRequired),
-            (Fetch, "interaction_required", ErrorKind::LoginRequired),
-            (Fetch, "consent_required", ErrorKind::LoginRequired),
-            (Fetch, "invalid_scope", ErrorKind::RequestRejected),
-            (Refresh, "unsupported_grant_type", ErrorKind::RequestRejected),
-            (Fetch, "made_up", ErrorKind::RequestRejected),
+            ("server_error", Unavailable, Unavailable),
+            ("temporarily_unavailable", Unavailable, Unavailable),
+            ("use_dpop_nonce", Unavailable, Unavailable),
+            ("invalid_grant", CredentialsRejected, RefreshRejected),
+            ("invalid_client", CredentialsRejected, CredentialsRejected),
+            ("unauthorized_client", CredentialsRejected, RefreshDoubtful),
+            ("access_denied", CredentialsRejected, RefreshDoubtful),
+            ("login_required", LoginRequired, LoginRequired),
+            ("interaction_required", LoginRequired, LoginRequired),
+            ("consent_required", LoginRequired, LoginRequired),
+            ("invalid_request", RequestRejected, RefreshDoubtful),
+            ("invalid_token", RequestRejected, RefreshDoubtful),
+            ("invalid_scope", RequestRejected, RefreshDoubtful),
+            ("unsupported_grant_type", RequestRejected, RefreshDoubtful),
+            ("made_up", RequestRejected, RefreshDoubtful),
         ];
-        for (exchange, code, expected) in table {
-            for status in [200, 400, 401, 403] {
-                let status = StatusCode::from_u16(status).unwrap();
-                let kind = ErrorKind::of_answer(exchange, status, Some(code));
-                assert_eq!(kind, expected, "{exchange:?} {status} {code}");
+        for (code, on_fetch, on_refresh) in table {
+            for status in [200, 400, 401, 403, 404, 422] {
+                let body = AnswerBody::Coded(code);
+                assert_eq!(kind(Fetch, status, body), on_fetch, "fetch {status} {code}");
+                assert_eq!(kind(Refresh, status, body), on_refresh, "refresh {status} {code}");
             }
         }
     }
 
     #[test]
-    fn an_answer_without_a_readable_body_is_judged_by_its_status() {
-        let table = [
-            (200, ErrorKind::InvalidResponse),
-            (302, ErrorKind::RequestRejected),
-            (400, ErrorKind::RequestRejected),
-            (403, ErrorKind::RequestRejected),
-            (404, ErrorKind::RequestRejected),
-            (405, ErrorKind::RequestRejected),
-        ];
-        for (status, expected) in table {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(ErrorKind::of_answer(Fetch, status, None), expected, "{status}");
+    fn without_a_code_the_status_and_the_shape_of_the_body_decide() {
+        use AnswerBody::{Empty, Other, Uncoded};
+        use ErrorKind::{InvalidResponse, RefreshDoubtful, RequestRejected};
+
+        for body in [Empty, Uncoded, Other] {
+            for status in [200, 400, 401, 403, 404, 405, 418] {
+                let on_fetch = if status == 200 { InvalidResponse } else { RequestRejected };
+                let doubtful = matches!(status, 400 | 401) && body != Other;
+                let on_refresh = if doubtful { RefreshDoubtful } else { on_fetch };
+                assert_eq!(kind(Fetch, status, body), on_fetch, "fetch {status} {body:?}");
+                assert_eq!(kind(Refresh, status, body), on_refresh, "refresh {status} {body:?}");
+            }
         }
     }
 }

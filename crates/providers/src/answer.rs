@@ -7,32 +7,14 @@
 use std::fmt;
 
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Map, Value};
 use tokenkeeper::Secret;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-use crate::members::Members;
-
-/// How one service deviates where the body cannot tell. All off by default.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Dialect {
-    pub(crate) comma_separated_scopes: bool,
-    pub(crate) expires_in_milliseconds: bool,
-    /// The member with the tokens, where the answer itself has none.
-    pub(crate) nested_tokens: Option<&'static str>,
-    /// Types that are bearer tokens by another name.
-    pub(crate) bearer_names: &'static [&'static str],
-}
-
-impl Dialect {
-    pub(crate) const STANDARD: Self = Self {
-        comma_separated_scopes: false,
-        expires_in_milliseconds: false,
-        nested_tokens: None,
-        bearer_names: &[],
-    };
-}
+use crate::dialect::Dialect;
+use crate::lifetime::Lifetime;
+use crate::members::{Members, wipe};
+use crate::refused::{Json, Refused};
 
 /// One answer, read.
 pub(crate) enum Answer {
@@ -40,72 +22,63 @@ pub(crate) enum Answer {
     Granted(Granted),
     /// An error, with its code where it has one (RFC 6749 §5.2).
     Refused(Refused),
-    /// Neither; the text says what is wrong and ends a sentence about the answer.
-    Unreadable(&'static str),
+    /// Neither.
+    Unreadable(Unreadable),
 }
 
-/// The members that the standard names, as it wants them, and apart from them the others.
+/// The members that the standards name, read, and apart from them the others.
 pub(crate) struct Granted {
-    pub(crate) standard: StandardMembers,
-    pub(crate) kept: Kept,
-}
-
-/// Serialises to a body in the letter of RFC 6749 §5.1.
-#[derive(Serialize)]
-pub(crate) struct StandardMembers {
-    access_token: String,
-    token_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_in: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-}
-
-/// What is not in RFC 6749.
-#[derive(Default)]
-pub(crate) struct Kept {
+    pub(crate) access_token: Secret,
+    /// In small letters.
+    pub(crate) token_type: String,
+    pub(crate) lifetime: Option<Lifetime>,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) refresh_lifetime: Option<Lifetime>,
     pub(crate) id_token: Option<Secret>,
-    pub(crate) refresh_expires_in: Option<u64>,
+    /// Separated by blanks; empty if the service says that there are none.
+    pub(crate) scope: Option<String>,
     pub(crate) extra: Map<String, Value>,
 }
 
-/// Serialises to a body in the letter of RFC 6749 §5.2.
-#[derive(Serialize)]
-pub(crate) struct Refused {
-    #[serde(rename = "error")]
-    pub(crate) code: Option<String>,
-    #[serde(rename = "error_description", skip_serializing_if = "Option::is_none")]
-    pub(crate) description: Option<String>,
-    /// Tokens that came with the refusal nevertheless.
-    #[serde(skip)]
-    pub(crate) tokens: Vec<Secret>,
+/// Why an answer cannot be read. The text ends a sentence about the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Empty,
+    Other(&'static str),
+}
+
+impl Unreadable {
+    pub(crate) const fn why(self) -> &'static str {
+        match self {
+            Self::Empty => "is empty",
+            Self::Other(why) => why,
+        }
+    }
 }
 
 impl Answer {
     /// Reads any body whatsoever.
-    pub(crate) fn read(status: StatusCode, body: &[u8], dialect: Dialect) -> Self {
+    pub(crate) fn read(status: StatusCode, body: &[u8], dialect: &Dialect) -> Self {
         if status.is_redirection() {
-            return Self::Unreadable("is a redirect, and those are not followed");
+            return unreadable("is a redirect, and those are not followed");
         }
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return Self::Unreadable("is of a proxy, which may repeat its own password");
+            return unreadable("is of a proxy, which may repeat its own password");
         }
         if body.len() > LONGEST_ANSWER {
-            return Self::Unreadable("is longer than 1 MiB");
+            return unreadable("is longer than 1 MiB");
         }
         let Some(mut members) = Members::read(body) else {
-            return Self::Unreadable(if body.is_empty() {
-                "is empty"
-            } else {
-                "is neither a JSON object nor a form"
-            });
+            return without_members(status, body, dialect);
         };
         if !status.is_success() || is_refusal(&members) {
-            return Self::Refused(refused(&mut members));
+            let mut refused = Refused::find(status, dialect, Json::Members(members.as_map()));
+            let tokens = ["access_token", "refresh_token", "id_token"].into_iter();
+            let tokens = tokens.filter_map(|name| members.take_text(name));
+            refused.tokens = tokens.map(Secret::from).collect();
+            return Self::Refused(refused);
         }
-        granted(members, dialect).map_or(Self::Unreadable("has no access token"), Self::Granted)
+        granted(members, dialect).map_or(unreadable("has no access token"), Self::Granted)
     }
 }
 
@@ -119,25 +92,31 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// JSON of what was read from an answer of `length` bytes.
-pub(crate) fn to_body(members: &impl Serialize, length: usize) -> Zeroizing<Vec<u8>> {
-    // An escape makes a character six times as long at most, so nothing grows and leaves copies.
-    let mut body = Zeroizing::new(Vec::with_capacity(length.saturating_mul(6) + NAMES));
-    if serde_json::to_writer(&mut *body, members).is_err() {
-        body.zeroize();
-    }
-    body
+const fn unreadable(why: &'static str) -> Answer {
+    Answer::Unreadable(Unreadable::Other(why))
 }
 
-impl Drop for StandardMembers {
-    fn drop(&mut self) {
-        self.access_token.zeroize();
-        self.refresh_token.zeroize();
+/// A body that is neither a JSON object nor a form: it may be a code alone, or a list.
+fn without_members(status: StatusCode, body: &[u8], dialect: &Dialect) -> Answer {
+    if body.trim_ascii().is_empty() {
+        return Answer::Unreadable(Unreadable::Empty);
     }
+    if let Ok(mut json) = serde_json::from_slice::<Value>(body) {
+        let refused = Refused::find(status, dialect, Json::Value(&json));
+        wipe(&mut json);
+        if !status.is_success() || refused.is_known() {
+            return Answer::Refused(refused);
+        }
+    } else if let Some(refused) =
+        std::str::from_utf8(body).ok().and_then(|text| Refused::bare(dialect, text))
+    {
+        return Answer::Refused(refused);
+    }
+    unreadable("is neither a JSON object nor a form")
 }
 
-fn granted(mut members: Members, dialect: Dialect) -> Option<Granted> {
-    if let Some(name) = dialect.nested_tokens {
+fn granted(mut members: Members, dialect: &Dialect) -> Option<Granted> {
+    if let Some(name) = &dialect.nested_tokens {
         members.lift_tokens(name);
     }
     let mut access_token = members.take_text("access_token")?;
@@ -147,45 +126,39 @@ fn granted(mut members: Members, dialect: Dialect) -> Option<Granted> {
     }
     let token_type = match members.take("token_type") {
         None | Some(Value::Null) => BEARER.to_owned(),
-        Some(Value::String(name)) if name.trim().is_empty() => BEARER.to_owned(),
-        Some(Value::String(name)) if dialect.bearer_names.contains(&name.trim()) => {
-            BEARER.to_owned()
-        }
-        Some(Value::String(name)) => name.trim().to_ascii_lowercase(),
+        Some(Value::String(name)) => match name.trim() {
+            "" => BEARER.to_owned(),
+            name if dialect.bearer_names.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
+                BEARER.to_owned()
+            }
+            name => name.to_ascii_lowercase(),
+        },
         Some(_) => "?".to_owned(),
     };
     let divisor = if dialect.expires_in_milliseconds { MILLIS_PER_SECOND } else { 1 };
-    let expires_in = members.take("expires_in").and_then(|value| seconds(&value, divisor));
+    let expires_in = members.take("expires_in");
+    let lifetime = expires_in.and_then(|value| Lifetime::expected(&value, divisor)).or_else(|| {
+        let point = |name: &&str| Lifetime::point(members.get(name)?);
+        EXPIRES_AT.iter().find_map(point)
+    });
     let ends: Vec<_> = REFRESH_EXPIRES_IN.iter().filter_map(|name| members.take(name)).collect();
-    let refresh_token = members.take_text("refresh_token");
+    let refresh_token = members.take_text("refresh_token").map(Secret::from);
     let id_token = members.take_text("id_token").map(Secret::from);
     let scope = members.take("scope").and_then(|value| scope(&value, dialect));
-    let kept = Kept {
+    Some(Granted {
+        access_token: Secret::from(access_token),
+        token_type,
+        lifetime,
+        refresh_token,
+        refresh_lifetime: ends.iter().find_map(|value| Lifetime::expected(value, 1)),
         id_token,
-        refresh_expires_in: ends.iter().find_map(|value| seconds(value, 1)),
+        scope,
         extra: members.into_rest(),
-    };
-    let standard = StandardMembers { access_token, token_type, expires_in, refresh_token, scope };
-    Some(Granted { standard, kept })
-}
-
-/// A lifetime in whole seconds. Zero, negative and unreadable ones are unknown: a service that says
-/// 0 means that the token does not end.
-pub(crate) fn seconds(value: &Value, divisor: u64) -> Option<u64> {
-    let (whole, fraction) = match value {
-        Value::Number(number) => (number.as_u64(), number.as_f64()),
-        Value::String(text) => (text.trim().parse().ok(), text.trim().parse().ok()),
-        _ => (None, None),
-    };
-    if let Some(whole) = whole {
-        return (whole > 0).then(|| (whole / divisor).max(1));
-    }
-    let fraction = fraction.filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)?;
-    Some((fraction as u64 / divisor).max(1)) // the conversion stops at the ends of its range
+    })
 }
 
 /// Scopes, separated by blanks: from a text or an array of texts.
-fn scope(value: &Value, dialect: Dialect) -> Option<String> {
+fn scope(value: &Value, dialect: &Dialect) -> Option<String> {
     let texts: Vec<&str> = match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
@@ -194,7 +167,7 @@ fn scope(value: &Value, dialect: Dialect) -> Option<String> {
     let gap = |c: char| c.is_whitespace() || (dialect.comma_separated_scopes && c == ',');
     let words: Vec<&str> =
         texts.iter().flat_map(|text| text.split(gap)).filter(|word| !word.is_empty()).collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    Some(words.join(" "))
 }
 
 /// Whether a body under a 2xx is an error nevertheless.
@@ -214,62 +187,51 @@ fn is_refusal(members: &Members) -> bool {
         || members.get("ok") == Some(&Value::Bool(false))
 }
 
-fn refused(members: &mut Members) -> Refused {
-    let (mut code, mut description) = (None, None);
-    for holder in ["error", "errors"] {
-        let first = match members.get(holder) {
-            Some(Value::Array(items)) => items.first(),
-            other => other,
-        };
-        match first {
-            Some(Value::Object(error)) => {
-                code = code.or_else(|| OBJECT_CODES.iter().find_map(|n| word(error.get(*n)?)));
-                description =
-                    description.or_else(|| OBJECT_TEXTS.iter().find_map(|n| word(error.get(*n)?)));
-            }
-            Some(value) => code = code.or_else(|| word(value)),
-            None => {}
-        }
-    }
-    code = code.or_else(|| members.get("errcode").and_then(word));
-    for name in ["error_description", "errmsg"] {
-        description = members.get(name).and_then(word).or(description);
-    }
-    let tokens = ["access_token", "refresh_token", "id_token"].into_iter();
-    let tokens = tokens.filter_map(|name| members.take_text(name)).map(Secret::from).collect();
-    Refused { code, description, tokens }
-}
-
-fn word(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 pub(crate) const LONGEST_ANSWER: usize = 1 << 20; // a token response is a few KiB
-const NAMES: usize = 256; // the names of the members and what stands between them
 const MILLIS_PER_SECOND: u64 = 1_000;
 const BEARER: &str = "bearer";
+
+/// What services have in the place of `expires_in`, or beside it.
+const EXPIRES_AT: &[&str] =
+    &["expires_at", "expires_on", "expiresAt", "expiresIn", "expires", "expiry", "expiration"];
 
 /// Keycloak; Microsoft and GitHub; Intuit.
 const REFRESH_EXPIRES_IN: &[&str] =
     &["refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"];
 
-/// Members of an error object that name the error, the most telling first.
-const OBJECT_CODES: &[&str] = &["errorType", "type", "error", "code", "status"];
-const OBJECT_TEXTS: &[&str] = &["message", "error_description", "description"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lifetime(json: &str, dialect: Dialect) -> Option<u64> {
-        let body = format!(r#"{{"access_token":"a","expires_in":{json}}}"#);
+    fn lifetime(json: &str, dialect: &Dialect) -> Option<u64> {
+        lifetime_of(&format!(r#""expires_in":{json}"#), dialect)
+    }
+
+    fn lifetime_of(members: &str, dialect: &Dialect) -> Option<u64> {
+        let body = format!(r#"{{"access_token":"a",{members}}}"#);
+        let now = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_893_456_000);
         match Answer::read(StatusCode::OK, body.as_bytes(), dialect) {
-            Answer::Granted(granted) => granted.standard.expires_in,
+            Answer::Granted(granted) => {
+                granted.lifetime.map(|lifetime| lifetime.left(now).as_secs())
+            }
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_point_in_time_counts_where_no_lifetime_can_be_read() {
+        let table = [
+            (r#""expires_at":1893459600"#, Some(3_600)),
+            (r#""expires_on":"1893459600""#, Some(3_600)),
+            (r#""expires_at":"2030-01-01T01:00:00Z""#, Some(3_600)),
+            (r#""expires_in":null,"expires_at":1893459600"#, Some(3_600)),
+            (r#""expires_in":"soon","expires_on":1893459600"#, Some(3_600)),
+            (r#""expires_in":60,"expires_at":1893459600"#, Some(60)),
+            (r#""expires_in":1893459600"#, Some(3_600)),
+            (r#""expires_at":{}"#, None),
+        ];
+        for (members, seconds) in table {
+            assert_eq!(lifetime_of(members, &Dialect::STANDARD), seconds, "{members}");
         }
     }
 
@@ -297,27 +259,27 @@ mod tests {
             ("18446744073709551615", Some(u64::MAX)),
         ];
         for (json, seconds) in table {
-            assert_eq!(lifetime(json, Dialect::default()), seconds, "{json}");
+            assert_eq!(lifetime(json, &Dialect::STANDARD), seconds, "{json}");
         }
     }
 
     #[test]
     fn milliseconds_are_a_switch() {
-        let dialect = Dialect { expires_in_milliseconds: true, ..Dialect::default() };
+        let dialect = Dialect { expires_in_milliseconds: true, ..Dialect::STANDARD };
 
-        assert_eq!(lifetime("900000", dialect), Some(900));
-        assert_eq!(lifetime("\"1500\"", dialect), Some(1));
-        assert_eq!(lifetime("3", dialect), Some(1));
-        assert_eq!(lifetime("0", dialect), None);
+        assert_eq!(lifetime("900000", &dialect), Some(900));
+        assert_eq!(lifetime("\"1500\"", &dialect), Some(1));
+        assert_eq!(lifetime("3", &dialect), Some(1));
+        assert_eq!(lifetime("0", &dialect), None);
     }
 
     #[test]
     fn commas_separate_scopes_only_where_that_is_said() {
-        let commas = Dialect { comma_separated_scopes: true, ..Dialect::default() };
+        let commas = Dialect { comma_separated_scopes: true, ..Dialect::STANDARD };
 
-        assert_eq!(scope(&"a,b c".into(), Dialect::default()).as_deref(), Some("a,b c"));
-        assert_eq!(scope(&"a,b c".into(), commas).as_deref(), Some("a b c"));
-        assert_eq!(scope(&" ".into(), commas), None);
+        assert_eq!(scope(&"a,b c".into(), &Dialect::STANDARD).as_deref(), Some("a,b c"));
+        assert_eq!(scope(&"a,b c".into(), &commas).as_deref(), Some("a b c"));
+        assert_eq!(scope(&" ".into(), &commas).as_deref(), Some(""));
     }
 
     #[test]
@@ -330,7 +292,7 @@ mod tests {
             r#""ok":true"#,
         ] {
             let body = format!(r#"{{"access_token":"a",{no_error}}}"#);
-            let answer = Answer::read(StatusCode::OK, body.as_bytes(), Dialect::default());
+            let answer = Answer::read(StatusCode::OK, body.as_bytes(), &Dialect::STANDARD);
             assert!(matches!(answer, Answer::Granted(_)), "{no_error}");
         }
     }
@@ -339,8 +301,76 @@ mod tests {
     fn an_access_token_that_is_no_text_is_missing() {
         for token in ["7", "\"\"", "null", "[\"a\"]", "{}"] {
             let body = format!(r#"{{"access_token":{token},"expires_in":"NaN"}}"#);
-            let answer = Answer::read(StatusCode::OK, body.as_bytes(), Dialect::default());
+            let answer = Answer::read(StatusCode::OK, body.as_bytes(), &Dialect::STANDARD);
             assert!(matches!(answer, Answer::Unreadable(_)), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_wherever_it_stands() {
+        let table = [
+            (r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
+            (
+                r#"{"error":{"type":"invalid_request_error","code":"invalid_grant"}}"#,
+                Some("invalid_grant"),
+            ),
+            (
+                r#"{"error":{"type":"invalid_request","code":"invalid_grant"}}"#,
+                Some("invalid_grant"),
+            ),
+            (r#"{"error":"Bad Request","code":"invalid_grant"}"#, Some("invalid_grant")),
+            (r#"{"status":400,"message":"no","error":"invalid_request"}"#, Some("invalid_request")),
+            (
+                r#"{"error":{"errors":[{"reason":"invalid_grant"}],"code":400}}"#,
+                Some("invalid_grant"),
+            ),
+            (r#"{"errors":[{"code":"oops"},{"code":"invalid_grant"}]}"#, Some("invalid_grant")),
+            (r#"[{"error":"invalid_grant"}]"#, Some("invalid_grant")),
+            (r#"["invalid_grant"]"#, Some("invalid_grant")),
+            (r#""invalid_grant""#, Some("invalid_grant")),
+            ("invalid_grant\n", Some("invalid_grant")),
+            ("error=invalid_grant", Some("invalid_grant")),
+            (r#"{"detail":{"error":"invalid_grant"}}"#, Some("invalid_grant")),
+            (r#"{"message":"invalid_grant"}"#, Some("invalid_grant")),
+            (r#"{"error":"refresh_token_reused"}"#, Some("refresh_token_reused")),
+            (r#"{"code":"refresh_token_reused","message":"used"}"#, Some("refresh_token_reused")),
+            (
+                r#"{"error":{"message":"m","code":191,"type":"OAuthException"}}"#,
+                Some("OAuthException"),
+            ),
+            (r#"{"errcode":40029,"errmsg":"m"}"#, Some("40029")),
+            (r#"{"error":"Bad Request","status":400}"#, None),
+            (r#"{"error":{"code":400,"message":"Bad Request"}}"#, None),
+            (r#"{"message":"The refresh token is invalid"}"#, None),
+            (r#"{"message":"Access Denied"}"#, None),
+            (r#"{"code":1020}"#, None),
+            ("{}", None),
+            ("[]", None),
+            ("null", None),
+        ];
+        for (body, expected) in table {
+            match Answer::read(StatusCode::BAD_REQUEST, body.as_bytes(), &Dialect::STANDARD) {
+                Answer::Refused(refused) => assert_eq!(refused.code.as_deref(), expected, "{body}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+        for body in ["<html>invalid_grant</html>", "Refresh token expired", "{\"error\":"] {
+            let answer = Answer::read(StatusCode::BAD_REQUEST, body.as_bytes(), &Dialect::STANDARD);
+            assert!(matches!(answer, Answer::Unreadable(Unreadable::Other(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_was_named_for_a_service_wins() {
+        let dialect = Dialect {
+            refresh_rejected_by: crate::dialect::words(["Token-Gone"]),
+            ..Dialect::STANDARD
+        };
+        let body = br#"{"error":"invalid_client","reason":"token_gone"}"#;
+
+        match Answer::read(StatusCode::BAD_REQUEST, body, &dialect) {
+            Answer::Refused(refused) => assert_eq!(refused.code.as_deref(), Some("token_gone")),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -348,7 +378,7 @@ mod tests {
     fn a_redirect_is_not_read() {
         let body = br#"{"error":"invalid_grant"}"#;
 
-        let answer = Answer::read(StatusCode::FOUND, body, Dialect::default());
+        let answer = Answer::read(StatusCode::FOUND, body, &Dialect::STANDARD);
 
         assert!(matches!(answer, Answer::Unreadable(_)));
     }

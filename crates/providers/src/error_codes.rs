@@ -5,17 +5,52 @@
 
 /// The standard code that means the same, or the code itself.
 pub(crate) fn class_of(code: &str) -> &str {
-    let known = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(code));
-    if let Some((_, class)) = known {
-        return class;
-    }
-    let standard = STANDARD.iter().find(|name| name.eq_ignore_ascii_case(code));
-    standard.map_or(code, |name| name)
+    known(code).unwrap_or(code)
 }
 
-/// Whether showing the code can tell nothing, because the service says it to everybody.
+/// The standard code that a text stands for: spelled in any way, before an explanation
+/// (`invalid_grant: expired`), or at the end of a name (`https://example.org/errors/invalid_grant`).
+pub(crate) fn known(text: &str) -> Option<&'static str> {
+    let whole = text.trim();
+    if whole.len() > LONGEST_TEXT {
+        return None;
+    }
+    let head = whole.split([':', ';', ',', ' ', '\n']).next();
+    let tail = whole.rsplit(['/', '#', ':', '.', ' ']).next();
+    std::iter::once(whole).chain(head).chain(tail).find_map(named)
+}
+
+/// Whether two codes are the same, but for how they are spelled.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    spelled(one.trim()) == spelled(other.trim())
+}
+
+/// Whether showing the code can tell nothing, because the service says it to every client.
 pub(crate) fn is_well_known(code: &str) -> bool {
     STANDARD.contains(&code) || ALIASES.iter().any(|(alias, _)| *alias == code)
+}
+
+fn named(word: &str) -> Option<&'static str> {
+    let word = spelled(word);
+    let suffixes = ["", "_exception", "_error"];
+    suffixes.iter().filter_map(|suffix| word.strip_suffix(suffix)).find_map(|word| {
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == word).map(|(_, class)| *class);
+        alias.or_else(|| STANDARD.iter().find(|name| **name == word).copied())
+    })
+}
+
+/// In small letters, with underscores between words: `invalidGrant`, `Invalid-Grant`.
+fn spelled(word: &str) -> String {
+    let mut spelled = String::with_capacity(word.len() + 2);
+    let mut after_small = false;
+    for c in word.chars() {
+        if c.is_ascii_uppercase() && after_small {
+            spelled.push('_');
+        }
+        after_small = c.is_ascii_lowercase() || c.is_ascii_digit();
+        spelled.push(if matches!(c, ' ' | '-') { '_' } else { c.to_ascii_lowercase() });
+    }
+    spelled
 }
 
 const ALIASES: &[(&str, &str)] = &[
@@ -32,9 +67,15 @@ const ALIASES: &[(&str, &str)] = &[
     ("authorization_declined", "access_denied"), // Microsoft
     ("incorrect_device_code", "invalid_grant"), // GitHub
     ("code_expired", "expired_token"), // Microsoft
+    ("invalid_client_credentials", "invalid_client"),
+    ("internal_server_error", "server_error"), // Canaille
+    ("service_unavailable", "temporarily_unavailable"),
+    ("too_many_requests", "temporarily_unavailable"),
 ];
 
-/// RFC 6749 §4.1.2.1 and §5.2, RFC 7009 §2.2.1, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §8, OpenID
+const LONGEST_TEXT: usize = 200; // bytes; a longer text is a page
+
+/// RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §8, OpenID
 /// Connect §3.1.2.6.
 const STANDARD: &[&str] = &[
     "invalid_request",
@@ -43,6 +84,8 @@ const STANDARD: &[&str] = &[
     "unauthorized_client",
     "unsupported_grant_type",
     "invalid_scope",
+    "invalid_token",
+    "insufficient_scope",
     "access_denied",
     "server_error",
     "temporarily_unavailable",
@@ -68,6 +111,30 @@ mod tests {
         assert_eq!(class_of("Bad_Client_Secret"), "invalid_client");
         assert_eq!(class_of("INVALID_GRANT"), "invalid_grant");
         assert_eq!(class_of("made_up"), "made_up");
+    }
+
+    #[test]
+    fn a_known_code_is_found_in_any_spelling_and_beside_an_explanation() {
+        for text in [
+            "Invalid_Grant",
+            " invalid_grant ",
+            "invalid grant",
+            "Invalid-Grant",
+            "invalidGrant",
+            "InvalidGrantException",
+            "invalid_grant: Token has been expired or revoked.",
+            "invalid_grant, expired",
+            "https://auth.example.org/errors/invalid_grant",
+            "urn:ietf:params:oauth:error:invalid_grant",
+            "Error: invalid_grant",
+            "keymanagement.service.invalid_refresh_token",
+        ] {
+            assert_eq!(known(text), Some("invalid_grant"), "{text}");
+        }
+        for text in ["", "grant", "not_invalid_grant", "The grant is invalid.", "error"] {
+            assert_eq!(known(text), None, "{text}");
+        }
+        assert_eq!(known("server_error"), Some("server_error"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! A way for fuzz targets to what reads the answers of strangers. Not part of the API.
+//! A way for fuzz targets to what reads the answers of foreign servers. Not part of the API.
 
 use http::StatusCode;
 
-use crate::answer::Dialect;
+use crate::dialect::Dialect;
 
 /// Reads any body under any status; says whether there were tokens in it. Never panics.
 #[must_use]
@@ -12,5 +12,5 @@ pub fn read_answer(status: StatusCode, body: &[u8], commas: bool, milliseconds: 
         expires_in_milliseconds: milliseconds,
         ..Dialect::STANDARD
     };
-    crate::oauth2_client::has_tokens(status, body, dialect)
+    crate::granted::has_tokens(status, body, &dialect)
 }

@@ -10,13 +10,25 @@
 //! | a user who logged in elsewhere | [`RefreshTokenProvider`] | RFC 6749 §6 |
 //! | a user whose password the program has, where a service leaves no choice | [`PasswordProvider`] | RFC 6749 §4.3 |
 //! | a user with another device at hand | `DeviceLogin` | RFC 8628 |
-//! | whoever a signed assertion speaks of | `JwtBearerProvider` | RFC 7523 §2.1 |
-//! | whoever another token speaks of | `TokenExchangeProvider` | RFC 8693 |
+//! | the subject of a signed assertion | `JwtBearerProvider` | RFC 7523 §2.1 |
+//! | the subject of another token | `TokenExchangeProvider` | RFC 8693 |
 //!
 //! All of them speak to services as they are: lifetimes in strings, errors under a 200, scopes in
-//! arrays, forms that call themselves JSON. What an answer means for the next step is decided by
-//! [`ErrorKind::of_answer`](tokenkeeper::ErrorKind::of_answer), and codes that services made up
-//! count as the standard ones that they stand for.
+//! arrays, forms that call themselves JSON.
+//!
+//! What an answer means for the next step is decided by one table,
+//! [`ErrorKind::of_answer`](tokenkeeper::ErrorKind::of_answer). Codes that services made up count as
+//! the standard ones that they stand for, in any spelling (`invalidGrant`, `INVALID_GRANT`). Where
+//! several members could hold the code (`error`, its `code` or `type`, `errors`, `error_code`, a
+//! body that is nothing but the code), a known one wins. A word that repeats the HTTP status, such
+//! as `"error": "Not Found"`, is none. `refresh_rejected_by` on a builder adds codes by which a
+//! service ends a refresh token.
+//!
+//! A lifetime is read from `expires_in`: seconds, in a number or text. A number from 10⁹ on is a
+//! point in time in seconds since 1970, from 10¹¹ on in milliseconds; dates of RFC 3339 are read
+//! too. Where there is none, `expires_at` and `expires_on` are read in the same way. Points in time
+//! are compared with the `Date` of the answer. `"scope": ""` says that no scope was granted, where
+//! some were asked for.
 //!
 //! Only tokens of a type that can be used are taken (RFC 6749 §7.1): bearer tokens, `DPoP` where a
 //! key is set, and `N_A` where a token exchange asks for what is no access token. An answer with
@@ -87,6 +99,7 @@ mod client_auth;
 mod client_credentials;
 #[cfg(feature = "device")]
 mod device;
+mod dialect;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod endpoint_request;
@@ -95,17 +108,20 @@ mod error_codes;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grant;
+mod granted;
 mod id_token;
 #[cfg(feature = "introspection")]
 mod introspection;
 #[cfg(feature = "jwt-bearer")]
 mod jwt_bearer;
+mod lifetime;
 mod members;
 mod oauth2_client;
 mod password;
 mod proof_of_possession;
 mod refresh_token;
 mod refusal;
+mod refused;
 #[cfg(feature = "__exchange")]
 #[doc(hidden)]
 pub mod reqwest_exchange;

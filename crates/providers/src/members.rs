@@ -37,6 +37,10 @@ impl Members {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    pub(crate) fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// Takes a member out if it is a text with something in it, and drops it otherwise.
     pub(crate) fn take_text(&mut self, name: &str) -> Option<String> {
         match self.0.remove(name) {
@@ -62,7 +66,7 @@ impl Members {
         }
     }
 
-    /// What nobody took.
+    /// What was not taken.
     pub(crate) fn into_rest(mut self) -> Map<String, Value> {
         std::mem::take(&mut self.0)
     }
@@ -98,7 +102,7 @@ fn read_form(text: &str) -> Option<Members> {
 }
 
 /// Overwrites every text within.
-fn wipe(value: &mut Value) {
+pub(crate) fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),
@@ -110,8 +114,16 @@ fn wipe(value: &mut Value) {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What belongs to a token (RFC 6749 §5.1).
-const OF_TOKENS: &[&str] =
-    &["access_token", "token_type", "expires_in", "refresh_token", "id_token", "scope"];
+const OF_TOKENS: &[&str] = &[
+    "access_token",
+    "token_type",
+    "expires_in",
+    "expires_at",
+    "expires_on",
+    "refresh_token",
+    "id_token",
+    "scope",
+];
 
 /// A form has at least one of these; any text with an equals sign would be one otherwise.
 const TELLING: &[&str] = &["access_token", "device_code", "error"];

@@ -1,17 +1,17 @@
 //! The one file that knows the types of the `oauth2` crate.
 //!
-//! That crate builds the grants and reads answers in the letter of the standard. What it cannot
-//! do is done by the adapter between it and the transport: the `Authorization` header in the
-//! spellings that servers want, the last check before sending, `Retry-After`, and turning what
-//! servers really answer into what the standard says. Its secrets are plain strings, so the ones
-//! that are lent to it are taken back and overwritten, also when the attempt is dropped. A code and
-//! its verifier it keeps; they are worth nothing after the attempt.
+//! That crate builds the requests of the grants. The adapter between it and the transport does the
+//! rest: the `Authorization` header in the spellings that servers want, the last check before
+//! sending, and reading what servers really answer. No answer gets into that crate, which would
+//! leave copies of its tokens in freed memory. Its secrets are plain strings, so the ones that are
+//! lent to it are taken back and overwritten, also when the attempt is dropped. A code and its
+//! verifier it keeps; they are worth nothing after the attempt.
 
 #[cfg(feature = "authorization-code")]
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -22,23 +22,23 @@ use oauth2::basic::{
 use oauth2::{
     AsyncHttpClient, AuthType, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
     HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
-    ResourceOwnerUsername, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
+    ResourceOwnerUsername, Scope, StandardRevocableToken, TokenUrl,
 };
 #[cfg(feature = "authorization-code")]
 use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use tokenkeeper::{AccessToken, Error, ErrorKind, FetchContext, Scopes, Secret, TokenSet};
+use tokenkeeper::{Error, ErrorKind, FetchContext, Scopes, Secret, TokenSet};
 use url::form_urlencoded;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::answer::{Answer, Dialect, Kept, to_body};
+use crate::answer::Answer;
 use crate::client_auth::Proof;
+use crate::dialect::Dialect;
 use crate::endpoint_url::EndpointUrl;
 use crate::grant::{CLIENT_CREDENTIALS, Grant, Issues};
+use crate::granted::{Asked, BEARER, DPOP, NOT_APPLICABLE};
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Refusal;
-use crate::scrub::repeats;
 use crate::transport::HttpTransport;
 
 /// One token request, ready to be made.
@@ -52,7 +52,7 @@ pub(crate) struct Exchange<'a> {
     /// Resources, audience, extra parameters, and the assertion that is exchanged.
     pub(crate) parameters: Vec<(&'a str, &'a str)>,
     pub(crate) transport: &'a dyn HttpTransport,
-    pub(crate) dialect: Dialect,
+    pub(crate) dialect: &'a Dialect,
     /// The key that the tokens are to be bound to.
     pub(crate) key: Option<&'a dyn ProofOfPossession>,
     pub(crate) issues: Issues,
@@ -65,7 +65,7 @@ pub(crate) enum Failure {
     /// The transport, an assertion or the last check before sending failed.
     NotAnswered(Error),
     /// There was an answer, and it is none that has tokens.
-    Answered(Refusal),
+    Answered(Box<Refusal>),
 }
 
 impl Exchange<'_> {
@@ -148,17 +148,30 @@ impl Exchange<'_> {
                 answer_to!(with_scopes!(client.exchange_refresh_token(&refresh_token.0)))
             }
         };
-        let seen = adapter.seen.into_inner();
-        let types = self.token_types();
-        match (answer, seen) {
-            (Ok(tokens), Some(seen)) => tokens
-                .into_set(types, seen.sent_at, seen.kept, self.secrets)
-                .map_err(|error| Failure::NotAnswered(error.with_status(seen.status))),
+        match (answer, adapter.seen.into_inner()) {
+            (_, Some(seen)) => self.read(seen),
             (Err(RequestTokenError::Request(error)), None) => Err(Failure::NotAnswered(error)),
-            (Err(error), Some(seen)) => Err(Failure::Answered(seen.refusal(error))),
-            (Ok(_), None) | (Err(_), None) => {
+            (_, None) => {
                 let what = "the request could not be built";
                 Err(Failure::NotAnswered(Error::new(ErrorKind::Internal, what)))
+            }
+        }
+    }
+
+    fn read(&self, seen: Seen) -> Result<TokenSet, Failure> {
+        let asked = Asked {
+            types: self.token_types(),
+            scopes: self.scopes.is_some_and(|scopes| !scopes.is_empty()),
+            sent_at: seen.sent_at,
+            secrets: self.secrets,
+        };
+        match seen.answer {
+            Answer::Granted(granted) => granted
+                .into_set(&asked, &seen.headers)
+                .map_err(|error| Failure::NotAnswered(error.with_status(seen.status))),
+            answer => {
+                let refusal = Refusal::new(seen.status, seen.headers, answer);
+                Err(Failure::Answered(Box::new(refusal)))
             }
         }
     }
@@ -190,20 +203,9 @@ pub(crate) fn new_random() -> Secret {
     Secret::from(CsrfToken::new_random_len(32).into_secret())
 }
 
-/// Reads an answer as a provider would and says whether it had tokens; for fuzzing.
-pub(crate) fn has_tokens(status: StatusCode, body: &[u8], dialect: Dialect) -> bool {
-    let Answer::Granted(granted) = Answer::read(status, body, dialect) else {
-        return false;
-    };
-    let json = to_body(&granted.standard, body.len());
-    serde_json::from_slice::<Tokens>(&json).is_ok_and(|tokens| {
-        tokens.into_set(&[BEARER], SystemTime::UNIX_EPOCH, granted.kept, &[]).is_ok()
-    })
-}
-
 type TokenClient = Client<
     BasicErrorResponse,
-    Tokens,
+    Unread,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -220,20 +222,18 @@ struct Adapter<'a> {
     /// In the place of `client_credentials`, which the `oauth2` crate always writes.
     grant_type: Option<&'a str>,
     authorization: Option<&'a HeaderValue>,
-    dialect: Dialect,
+    dialect: &'a Dialect,
     key: Option<&'a dyn ProofOfPossession>,
     cx: &'a FetchContext<'a>,
     seen: Mutex<Option<Seen>>,
 }
 
-/// What the `oauth2` crate does not hand on.
+/// What came of the request.
 struct Seen {
     sent_at: SystemTime,
     status: StatusCode,
     headers: HeaderMap,
-    unreadable: Option<&'static str>,
-    kept: Kept,
-    tokens: Vec<Secret>,
+    answer: Answer,
 }
 
 impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
@@ -266,32 +266,10 @@ impl Adapter<'_> {
             key.take_notice(&uri, None, &parts.headers);
         }
         let body = Zeroizing::new(body);
-        let mut seen = Seen {
-            sent_at,
-            status: parts.status,
-            headers: parts.headers,
-            unreadable: None,
-            kept: Kept::default(),
-            tokens: Vec::new(),
-        };
-        let mut answer = HttpResponse::default();
-        match Answer::read(parts.status, &body, self.dialect) {
-            Answer::Granted(granted) => {
-                *answer.body_mut() = std::mem::take(&mut *to_body(&granted.standard, body.len()));
-                seen.kept = granted.kept;
-            }
-            Answer::Refused(refused) => {
-                *answer.status_mut() = StatusCode::BAD_REQUEST;
-                *answer.body_mut() = std::mem::take(&mut *to_body(&refused, body.len()));
-                seen.tokens = refused.tokens;
-            }
-            Answer::Unreadable(why) => {
-                *answer.status_mut() = StatusCode::BAD_REQUEST;
-                seen.unreadable = Some(why);
-            }
-        }
-        *self.seen.lock() = Some(seen);
-        Ok(answer)
+        let answer = Answer::read(parts.status, &body, self.dialect);
+        *self.seen.lock() =
+            Some(Seen { sent_at, status: parts.status, headers: parts.headers, answer });
+        Ok(HttpResponse::default())
     }
 }
 
@@ -309,123 +287,8 @@ fn rename_grant(body: &mut Vec<u8>, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-impl Seen {
-    fn refusal(self, error: RequestTokenError<Error, BasicErrorResponse>) -> Refusal {
-        let (code, description) = match &error {
-            RequestTokenError::ServerResponse(error) => {
-                (Some(error.error().as_ref().to_owned()), error.error_description().cloned())
-            }
-            _ => (None, None),
-        };
-        let mut refusal = Refusal::unreadable(self.status, self.headers);
-        refusal.unreadable = self.unreadable;
-        (refusal.code, refusal.description) = (code, description);
-        refusal.tokens = self.tokens;
-        refusal
-    }
-}
-
-/// A token response, overwritten when dropped.
-#[derive(Debug, Deserialize, Serialize)]
-struct Tokens {
-    access_token: oauth2::AccessToken,
-    token_type: BasicTokenType,
-    #[serde(default)]
-    expires_in: Option<u64>,
-    #[serde(default)]
-    refresh_token: Option<RefreshToken>,
-    #[serde(
-        default,
-        rename = "scope",
-        deserialize_with = "oauth2::helpers::deserialize_space_delimited_vec",
-        serialize_with = "oauth2::helpers::serialize_space_delimited_vec"
-    )]
-    scopes: Option<Vec<Scope>>,
-}
-
-impl Tokens {
-    /// Only tokens of these types are taken: a client must not use a type that it does not understand
-    /// (RFC 6749 §7.1).
-    fn into_set(
-        mut self,
-        types: &[&str],
-        sent_at: SystemTime,
-        kept: Kept,
-        known: &[&Secret],
-    ) -> Result<TokenSet, Error> {
-        let access_token = Secret::from(self.take_access_token());
-        let refresh_token = self.refresh_token.take().map(|t| Secret::from(t.into_secret()));
-        let kind = self.token_type.as_ref();
-        let Some(token_type) = types.iter().find(|known| known.eq_ignore_ascii_case(kind)) else {
-            let mut secrets = vec![&access_token];
-            secrets.extend(refresh_token.iter().chain(known.iter().copied()));
-            secrets.extend(kept.id_token.iter());
-            let what = format!(
-                "the answer has {}, and only {} can be used (RFC 6749 §7.1)",
-                named_type(kind, &secrets),
-                plural(types),
-            );
-            return Err(Error::new(ErrorKind::InvalidResponse, what).with_answer_lost());
-        };
-        let token = AccessToken::new(access_token, token_type).map_err(Error::with_answer_lost)?;
-        let mut tokens = TokenSet::new(token, sent_at);
-        if let Some(seconds) = self.expires_in {
-            tokens = tokens.with_lifetime(Duration::from_secs(seconds));
-        }
-        if let Some(refresh_token) = refresh_token {
-            tokens = tokens.with_refresh_token(refresh_token);
-        }
-        let refresh_life = kept.refresh_expires_in.map(Duration::from_secs);
-        if let Some(end) = refresh_life.and_then(|life| sent_at.checked_add(life)) {
-            tokens = tokens.with_refresh_expires_at(end);
-        }
-        if let Some(id_token) = kept.id_token {
-            tokens = tokens.with_id_token(id_token);
-        }
-        if let Some(scopes) = &self.scopes {
-            tokens = tokens.with_scopes(Scopes::from_response(scopes.iter().map(|s| s.as_str())));
-        }
-        Ok(tokens.with_extra(kept.extra))
-    }
-
-    fn take_access_token(&mut self) -> String {
-        let nothing = oauth2::AccessToken::new(String::new());
-        std::mem::replace(&mut self.access_token, nothing).into_secret()
-    }
-}
-
-impl Drop for Tokens {
-    fn drop(&mut self) {
-        self.take_access_token().zeroize();
-        if let Some(refresh_token) = self.refresh_token.take() {
-            refresh_token.into_secret().zeroize();
-        }
-    }
-}
-
-impl TokenResponse for Tokens {
-    type TokenType = BasicTokenType;
-
-    fn access_token(&self) -> &oauth2::AccessToken {
-        &self.access_token
-    }
-
-    fn token_type(&self) -> &BasicTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<Duration> {
-        self.expires_in.map(Duration::from_secs)
-    }
-
-    fn refresh_token(&self) -> Option<&RefreshToken> {
-        self.refresh_token.as_ref()
-    }
-
-    fn scopes(&self) -> Option<&Vec<Scope>> {
-        self.scopes.as_ref()
-    }
-}
+/// Stands where the `oauth2` crate expects tokens, which it does not get.
+type Unread = oauth2::StandardTokenResponse<oauth2::EmptyExtraTokenFields, BasicTokenType>;
 
 macro_rules! lent {
     ($name:ident, $inner:ident) => {
@@ -450,28 +313,4 @@ macro_rules! lent {
 lent!(LentPassword, ResourceOwnerPassword);
 lent!(LentRefreshToken, RefreshToken);
 
-/// The type for a message, if it looks like one; it comes from a stranger.
-fn named_type(kind: &str, secrets: &[&Secret]) -> String {
-    let is_word = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if is_word && kind.len() <= LONGEST_TYPE && !repeats(kind, secrets) {
-        format!("a token of the type `{kind}`")
-    } else {
-        "a token of another type".to_owned()
-    }
-}
-
-/// What is asked for, for a message.
-fn plural(types: &[&str]) -> &'static str {
-    match types {
-        [DPOP, ..] => "tokens of the type `DPoP`",
-        [NOT_APPLICABLE, ..] => "tokens of the type `N_A`",
-        [_, NOT_APPLICABLE] => "bearer tokens and tokens of the type `N_A`",
-        _ => "bearer tokens",
-    }
-}
-
-const BEARER: &str = "Bearer";
-const DPOP: &str = "DPoP"; // RFC 9449 §5
-const NOT_APPLICABLE: &str = "N_A"; // RFC 8693 §2.2.1
 const GRANT_TYPE: &[u8] = b"grant_type=";
-const LONGEST_TYPE: usize = 32; // `urn:…` names are longer and say nothing to most people

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokenkeeper::{Error, ProviderIdentity, Scopes, Secret};
 use url::Url;
 
-use crate::answer::Dialect;
 use crate::client_auth::{ClientAuth, check_text};
+use crate::dialect::Dialect;
 use crate::endpoint_url::{EndpointUrl, config_error};
 use crate::grant::Issues;
 use crate::proof_of_possession::ProofOfPossession;
@@ -317,16 +317,38 @@ macro_rules! shared_setters {
         /// For a service that puts the tokens into an object inside of its answer, such as Slack's
         /// `authed_user`. What such an object holds counts if the answer itself has no access token.
         #[must_use]
-        pub fn tokens_nested_in(mut self, member: &'static str) -> Self {
-            self.settings.dialect.nested_tokens = Some(member);
+        pub fn tokens_nested_in(mut self, member: impl Into<String>) -> Self {
+            self.settings.dialect.nested_tokens = Some(member.into().into());
             self
         }
 
         /// For a service that has other names for bearer tokens, such as Slack's `bot`. Everywhere
         /// else a token of an unknown type is not used (RFC 6749 §7.1).
         #[must_use]
-        pub fn bearer_tokens_named(mut self, types: &'static [&'static str]) -> Self {
-            self.settings.dialect.bearer_names = types;
+        pub fn bearer_tokens_named<I, S>(mut self, types: I) -> Self
+        where
+            I: IntoIterator<Item = S>,
+            S: AsRef<str>,
+        {
+            self.settings.dialect.bearer_names = crate::dialect::words(types);
+            self
+        }
+
+        /// Codes by which the service says that a refresh token has ended, besides `invalid_grant`
+        /// and what is known to stand for it. The refresh token is dropped at once then.
+        ///
+        /// # Default
+        ///
+        /// None: after any other code but `invalid_client` the refresh token is doubtful, and kept
+        /// until a new login has succeeded
+        /// ([`ErrorKind::RefreshDoubtful`](tokenkeeper::ErrorKind::RefreshDoubtful)).
+        #[must_use]
+        pub fn refresh_rejected_by<I, S>(mut self, codes: I) -> Self
+        where
+            I: IntoIterator<Item = S>,
+            S: AsRef<str>,
+        {
+            self.settings.dialect.refresh_rejected_by = crate::dialect::words(codes);
             self
         }
 

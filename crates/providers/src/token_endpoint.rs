@@ -7,8 +7,8 @@ use tokenkeeper::{
     Error, ErrorKind, FetchContext, ProviderIdentity, Scopes, Secret, TokenRequestKind, TokenSet,
 };
 
-use crate::answer::Dialect;
 use crate::client_auth::ClientAuth;
+use crate::dialect::Dialect;
 use crate::endpoint_request::{Caller, EndpointRequest};
 use crate::endpoint_url::EndpointUrl;
 use crate::grant::{Grant, Issues};
@@ -169,7 +169,7 @@ impl TokenEndpoint {
             scopes,
             parameters: assertion.chain(configured).collect(),
             transport: &*self.transport,
-            dialect: self.dialect,
+            dialect: &self.dialect,
             key: self.key.as_deref(),
             issues: self.issues,
             secrets: &secrets,
@@ -182,6 +182,8 @@ impl TokenEndpoint {
                 }
                 Failure::Answered(mut refusal) => {
                     refusal.client_hint = self.auth.hint(&self.client_id);
+                    refusal.ends_refresh_token =
+                        refusal.code().is_some_and(|code| self.dialect.ends_refresh_token(code));
                     let wants_nonce = refusal.wants_nonce();
                     let now = cx.clock().now().wall();
                     let error = refusal.into_error(purpose, self.url.host(), &secrets, now);

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use tokenkeeper::{Error, ErrorKind, Secret};
 use url::Url;
 
-use crate::answer::seconds;
 use crate::endpoint_request::Caller;
 use crate::endpoint_url::EndpointUrl;
+use crate::lifetime::seconds;
 use crate::members::Members;
 use crate::refusal::Purpose;
 use crate::token_endpoint::TokenEndpoint;

@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokenkeeper::{Now, Secret};
 use url::Url;
 
-use crate::answer::seconds;
 use crate::endpoint_url::is_loopback;
+use crate::lifetime::seconds;
 use crate::members::Members;
 
 /// A login that waits for a person (RFC 8628 §3.2).

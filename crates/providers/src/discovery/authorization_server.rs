@@ -7,8 +7,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 use tokenkeeper::{Error, ErrorKind, Secret};
 
-use crate::answer::Dialect;
 use crate::client_auth::ClientAuth;
+use crate::dialect::Dialect;
 use crate::settings::Settings;
 
 /// An authorization server: where its endpoints are, and what it can do.
@@ -303,7 +303,7 @@ impl AuthorizationServer {
     pub(crate) fn apply_to(&self, settings: &mut Settings) {
         settings.revocation_url = self.revocation_url().map(str::to_owned);
         settings.issuer = self.issuer().map(str::to_owned);
-        settings.dialect = self.dialect;
+        settings.dialect = self.dialect.clone();
         settings.allow_http = self.allow_http;
     }
 }

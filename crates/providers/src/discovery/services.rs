@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::authorization_server::{AuthorizationServer, Endpoints, Words};
-use crate::answer::Dialect;
+use crate::dialect::Dialect;
 
 impl AuthorizationServer {
     /// GitHub, for OAuth apps and the users of GitHub apps. It separates scopes by commas and
@@ -34,8 +34,8 @@ impl AuthorizationServer {
         },
         dialect: Dialect {
             comma_separated_scopes: true,
-            nested_tokens: Some("authed_user"),
-            bearer_names: &["bot", "user"],
+            nested_tokens: Some(Cow::Borrowed("authed_user")),
+            bearer_names: Cow::Borrowed(&[Cow::Borrowed("bot"), Cow::Borrowed("user")]),
             ..Dialect::STANDARD
         },
         ..Self::UNKNOWN

@@ -120,7 +120,7 @@ async fn what_was_granted_counts_and_not_what_was_asked_for() {
 
 #[tokio::test]
 async fn members_without_a_value_are_treated_as_omitted() {
-    let body = r#"{"access_token":"a","token_type":"","scope":"","refresh_token":"",
+    let body = r#"{"access_token":"a","token_type":"","scope":null,"refresh_token":"",
                    "expires_in":"","id_token":""}"#;
 
     let tokens = answered(body).await;
@@ -244,8 +244,10 @@ async fn an_error_has_the_answer_if_there_was_one_and_nothing_of_it_otherwise() 
         let playback = (0..4).fold(Playback::default(), |all, _| all.and(400, refused));
         let mut errors = exchanges(auth.clone(), playback.clone()).await;
         errors.push(revocation(auth.clone(), playback).await);
+        let kinds: Vec<_> = errors.iter().map(Error::kind).collect();
+        let (refused, doubtful) = (ErrorKind::RequestRejected, ErrorKind::RefreshDoubtful);
+        assert_eq!(kinds, [refused, refused, doubtful, refused]);
         for error in errors {
-            assert_eq!(error.kind(), ErrorKind::RequestRejected);
             assert_eq!(error.status().unwrap(), 400);
             assert_eq!(error.oauth().unwrap().code(), "invalid_request");
         }

@@ -5,7 +5,7 @@
 use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::Value;
-use tokenkeeper::{Error, ErrorKind, TokenProvider, TokenRequestKind, TokenSet};
+use tokenkeeper::{AnswerBody, Error, ErrorKind, TokenProvider, TokenRequestKind, TokenSet};
 use tokenkeeper_providers::fuzzing::read_answer;
 use tokenkeeper_providers::{
     ClientAuth, ClientCredentialsProvider, PasswordProvider, RefreshTokenProvider,
@@ -123,7 +123,12 @@ fn problems_with(entry: &Value) -> Vec<String> {
             let status = StatusCode::from_u16(status).unwrap();
             let class = expect["class"].as_str().filter(|class| !class.contains([' ', '?']));
             if class.is_some() || code.is_none() {
-                let kind = ErrorKind::of_answer(exchange, status, class);
+                let body = match (class, entry["body"].as_str().unwrap()) {
+                    (Some(class), _) => AnswerBody::Coded(class),
+                    (None, "") => AnswerBody::Empty,
+                    (None, _) => AnswerBody::Uncoded,
+                };
+                let kind = ErrorKind::of_answer(exchange, status, body);
                 let got = format!("{:?}", error.kind());
                 compare("kind", got.into(), &format!("{kind:?}").into());
             }

@@ -12,3 +12,4 @@ mod network;
 mod one_storage;
 mod requests;
 mod secrets;
+mod verdicts;
