@@ -85,7 +85,7 @@ impl Attached {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the token stays rejected, and an exchange goes on for others.
+    /// Dropped, the token stays rejected, and a token request goes on for others.
     pub async fn renew(self, reaction: Reaction) -> Option<Self> {
         let token = match self.renewal(reaction) {
             Renewal::None => return None,
@@ -106,8 +106,15 @@ impl Attached {
         Some(self.replay(token))
     }
 
-    /// For a request that cannot be sent again: its token was rejected all the same, and nobody
-    /// else shall get it.
+    /// The same token on a request that may be replayed once more: for integrations that send a
+    /// request again after a delay.
+    #[must_use]
+    pub fn into_first_attempt(self) -> Self {
+        Self { is_replay: false, ..self }
+    }
+
+    /// For a request that cannot be sent again: its token was rejected all the same, and no other
+    /// request shall get it.
     pub fn give_up(&self, reaction: Reaction) {
         if reaction == Reaction::ReplaceToken {
             self.manager.invalidate(&self.token);

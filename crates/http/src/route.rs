@@ -39,6 +39,7 @@ pub struct Route {
     globs: Vec<String>,
     presenter: Box<dyn Presenter>,
     replays: bool,
+    accepts_redirects: bool,
     allow_http: bool,
 }
 
@@ -61,6 +62,7 @@ impl Route {
             globs: Vec::new(),
             presenter: Box::new(Bearer::new()),
             replays: true,
+            accepts_redirects: false,
             allow_http: false,
         }
     }
@@ -107,7 +109,20 @@ impl Route {
         self
     }
 
-    /// Lets tokens go to `http` origins that are not this machine, where anybody on the way can
+    /// Gives a token to a request that another route has redirected here, if its method is safe
+    /// (RFC 9110 §9.2.1): the other service then chooses what is read in the name of this one's
+    /// manager. See [`RedirectChain`](crate::RedirectChain).
+    ///
+    /// # Default
+    ///
+    /// Such a request gets no token.
+    #[must_use]
+    pub fn accept_redirects(mut self) -> Self {
+        self.accepts_redirects = true;
+        self
+    }
+
+    /// Lets tokens go to `http` origins that are not this machine, where everyone on the way can
     /// read them.
     #[must_use]
     pub fn danger_allow_http(mut self) -> Self {
@@ -147,6 +162,7 @@ impl Route {
             globs,
             presenter: self.presenter,
             replays: self.replays,
+            accepts_redirects: self.accepts_redirects,
         };
         Ok((origins, Arc::new(route)))
     }
@@ -164,6 +180,7 @@ pub(crate) struct CheckedRoute {
     pub(crate) manager: Option<TokenManager>,
     pub(crate) presenter: Box<dyn Presenter>,
     pub(crate) replays: bool,
+    pub(crate) accepts_redirects: bool,
     excluded: Vec<String>,
     globs: Vec<Pattern>,
 }
@@ -181,6 +198,7 @@ impl fmt::Debug for CheckedRoute {
             .field("manager", &self.manager)
             .field("presenter", &self.presenter)
             .field("replays", &self.replays)
+            .field("accepts_redirects", &self.accepts_redirects)
             .field("excluded", &self.excluded)
             .field("globs", &self.globs.iter().map(Pattern::as_str).collect::<Vec<_>>())
             .finish()

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use http::{HeaderMap, HeaderName};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokenkeeper::{Error, ErrorKind, TokenManager};
+use url::Url;
 
 use crate::attached::Attached;
 use crate::origin::Origin;
@@ -92,12 +94,13 @@ impl TokenRoutes {
     /// # Errors
     ///
     /// Those of [`TokenManager::token`]; and [`ErrorKind::Config`] if the route wants to be told
-    /// whose token it is and was not, [`ErrorKind::Unsupported`] if the token is of a type that the
-    /// route's presenter does not present. The request must not be sent then.
+    /// whose token it is and was not, or if there is a `Host` header that names another host or port
+    /// than the URL; [`ErrorKind::Unsupported`] if the token is of a type that the route's presenter
+    /// does not present. The request must not be sent then.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has changed nothing; an exchange goes on for others.
+    /// Dropped, it has changed nothing; a token request goes on for others.
     pub async fn attach(
         &self,
         target: &Target<'_>,
@@ -112,8 +115,8 @@ impl TokenRoutes {
     /// [`attach`](Self::attach), if the token is there: for integrations that can spare an
     /// allocation then.
     ///
-    /// It is pending if `attach` would wait. The exchange is under way then, and the request as it
-    /// was, but nobody is woken: await `attach` next.
+    /// It is pending if `attach` would wait. The token request is under way then, and the HTTP request
+    /// as it was, but no task is woken: await `attach` next.
     ///
     /// # Errors
     ///
@@ -164,6 +167,46 @@ impl TokenRoutes {
         }
     }
 
+    /// For integrations that see neither whether redirects are followed nor which request a redirect
+    /// has asked for: an error where a client that followed this one would be given a token that the
+    /// rules of [`RedirectChain`](crate::RedirectChain) deny. `from` is where the request went,
+    /// `location` is the header of the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::RequestRejected`] if the redirect leads into a route from outside of it, or takes
+    /// a request with a token of [`TokenChoice::Of`] to a route whose requests get those of another
+    /// manager. It says that the answer is lost.
+    pub fn check_redirect(
+        &self,
+        from: &Target<'_>,
+        location: &HeaderValue,
+        choice: &TokenChoice,
+    ) -> Result<(), Error> {
+        let Some(to) = url_of(from, location) else { return Ok(()) };
+        let host = to.host_str().unwrap_or_default();
+        let to = Target::new(&Method::GET, to.scheme(), host, to.port(), to.path());
+        let Some((to, entered)) = to.ok().and_then(|to| Some((to, self.route_of(&to)?))) else {
+            return Ok(());
+        };
+        let left = self.route_of(from);
+        let is_accepted = left.is_some() && entered.accepts_redirects && from.method().is_safe();
+        let stays = left.is_some_and(|left| Arc::ptr_eq(left, entered));
+        let is_users = matches!(choice, TokenChoice::Of(_)) && entered.manager.is_some();
+        let what = match () {
+            () if !stays && !is_accepted => "a route that it did not begin on",
+            () if is_users => "a route with a token of its own, and chose the token of a user",
+            () => return Ok(()),
+        };
+        let (from, to) = (Origin::of(from), Origin::of(&to));
+        let what = format!("{from} redirected a request to {to}, {what}");
+        let error = Error::new(ErrorKind::RequestRejected, what).with_answer_lost();
+        Err(match &entered.manager {
+            Some(manager) => error.at_service(manager.service_name()),
+            None => error,
+        })
+    }
+
     /// The headers that tokens, and what goes with them, are put into: what an integration that
     /// follows redirects takes off on the way to another origin. One whose client follows them must
     /// refuse any but `Authorization`, and even that one is not safe with every client: `reqwest`
@@ -196,10 +239,31 @@ impl TokenRoutes {
             return Err(Error::new(ErrorKind::Config, what)
                 .with_advice("give it TokenChoice::Of, or TokenChoice::Without if it needs none"));
         };
+        check_host(target, headers).map_err(|error| error.at_service(manager.service_name()))?;
         Ok(Some((Arc::clone(route), manager)))
     }
 
-    fn route_of(&self, target: &Target<'_>) -> Option<&Arc<CheckedRoute>> {
+    pub(crate) fn route_of(&self, target: &Target<'_>) -> Option<&Arc<CheckedRoute>> {
         self.routes.iter().find(|(origin, _)| origin.is_of(target)).map(|(_, route)| route)
     }
+}
+
+/// A server that goes by the header would hand the token to another of its hosts.
+fn check_host(target: &Target<'_>, headers: &HeaderMap) -> Result<(), Error> {
+    let mut named = headers.get_all(HOST).iter();
+    let Some(other) = named.find(|name| !name.to_str().is_ok_and(|name| target.is_named(name)))
+    else {
+        return Ok(());
+    };
+    let what = format!(
+        "the Host header names {other:?}, and the URL of the request {}, where the token belongs",
+        Origin::of(target)
+    );
+    Err(Error::new(ErrorKind::Config, what).with_advice("leave the Host header out"))
+}
+
+/// Where a `Location` leads.
+fn url_of(from: &Target<'_>, location: &HeaderValue) -> Option<Url> {
+    let from = Url::parse(&format!("{}{}", Origin::of(from), from.path())).ok()?;
+    from.join(str::from_utf8(location.as_bytes()).ok()?).ok()
 }

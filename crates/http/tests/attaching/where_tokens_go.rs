@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use crate::setup::{API, api, authorization, get, sent_to, some_manager};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use tokenkeeper::{AccessToken, ErrorKind, ManualClock, Recovery};
 use tokenkeeper_http::{Origin, Route, Target, TokenChoice, TokenRoutes};
@@ -75,12 +75,72 @@ async fn a_token_goes_nowhere_else() {
 async fn a_url_that_does_not_say_where_the_request_goes_is_an_error() {
     let routes = api(some_manager("svc"));
 
-    for url in
-        ["/path", "*", "api.example.com:443", "ftp://api.example.com/", "wss://api.example.com/"]
-    {
+    for url in [
+        "/path",
+        "*",
+        "api.example.com:443",
+        "ftp://api.example.com/",
+        "wss://api.example.com/",
+        "https://api.example.com:99999/",
+        "https://api.example.com:65979/", // 443 in 16 bits
+        "https://api.example.com:abc/",
+        "https://api.example.com:+443/",
+        "https://user@api.example.com:99999/",
+        "https://[::1]:99999/",
+    ] {
         let error = sent_to(&routes, url).await.unwrap_err();
         assert_eq!(error.recovery(), Recovery::FixRequest, "{url}");
     }
+}
+
+#[tokio::test]
+async fn a_url_with_an_empty_port_goes_to_that_of_the_scheme() {
+    let routes = api(some_manager("svc"));
+
+    assert!(authorization(&routes, "https://api.example.com:/").await.is_some());
+}
+
+#[tokio::test]
+async fn a_host_header_that_names_another_server_than_the_url_is_refused() {
+    let route = Route::new(some_manager("svc")).origin(API).origin("https://[2001:db8::1]:8443");
+    let routes = TokenRoutes::new([route.exclude_path("/open")]).unwrap();
+    let sent = async |url: &str, names: &[&str]| {
+        let (method, uri) = get(url);
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.append(HOST, HeaderValue::from_str(name).unwrap());
+        }
+        let target = Target::of(&method, &uri).unwrap();
+        let attached = routes.attach(&target, &mut headers, TokenChoice::OfRoute).await;
+        attached.map(|attached| (attached.is_some(), headers.contains_key(AUTHORIZATION)))
+    };
+    let ipv6 = "https://[2001:db8::1]:8443/";
+    for (url, name) in [
+        (API, "api.example.com"),
+        (API, "API.example.COM:443"),
+        (API, "api.example.com:"),
+        (ipv6, "[2001:DB8::1]:8443"),
+    ] {
+        assert_eq!(sent(url, &[name]).await.unwrap(), (true, true), "{url} {name}");
+    }
+    for (url, name) in [
+        (API, "evil.example"),
+        (API, "api.example.com:444"),
+        (API, "api.example.com:99999"),
+        (API, "api.example.com:443:443"),
+        (API, "user@api.example.com"),
+        (API, "api.example.com@evil.example"),
+        (API, "api.example.com."),
+        (API, ""),
+        (ipv6, "[2001:db8::1]"),
+        (ipv6, "[2001:db8::2]:8443"),
+    ] {
+        let error = sent(url, &[name]).await.unwrap_err();
+        assert_eq!((error.kind(), error.service_name()), (ErrorKind::Config, Some("svc")));
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    assert!(sent(API, &["api.example.com", "evil.example"]).await.is_err());
+    assert!(!sent("https://api.example.com/open", &["evil.example"]).await.unwrap().0);
 }
 
 #[test]
