@@ -42,6 +42,7 @@ use crate::service::TokenService;
 pub struct TokenLayer<K = Cloning> {
     routes: TokenRoutes,
     assumed_origin: Option<Uri>,
+    checks_redirects: bool,
     bodies: K,
 }
 
@@ -49,7 +50,7 @@ impl TokenLayer {
     /// Tokens for the requests that these rules name.
     #[must_use]
     pub fn new(routes: TokenRoutes) -> Self {
-        Self { routes, assumed_origin: None, bodies: Cloning::new() }
+        Self { routes, assumed_origin: None, checks_redirects: true, bodies: Cloning::new() }
     }
 }
 
@@ -61,11 +62,16 @@ impl<K> TokenLayer<K> {
     /// [`Cloning`], for bodies that implement [`ReplayBody`](crate::ReplayBody).
     #[must_use]
     pub fn bodies<K2>(self, bodies: K2) -> TokenLayer<K2> {
-        TokenLayer { routes: self.routes, assumed_origin: self.assumed_origin, bodies }
+        TokenLayer {
+            routes: self.routes,
+            assumed_origin: self.assumed_origin,
+            checks_redirects: self.checks_redirects,
+            bodies,
+        }
     }
 
     /// Where requests go whose URI is a path alone, as those of tonic's generated clients: the
-    /// origin of the channel. Without it such a request fails, because nobody knows where it goes.
+    /// origin of the channel. Without it such a request fails, because it is not known where it goes.
     ///
     /// A tonic channel sends every request to its own endpoint, whatever the request's URI says, so
     /// name here what the channel was made with.
@@ -86,8 +92,26 @@ impl<K> TokenLayer<K> {
         Ok(self)
     }
 
+    /// For clients around which nothing follows redirects, such as those of a gateway that hands
+    /// them on: answers that redirect from one route to another come as they are.
+    ///
+    /// # Default
+    ///
+    /// Such an answer is an error, unless redirects are followed by the rules of `RedirectPolicy`
+    /// (feature `follow-redirect`): the request that it asks for would get the other route's token.
+    #[must_use]
+    pub fn nothing_follows_redirects(mut self) -> Self {
+        self.checks_redirects = false;
+        self
+    }
+
     fn rules(&self, assumed_origin: Option<Uri>) -> Rules {
-        Rules { routes: self.routes.clone(), assumed_origin, spare: SpareHeaders::new() }
+        Rules {
+            routes: self.routes.clone(),
+            assumed_origin,
+            spare: SpareHeaders::new(),
+            checks_redirects: self.checks_redirects,
+        }
     }
 }
 

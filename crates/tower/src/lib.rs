@@ -70,7 +70,7 @@
 //!     match error.downcast_ref::<tokenkeeper::Error>().map(tokenkeeper::Error::recovery) {
 //!         None => StatusCode::BAD_GATEWAY, // the upstream, or the way to it
 //!         Some(Recovery::Retry { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-//!         Some(_) => StatusCode::INTERNAL_SERVER_ERROR, // wake somebody up
+//!         Some(_) => StatusCode::INTERNAL_SERVER_ERROR, // call an operator
 //!     }
 //! }
 //! # assert_eq!(status_of(&std::io::Error::other("cut")), StatusCode::BAD_GATEWAY);
@@ -97,12 +97,15 @@
 //!
 //! # Where it stands among other layers
 //!
-//! - **Redirects**: whatever follows them belongs outside, as in
-//!   `ServiceBuilder::new().layer(FollowRedirectLayer::new()).layer(token_layer)`. Then every hop
-//!   comes through this layer, and the rules are asked anew. Inside, it would copy the token from
-//!   hop to hop, wherever they lead. `FollowRedirect` drops extensions, so a [`TokenChoice`] holds
-//!   for the first hop alone; where that matters use [`Route::per_request`], with which a hop
-//!   without a choice fails.
+//! - **Redirects**: the layer that follows them belongs outside, and needs the policy of this crate
+//!   (feature `follow-redirect`):
+//!   `FollowRedirectLayer::with_policy(RedirectPolicy::new(&routes))`. Then every request of a chain
+//!   comes through this layer, and gets a token by the rules of
+//!   [`RedirectChain`](tokenkeeper_http::RedirectChain). Inside, it would copy the token from
+//!   request to request, wherever they lead. With another policy, redirects within a route are safe,
+//!   and one that leads into a route from outside of it is an error, as is one of a request with a
+//!   user's token to a route with a token of its own, because that policy drops the [`TokenChoice`];
+//!   but headers of the caller such as `X-Api-Key` go wherever that policy takes them.
 //! - **Limits, buffers, load shedding** may be inside: a request is sent by the instance that was
 //!   ready, and the second attempt waits until the service is ready for it. A 401 gives its permit
 //!   back before that, and is dropped as soon as there is another token; so a limit of one is
@@ -122,6 +125,8 @@ mod attempt;
 mod buffered;
 mod keep_body;
 mod layer;
+#[cfg(feature = "follow-redirect")]
+mod redirect_policy;
 mod replay_body;
 mod response_future;
 mod rules;
@@ -130,6 +135,8 @@ mod service;
 pub use buffered::{Buffered, Buffering, Whole};
 pub use keep_body::{Cloning, KeepBody};
 pub use layer::TokenLayer;
+#[cfg(feature = "follow-redirect")]
+pub use redirect_policy::RedirectPolicy;
 pub use replay_body::ReplayBody;
 pub use response_future::ResponseFuture;
 pub use service::TokenService;

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::attempt::Again;
 use crate::keep_body::KeepBody;
+use crate::rules::RedirectGuard;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -30,6 +31,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, B, R, K>,
+        guard: Option<RedirectGuard>,
     }
 }
 
@@ -51,21 +53,30 @@ where
     S: Service<Request<B>>,
     K: KeepBody<B>,
 {
+    fn new(state: State<S, B, R, K>) -> Self {
+        Self { state, guard: None }
+    }
+
+    /// Looks at the answer once more, in case it is a redirect.
+    pub(crate) fn guarded(self, guard: Option<RedirectGuard>) -> Self {
+        Self { guard, ..self }
+    }
+
     /// The caller gets the answer, whatever it is.
     pub(crate) fn as_it_is(answer: S::Future) -> Self {
-        Self { state: State::First { answer, again: None } }
+        Self::new(State::First { answer, again: None })
     }
 
     pub(crate) fn first(answer: S::Future, again: Again<S, B, K>) -> Self {
-        Self { state: State::First { answer, again: Some(again) } }
+        Self::new(State::First { answer, again: Some(again) })
     }
 
     pub(crate) fn slow(answer: Boxed<R>) -> Self {
-        Self { state: State::Slow { answer } }
+        Self::new(State::Slow { answer })
     }
 
     pub(crate) fn failed(error: tokenkeeper::Error) -> Self {
-        Self { state: State::Failed { error: Some(error.into()) } }
+        Self::new(State::Failed { error: Some(error.into()) })
     }
 }
 
@@ -82,9 +93,28 @@ where
     type Output = Result<Response<R>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
+        let answer = ready!(this.state.poll(cx))?;
+        if let Some(guard) = this.guard {
+            guard.check(&answer)?;
+        }
+        Poll::Ready(Ok(answer))
+    }
+}
+
+impl<S, B, R, K> State<S, B, R, K>
+where
+    S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+    R: Send + 'static,
+    K: KeepBody<B> + Send + 'static,
+    K::Kept: Send,
+{
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<R>, BoxError>> {
         loop {
-            let second = match this.state.as_mut().project() {
+            let second = match self.as_mut().project() {
                 StateProjection::First { answer, again } => {
                     let answer = ready!(answer.poll(cx)).map_err(Into::into)?;
                     let Some(again) = again.take() else { return Poll::Ready(Ok(answer)) };
@@ -102,7 +132,7 @@ where
                 }
             };
             // This drops the first answer's future, and the permit that it may hold.
-            this.state.set(State::Slow { answer: second });
+            self.set(State::Slow { answer: second });
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What the layer knows of requests: which are asked for a token, and what one that may be sent
 //! again is made of.
 
-use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use std::sync::Arc;
+
+use http::header::LOCATION;
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri, Version};
 use tokenkeeper::{Error, ErrorKind};
 use tokenkeeper_http::{HeaderCopy, Origin, SpareHeaders, Target, TokenChoice, TokenRoutes};
 
@@ -11,6 +14,49 @@ pub(crate) struct Rules {
     pub(crate) routes: TokenRoutes,
     pub(crate) assumed_origin: Option<Uri>,
     pub(crate) spare: SpareHeaders,
+    pub(crate) checks_redirects: bool,
+}
+
+/// Among a request's extensions: whatever follows its redirects keeps the rules.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "follow-redirect"), expect(dead_code, reason = "only that one sets it"))]
+pub(crate) struct RedirectsAreJudged;
+
+/// What has to be known of a request when the answer is a redirect: a layer outside may follow it.
+#[derive(Debug)]
+pub(crate) struct RedirectGuard {
+    rules: Arc<Rules>,
+    method: Method,
+    uri: Uri,
+    choice: TokenChoice,
+}
+
+impl RedirectGuard {
+    /// `None` for a request of which no redirect is followed, or where the rules are kept.
+    pub(crate) fn of<B>(
+        rules: &Arc<Rules>,
+        request: &Request<B>,
+        choice: &TokenChoice,
+    ) -> Option<Self> {
+        let is_needed = rules.checks_redirects
+            && request.uri().host().is_some()
+            && request.extensions().get::<RedirectsAreJudged>().is_none();
+        is_needed.then(|| Self {
+            rules: Arc::clone(rules),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            choice: choice.clone(),
+        })
+    }
+
+    pub(crate) fn check<R>(&self, answer: &Response<R>) -> Result<(), Error> {
+        let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+        let (Some(location), Ok(from)) = (location, Target::of(&self.method, &self.uri)) else {
+            return Ok(());
+        };
+        let checked = self.rules.routes.check_redirect(&from, location, &self.choice);
+        checked.map_err(|error| error.with_advice(WHO_FOLLOWS))
+    }
 }
 
 /// A request without its body. Headers are copied before the token is put among them.
@@ -86,5 +132,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
+const WHO_FOLLOWS: &str = "give the layer that follows redirects the RedirectPolicy of these routes \
+                           (feature `follow-redirect`), or tell the TokenLayer that \
+                           nothing_follows_redirects()";
 const NO_ORIGIN: &str = "give the request an absolute URL, or the layer assume_origin(); a tonic \
                          client can be built with_origin()";

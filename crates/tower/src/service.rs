@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::attempt::{First, attach_and_send};
 use crate::keep_body::{Cloning, KeepBody};
 use crate::response_future::{BoxError, ResponseFuture};
-use crate::rules::{Rules, choice};
+use crate::rules::{RedirectGuard, Rules, choice};
 
 /// A client whose requests get tokens. Made by [`TokenLayer`](crate::TokenLayer); clones share its
 /// rules and what it keeps.
@@ -55,12 +55,32 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let choice = choice(&request);
+        let guard = RedirectGuard::of(&self.rules, &request, &choice);
+        self.send(request, choice).guarded(guard)
+    }
+}
+
+impl<S, K> TokenService<S, K> {
+    fn send<B, R>(
+        &mut self,
+        mut request: Request<B>,
+        choice: TokenChoice,
+    ) -> ResponseFuture<S, B, R, K>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: Send + 'static,
+        R: Send + 'static,
+        K: KeepBody<B> + Send + 'static,
+        K::Kept: Send,
+    {
         // Readiness is not cloned: the instance that has it sends this request, or gives it back.
         let unready = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, unready);
 
-        let choice = choice(&request);
         if matches!(choice, TokenChoice::Without) {
             return ResponseFuture::as_it_is(service.call(request));
         }

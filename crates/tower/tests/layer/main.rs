@@ -12,4 +12,5 @@ mod grpc;
 mod readiness;
 mod real_server;
 mod redirects;
+mod redirects_between_routes;
 mod replay;

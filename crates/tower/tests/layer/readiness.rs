@@ -52,7 +52,7 @@ async fn warm(provider: &ScriptedProvider) -> TokenManager {
 
 /// With a limit of one.
 fn limited(manager: &TokenManager, inner: Mock<Sent, Received>) -> Limited {
-    TokenLayer::new(attach(manager)).layer(ConcurrencyLimit::new(inner, 1))
+    TokenLayer::new(routes_of(manager)).layer(ConcurrencyLimit::new(inner, 1))
 }
 
 type Limited = TokenService<ConcurrencyLimit<Mock<Sent, Received>>>;

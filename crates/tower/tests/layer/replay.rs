@@ -52,7 +52,7 @@ async fn m14_a_rejected_request_is_sent_again_as_it_was_with_another_token() {
     assert_eq!((&second.method, &second.uri), (&first.method, &first.uri));
     assert_eq!((second.version, &second.body), (first.version, &first.body));
     assert_eq!(second.mark, Some(Mark(7)));
-    let lines = |arrived: &api::Arrived| {
+    let lines = |arrived: &crate::api::Arrived| {
         let mut headers = arrived.headers.clone();
         headers.remove(header::AUTHORIZATION);
         headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>()
