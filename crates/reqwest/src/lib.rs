@@ -1,7 +1,18 @@
 //! Fresh OAuth2 tokens on the requests of `reqwest`.
 //!
-//! A [`Route`] says which manager's tokens go to which origins, and [`Tokens`] is what a client is
-//! given of it. Requests get their token in one of two ways:
+//! For one API there is a [`Client`] with a base URL:
+//!
+//! ```no_run
+//! # async fn run(billing: tokenkeeper::TokenManager) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = tokenkeeper_reqwest::Client::new("https://billing.example.com/v2", billing)?;
+//! let users = client.get("/users").send().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For several services, or a client that is there already, a [`Route`] says which manager's tokens
+//! go to which origins, and [`Tokens`] is what the client is given of them. Requests get their token
+//! in one of two ways:
 //!
 //! | | a request to a host on no route |
 //! |---|---|
@@ -65,26 +76,29 @@
 //! # What happens to a request
 //!
 //! The rules of `tokenkeeper-http` hold: tokens go to the origins of their routes alone, a header
-//! that is there is left alone, a request without a token that it should have is not sent.
+//! that is there is left alone, a request without a token that it should have is not sent, and
+//! neither is one whose `Host` header names another server than its URL.
 //!
 //! - **401.** The token is replaced, and the request sent once more: same method, URL, headers,
 //!   body, HTTP version. A body that is a stream cannot be sent twice: then the token is given up,
 //!   so that the next request gets another, and the caller gets the 401. So it is too where nothing
-//!   can replace the token, also while exchanges are paused because
-//!   [tokens keep being rejected](tokenkeeper#when-a-token-is-rejected); what an exchange failed
-//!   with is in the manager's status and events. The answer that is not wanted is dropped; its
+//!   can replace the token, also while token requests are paused because
+//!   [tokens keep being rejected](tokenkeeper#when-a-token-is-rejected); what a token
+//!   request failed with is in the manager's status and events. The answer that is not wanted is dropped; its
 //!   connection is used again if all of it has arrived.
-//! - **Redirects** are followed here, not by the client, and every hop is judged anew: see
-//!   [`Tokens`], and [`without_redirects`] for the client. If the client follows them all the same,
+//! - **Redirects** are followed here, not by the client, and every request that they ask for is
+//!   judged anew: no token goes from route to route, and credentials stay on their origin; see
+//!   [`Tokens::with_redirects`], and [`without_redirects`] for the client. If the client follows them all the same,
 //!   there is an error, unless they led back to the URL that was asked: that cannot be noticed.
 //! - **A timeout of the request** ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout))
-//!   counts for all attempts and hops together, as `reqwest` counts it. Nothing is sent again when
+//!   counts for all attempts and redirects together, as `reqwest` counts it. Nothing is sent again when
 //!   it is used up. Waiting for a token is not part of it: the manager has limits of its own. A
 //!   timeout of the client cannot be seen from here, and counts for each of them.
 //! - **Cost.** As long as the token is fresh, and no more than 64 requests are under way at once,
 //!   neither it nor what a replay would need allocates anything beyond what `reqwest` does.
 //!
-//! Nothing is retried but that: not after 5xx, 429 or a broken connection.
+//! Nothing is retried but that: not after 5xx, 429 or a broken connection. Further attempts after a
+//! 401, with growing delays, are an [option](Tokens::with_unauthorized_retries).
 //!
 //! # Features
 //!
@@ -95,6 +109,7 @@
 //!
 //! Neither chooses a TLS library: that is for your own dependency on `reqwest`.
 
+mod client;
 #[cfg(feature = "transport")]
 mod client_transport;
 mod kept_request;
@@ -106,7 +121,9 @@ mod send_with_token;
 mod sending;
 mod spare_urls;
 mod tokens;
+mod unauthorized_retries;
 
+pub use client::{Client, ClientBuilder, ClientRequest};
 #[cfg(feature = "transport")]
 pub use client_transport::ClientTransport;
 #[cfg(feature = "middleware")]
@@ -118,3 +135,4 @@ pub use tokenkeeper_http::{
     TokenRoutes,
 };
 pub use tokens::{Tokens, without_redirects};
+pub use unauthorized_retries::UnauthorizedRetries;

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// fn status_for_clients(error: &SendError) -> u16 {
 ///     match error {
 ///         SendError::Token(error) if error.retry_after().is_some() => 503,
-///         SendError::Token(_) => 500, // wake somebody up
+///         SendError::Token(_) => 500, // call an operator
 ///         _ => 502,
 ///     }
 /// }
@@ -26,10 +26,11 @@ use std::time::Duration;
 /// ```
 #[non_exhaustive]
 pub enum SendError {
-    /// There was no token, so the request was not sent; or the token went astray with a redirect.
+    /// There was no token, so the request was not sent; or the client may have taken the token
+    /// along a redirect.
     ///
-    /// If it is the token of a later hop that there was none of, the request itself was sent, and
-    /// may have been carried out: then [`answer_lost`](tokenkeeper::Error::answer_lost) says so.
+    /// If it is a request that a redirect asked for that there was no token for, the first one was
+    /// sent, and may have been carried out: then [`answer_lost`](tokenkeeper::Error::answer_lost) says so.
     Token(tokenkeeper::Error),
     /// The request failed in the HTTP client.
     Http(reqwest::Error),

@@ -31,7 +31,7 @@ pub trait SendWithToken: Sized {
     ///
     /// # Cancel safety
     ///
-    /// As `send` of `reqwest`; an exchange that was started goes on for others.
+    /// As `send` of `reqwest`; a token request that was started goes on for others.
     fn send_with_token(
         self,
         tokens: &Tokens,

@@ -7,12 +7,13 @@ use tokenkeeper::{Error, ErrorKind};
 use tokenkeeper_http::TokenRoutes;
 
 use crate::kept_request::Spares;
+use crate::unauthorized_retries::UnauthorizedRetries;
 
 /// Fresh tokens for the requests of a `reqwest` client. Clones share everything.
 ///
 /// It is for a client that follows no redirects itself, as [`without_redirects`] makes it. Redirects
-/// are followed here instead, so that every hop is judged anew: it gets the token of its own origin,
-/// or none. An answer to a request with a token that came from another URL than the one asked
+/// are followed here instead, so that every request that they ask for is judged anew: it gets the token
+/// of the route that the chain began on, or none. An answer to a request with a token that came from another URL than the one asked
 /// becomes an error, because then the client follows redirects after all.
 ///
 /// # Examples
@@ -31,6 +32,7 @@ use crate::kept_request::Spares;
 pub struct Tokens {
     pub(crate) routes: TokenRoutes,
     pub(crate) redirects: Redirects,
+    pub(crate) retries: Option<UnauthorizedRetries>,
     pub(crate) spares: Spares,
 }
 
@@ -47,20 +49,27 @@ impl Tokens {
     /// Tokens as these routes say, and up to 10 redirects.
     #[must_use]
     pub fn new(routes: TokenRoutes) -> Self {
-        Self { routes, redirects: Redirects::Here(MOST_REDIRECTS), spares: Spares::default() }
+        Self {
+            routes,
+            redirects: Redirects::Here(MOST_REDIRECTS),
+            retries: None,
+            spares: Spares::default(),
+        }
     }
 
     /// How many redirects are followed for one request, of all requests that pass here, with or
     /// without a token. After so many the caller gets the 3xx; with 0, every one.
     ///
     /// 301 and 302 turn a POST into a GET, 303 everything but a HEAD; 307 and 308 change nothing.
-    /// On the way to another origin `Authorization`, `Cookie`, `Proxy-Authorization`, `Host` and
-    /// the headers that tokens go into are left behind. Each hop gets a token by the rules for its
-    /// own target; a [`TokenChoice::Of`](crate::TokenChoice::Of) holds for the route that the request
-    /// began on, and hops to another route get the token of that. Once a hop has led to an origin
-    /// that is not on the list, no further hop gets a token: strangers shall not choose what is
-    /// asked in our name. A body that is a stream is gone, so the caller gets the 307 or 308; and so
-    /// it is with a `Location` that cannot be followed.
+    /// On the way to another origin the headers that carry credentials are left behind
+    /// (`Authorization`, `Cookie`, `X-Api-Key` and the like, and those that are marked sensitive),
+    /// and `Host`. Each request of the chain gets a token by the rules of [`RedirectChain`]: within
+    /// the route that the chain began on that which the first request chose, on another route none,
+    /// unless it [accepts redirects](crate::Route::accept_redirects) and the method is safe; and
+    /// behind a request that got none, none. A body that is a stream is gone, so the caller gets the
+    /// 307 or 308; and so it is with a `Location` that cannot be followed.
+    ///
+    /// [`RedirectChain`]: tokenkeeper_http::RedirectChain
     ///
     /// # Default
     ///
@@ -71,11 +80,25 @@ impl Tokens {
         self
     }
 
-    /// Lets the client follow redirects, for clients that somebody else has made.
+    /// Sends a request again, after growing delays, that is answered with 401 although its token was
+    /// replaced.
+    ///
+    /// # Default
+    ///
+    /// The answer to the replay is the caller's.
+    #[must_use]
+    pub fn with_unauthorized_retries(mut self, retries: UnauthorizedRetries) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// Lets the client follow redirects, for clients that are made elsewhere.
     ///
     /// `reqwest` (0.13.5) takes `Authorization` off a request that is redirected to another scheme,
-    /// host or port, and **puts it back** if that host redirects to itself. So whoever can make an
-    /// API redirect to a host of theirs gets the token.
+    /// host or port, and **puts it back** if that host redirects to itself. So an attacker that can
+    /// make an API redirect to a host of theirs gets the token. Other headers it takes to any host: a
+    /// request that would get a token is refused if it has one that carries credentials, such as
+    /// `X-Api-Key`.
     ///
     /// A 401 from another origin says nothing about the token. One from the origin itself may be an
     /// answer to what a request that was carried out was redirected to, so only requests with a
@@ -112,9 +135,12 @@ impl Tokens {
 /// Options that are set on the builder later win, so call it last. Default headers of a client go
 /// to every host, also to those that a redirect leads to: put secrets on requests instead.
 ///
-/// Proxies are left as they are. `reqwest` takes them from the environment too, and then `http` to
-/// loopback hosts goes to the proxy in clear text, unless `NO_PROXY` names them: if a route has such
-/// an origin, call `no_proxy`, or set `NO_PROXY=localhost,127.0.0.1,::1`.
+/// **What it cannot see:** the proxies of the builder, and whether it has any. They are left as they
+/// are, and `reqwest` takes them from the environment too (`HTTP_PROXY`). Then a request to an `http`
+/// origin on a loopback host goes to the proxy in clear text, with the token on it, unless `NO_PROXY`
+/// names that host. If a route has such an origin, call `no_proxy` on the builder, or set
+/// `NO_PROXY=localhost,127.0.0.1,::1`. A [`Client`](crate::Client) of this crate does without a proxy
+/// there.
 pub fn without_redirects(builder: ClientBuilder) -> ClientBuilder {
     builder.redirect(Policy::none()).referer(false)
 }

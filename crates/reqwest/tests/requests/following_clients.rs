@@ -76,6 +76,24 @@ fn a_token_in_another_header_is_refused_with_a_client_that_follows_redirects() {
 }
 
 #[tokio::test]
+async fn credentials_that_the_client_would_take_to_any_host_are_refused_beside_a_token() {
+    for way in Way::BOTH {
+        let api = FakeAuthServer::start();
+        let (tokens, client) = (dangerous(&api), following());
+
+        let request = client.get(api.resource_url()).header("x-api-key", "planted");
+        let failed = way.send(&tokens, request).await.unwrap_err();
+        let plain = client.get(api.resource_url()).header("cookie", "a=b").header("accept", "a/b");
+        let answer = way.send(&tokens, plain).await.unwrap();
+
+        assert_eq!(failed.token_error().kind(), ErrorKind::Config, "{way:?}");
+        assert!(failed.to_string().contains("`x-api-key`"), "{failed}");
+        assert!(!format!("{failed:?}{failed}").contains("planted"), "{failed:?}");
+        assert_eq!((answer.status().as_u16(), at_resource(&api).len()), (200, 1), "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_401_of_another_origin_says_nothing_about_the_token() {
     for way in Way::BOTH {
         let (api, stranger) = (FakeAuthServer::start(), FakeAuthServer::start());

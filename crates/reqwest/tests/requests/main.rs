@@ -11,11 +11,15 @@ mod tls;
 #[cfg(feature = "middleware")]
 mod bad_days;
 #[cfg(feature = "middleware")]
+mod client;
+#[cfg(feature = "middleware")]
 mod connections;
 #[cfg(feature = "middleware")]
 mod following_clients;
 #[cfg(feature = "middleware")]
 mod redirects;
+#[cfg(feature = "middleware")]
+mod redirects_between_routes;
 #[cfg(feature = "middleware")]
 mod replay;
 #[cfg(all(feature = "middleware", feature = "transport"))]
