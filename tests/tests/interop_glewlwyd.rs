@@ -150,8 +150,7 @@ async fn a_spent_refresh_token_that_is_refused_without_a_word_leads_to_a_login()
 
     managed.manager.force_refresh().await.unwrap();
 
-    let expected =
-        ["password 200", "refresh_token 200", "refresh_token 400 empty", "password 200"];
+    let expected = ["password 200", "refresh_token 200", "refresh_token 400 empty", "password 200"];
     assert_eq!(wire.exchanges(), expected);
 }
 

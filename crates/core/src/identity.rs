@@ -88,11 +88,12 @@ impl ProviderIdentity {
     }
 }
 
-/// Without the queries of URLs, in which services want all sorts of things.
+/// Without the queries of URLs and the values of extra parameters, which may hold anything.
 impl fmt::Debug for ProviderIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = self.fields.iter().map(|(name, value)| {
-            (name, value.split_once('?').map_or(&**value, |(before_query, _)| before_query))
+            let before_query = value.split_once('?').map_or(&**value, |(before, _)| before);
+            (name, if name.starts_with("extra.") { "[hidden]" } else { before_query })
         });
         let fields: Vec<_> = fields.collect();
         f.debug_struct("ProviderIdentity")

@@ -4,13 +4,15 @@
 //! is settled here, once and without failing: what cannot be understood is left out, and only a
 //! missing access token spoils a success.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use tokenkeeper::Secret;
 use zeroize::Zeroize;
 
+use crate::coding::encoded_in;
 use crate::dialect::Dialect;
 use crate::lifetime::Lifetime;
 use crate::members::{Members, wipe};
@@ -41,14 +43,14 @@ pub(crate) struct Granted {
 }
 
 /// Why an answer cannot be read. The text ends a sentence about the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     Empty,
-    Other(&'static str),
+    Other(Cow<'static, str>),
 }
 
 impl Unreadable {
-    pub(crate) const fn why(self) -> &'static str {
+    pub(crate) fn why(&self) -> &str {
         match self {
             Self::Empty => "is empty",
             Self::Other(why) => why,
@@ -82,6 +84,19 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// The same, where a coding or character set is what keeps the answer from being read.
+    pub(crate) fn explained(self, headers: &HeaderMap) -> Self {
+        match self {
+            Self::Unreadable(Unreadable::Other(why)) if why == NO_MEMBERS => {
+                let why = encoded_in(headers).map_or(why, Cow::Owned);
+                Self::Unreadable(Unreadable::Other(why))
+            }
+            answer => answer,
+        }
+    }
+}
+
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -93,7 +108,7 @@ impl fmt::Debug for Answer {
 }
 
 const fn unreadable(why: &'static str) -> Answer {
-    Answer::Unreadable(Unreadable::Other(why))
+    Answer::Unreadable(Unreadable::Other(Cow::Borrowed(why)))
 }
 
 /// A body that is neither a JSON object nor a form: it may be a code alone, or a list.
@@ -112,7 +127,7 @@ fn without_members(status: StatusCode, body: &[u8], dialect: &Dialect) -> Answer
     {
         return Answer::Refused(refused);
     }
-    unreadable("is neither a JSON object nor a form")
+    unreadable(NO_MEMBERS)
 }
 
 fn granted(mut members: Members, dialect: &Dialect) -> Option<Granted> {
@@ -188,6 +203,7 @@ fn is_refusal(members: &Members) -> bool {
 }
 
 pub(crate) const LONGEST_ANSWER: usize = 1 << 20; // a token response is a few KiB
+const NO_MEMBERS: &str = "is neither a JSON object nor a form";
 const MILLIS_PER_SECOND: u64 = 1_000;
 const BEARER: &str = "bearer";
 

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -36,9 +37,20 @@ enum Method {
     Basic(Secret),
     BasicRaw(Secret),
     Post(Secret),
+    Detect(Arc<Detect>),
     Assertion(Arc<dyn AssertionSource>),
     None,
 }
+
+/// A secret whose place is found out. Clones of a [`ClientAuth`] share what was found.
+struct Detect {
+    secret: Secret,
+    place: AtomicU8,
+}
+
+const UNKNOWN: u8 = 0;
+const HEADER: u8 = 1;
+const BODY: u8 = 2;
 
 impl ClientAuth {
     /// `client_secret_basic`: id and secret in the `Authorization` header, each form-encoded
@@ -61,6 +73,19 @@ impl ClientAuth {
     #[must_use]
     pub fn post(secret: impl Into<Secret>) -> Self {
         Self(Method::Post(secret.into()))
+    }
+
+    /// [`basic`](Self::basic) or [`post`](Self::post), whichever the server takes: where it refuses
+    /// the client by the first, the same request is sent once more by the other, and what was taken
+    /// is remembered as long as this value or a clone of it lives. A provider that was made from what
+    /// a server says about itself (`discover`, `of_server`) follows that, and tries nothing.
+    ///
+    /// A wrong secret is sent twice by this, which counts where a server locks clients out. Name the
+    /// method where it is known.
+    #[must_use]
+    pub fn detect(secret: impl Into<Secret>) -> Self {
+        let (secret, place) = (secret.into(), AtomicU8::new(UNKNOWN));
+        Self(Method::Detect(Arc::new(Detect { secret, place })))
     }
 
     /// A signed assertion instead of a secret (RFC 7521 §4.2, RFC 7523 §2.2): `private_key_jwt`.
@@ -86,21 +111,56 @@ impl ClientAuth {
                 }
                 check_text("client secret", secret)
             }
+            Method::Detect(detect) => check_text("client secret", &detect.secret),
             Method::Assertion(_) | Method::None => Ok(()),
         }
     }
 
-    /// What else to try when a server refuses the client, although id and secret are right. Only
-    /// Basic has two spellings, and only some ids and secrets show a difference. An assertion says
-    /// more than who the client is, and servers seldom say what of it they refuse.
+    /// The same, where a server says which methods it knows, and the choice was left to it.
+    pub(crate) fn among(self, methods: Option<&[String]>) -> Self {
+        let (Method::Detect(detect), Some(methods)) = (&self.0, methods) else { return self };
+        let knows = |name: &str| methods.iter().any(|method| method == name);
+        match (knows("client_secret_basic"), knows("client_secret_post")) {
+            (true, _) => Self::basic(detect.secret.clone()),
+            (false, true) => Self::post(detect.secret.clone()),
+            (false, false) => self,
+        }
+    }
+
+    /// Takes note of an answer to a request with this proof. Whether the request is to be sent once
+    /// more, because the client was refused and there is another way to show its secret.
+    pub(crate) fn learns(&self, proof: &Proof, client_is_refused: bool) -> bool {
+        let Method::Detect(detect) = &self.0 else { return false };
+        let place = if proof.header().is_some() { HEADER } else { BODY };
+        if client_is_refused {
+            return place == HEADER && detect.place.load(Ordering::Relaxed) == UNKNOWN;
+        }
+        let _ = detect.place.compare_exchange(UNKNOWN, place, Ordering::Relaxed, Ordering::Relaxed);
+        false
+    }
+
+    /// The other way to show the secret, for the second request.
+    pub(crate) fn other(&self) -> Self {
+        match &self.0 {
+            Method::Detect(detect) => Self::post(detect.secret.clone()),
+            _ => self.clone(),
+        }
+    }
+
+    /// What else to try when a server refuses the client, although id and secret are right. Basic or
+    /// post is the commonest mistake; Basic has two spellings besides, and only some ids and secrets
+    /// show a difference. An assertion says more than who the client is, and servers seldom say what
+    /// of it they refuse.
     pub(crate) fn hint(&self, client_id: &str) -> Option<&'static str> {
         let changes = |text: &str| *form_encoded(text) != *text;
         match &self.0 {
-            Method::Basic(secret) => {
-                (changes(client_id) || changes(secret.expose_secret())).then_some(TRY_RAW)
+            Method::Basic(secret) if changes(client_id) || changes(secret.expose_secret()) => {
+                Some(TRY_POST_OR_RAW)
             }
+            Method::Basic(_) | Method::BasicRaw(_) => Some(TRY_POST),
+            Method::Post(_) => Some(TRY_BASIC),
             Method::Assertion(_) => Some(CHECK_ASSERTION),
-            _ => None,
+            Method::Detect(_) | Method::None => None,
         }
     }
 
@@ -108,14 +168,11 @@ impl ClientAuth {
     /// only once (RFC 7523 §3).
     pub(crate) async fn proof(&self, client_id: &str, audience: &str) -> Result<Proof, Error> {
         Ok(match &self.0 {
-            Method::Basic(secret) => {
-                let line = Zeroizing::new(format!(
-                    "{}:{}",
-                    &*form_encoded(client_id),
-                    &*form_encoded(secret.expose_secret())
-                ));
-                Proof::Header(basic_header(&line)?, secret.clone())
+            Method::Basic(secret) => encoded_proof(client_id, secret)?,
+            Method::Detect(detect) if detect.place.load(Ordering::Relaxed) == BODY => {
+                Proof::Secret(detect.secret.clone())
             }
+            Method::Detect(detect) => encoded_proof(client_id, &detect.secret)?,
             Method::BasicRaw(secret) => {
                 let line = Zeroizing::new(format!("{client_id}:{}", secret.expose_secret()));
                 Proof::Header(basic_header(&line)?, secret.clone())
@@ -137,6 +194,7 @@ impl Debug for ClientAuth {
             Method::Basic(_) => "client_secret_basic",
             Method::BasicRaw(_) => "client_secret_basic, not encoded",
             Method::Post(_) => "client_secret_post",
+            Method::Detect(_) => "client_secret_basic or client_secret_post",
             Method::Assertion(_) => "assertion",
             Method::None => "none",
         };
@@ -253,6 +311,12 @@ pub(crate) fn check_text(field: &str, text: &Secret) -> Result<(), Error> {
     Ok(())
 }
 
+fn encoded_proof(client_id: &str, secret: &Secret) -> Result<Proof, Error> {
+    let encoded = form_encoded(secret.expose_secret());
+    let line = Zeroizing::new(format!("{}:{}", &*form_encoded(client_id), &*encoded));
+    Ok(Proof::Header(basic_header(&line)?, secret.clone()))
+}
+
 fn form_encoded(text: &str) -> Zeroizing<String> {
     let mut encoded = Zeroizing::new(String::with_capacity(text.len() * LONGEST_ESCAPE));
     for piece in form_urlencoded::byte_serialize(text.as_bytes()) {
@@ -277,8 +341,13 @@ fn basic_header(line: &str) -> Result<HeaderValue, Error> {
 const BASIC: &str = "Basic ";
 const CHECK_ASSERTION: &str = "if the server knows the key, the clock of this machine may be wrong, \
                                or the audience of the assertion";
-const TRY_RAW: &str = "if they are right, the server may want them not encoded: try \
-                       ClientAuth::basic_raw";
+const TRY_BASIC: &str = "if they are right, the server may want them in the Authorization header: try \
+                         ClientAuth::basic";
+const TRY_POST: &str =
+    "if they are right, the server may want them in the body: try ClientAuth::post";
+const TRY_POST_OR_RAW: &str = "if they are right, the server may want them in the body: try \
+                               ClientAuth::post, then ClientAuth::basic_raw, which does not \
+                               encode them";
 const LONGEST_ESCAPE: usize = 3; // one byte becomes %XX
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

@@ -3,13 +3,14 @@
 //! The `oauth2` crate has some of them, but refuses plain http even on this machine and reads answers
 //! in the letter of the standard; there is little else in such a request.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokenkeeper::{Clock, Error, ErrorKind, Secret, SystemClock};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::client_auth::ClientAuth;
+use crate::coding::IDENTITY;
 use crate::endpoint_url::EndpointUrl;
 use crate::refusal::{Purpose, Refusal};
 use crate::transport::HttpTransport;
@@ -41,7 +42,22 @@ impl EndpointRequest<'_> {
         caller: Caller<'_>,
         form: &[(&str, &str)],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let proof = caller.auth.proof(caller.client_id, caller.audience).await;
+        let (answer, again) = self.post_with(caller, caller.auth, form).await?;
+        if again {
+            return self.post_with(caller, &caller.auth.other(), form).await?.0;
+        }
+        answer
+    }
+
+    /// The answer to one request, and whether it is to be sent with another proof of who the client
+    /// is.
+    async fn post_with(
+        &self,
+        caller: Caller<'_>,
+        auth: &ClientAuth,
+        form: &[(&str, &str)],
+    ) -> Result<(Result<Zeroizing<Vec<u8>>, Error>, bool), Error> {
+        let proof = auth.proof(caller.client_id, caller.audience).await;
         let proof = proof.map_err(|error| self.located(error))?;
         let mut parameters = form.to_vec();
         let named =
@@ -57,20 +73,27 @@ impl EndpointRequest<'_> {
         if let Some(authorization) = proof.header() {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        let hint = caller.auth.hint(caller.client_id);
         let own: Vec<_> = proof.secret().into_iter().collect();
-        let answer = self.send(Method::POST, headers, body).await?;
-        self.body_of(answer, hint, &own)
+        let (parts, body) = self.send(Method::POST, headers, body).await?.into_parts();
+        let body = Zeroizing::new(body);
+        if parts.status.is_success() && !self.purpose.is_refused_by(parts.status, &body) {
+            caller.auth.learns(&proof, false);
+            return Ok((Ok(body), false));
+        }
+        let mut refusal = Refusal::read(parts.status, parts.headers, &body);
+        refusal.client_hint = caller.auth.hint(caller.client_id);
+        let again = refusal.is_of_client(self.purpose) && caller.auth.learns(&proof, true);
+        Ok((Err(self.refused(refusal, &own)), again))
     }
 
     /// Asks with GET, and returns the body of a success.
     #[cfg(feature = "discovery")]
     pub(crate) async fn get(self, headers: HeaderMap) -> Result<Zeroizing<Vec<u8>>, Error> {
         let answer = self.send(Method::GET, headers, Vec::new()).await?;
-        self.body_of(answer, None, &[])
+        self.body_of(answer)
     }
 
-    /// The same, for whoever has to see the headers of the answer, whatever its status.
+    /// The same, for a caller that has to see the headers of the answer, whatever its status.
     #[cfg(feature = "user-info")]
     pub(crate) async fn get_noticing(
         self,
@@ -79,7 +102,7 @@ impl EndpointRequest<'_> {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let answer = self.send(Method::GET, headers, Vec::new()).await?;
         notice(answer.headers());
-        self.body_of(answer, None, &[])
+        self.body_of(answer)
     }
 
     async fn send(
@@ -96,6 +119,7 @@ impl EndpointRequest<'_> {
         })?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(ACCEPT_ENCODING, IDENTITY);
         self.transport.send(request).await.map_err(|error| {
             let error = self.purpose.judged(error, self.url.host());
             self.located(if error.kind() == ErrorKind::Transport {
@@ -107,28 +131,26 @@ impl EndpointRequest<'_> {
         })
     }
 
-    fn body_of(
-        &self,
-        answer: Response<Vec<u8>>,
-        client_hint: Option<&'static str>,
-        own: &[&Secret],
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    #[cfg(any(feature = "discovery", feature = "user-info"))]
+    fn body_of(&self, answer: Response<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (parts, body) = answer.into_parts();
         let body = Zeroizing::new(body);
         if parts.status.is_success() && !self.purpose.is_refused_by(parts.status, &body) {
             return Ok(body);
         }
-        let mut refusal = Refusal::read(parts.status, parts.headers, &body);
-        refusal.client_hint = client_hint;
+        Err(self.refused(Refusal::read(parts.status, parts.headers, &body), &[]))
+    }
+
+    fn refused(&self, refusal: Refusal, own: &[&Secret]) -> Error {
         let mut secrets = self.secrets.clone();
         secrets.extend(own.iter().copied().chain(self.url.secrets()));
         let now = SystemClock.now().wall();
         let error = refusal.into_error(self.purpose, self.url.host(), &secrets, now);
-        Err(self.located(if error.kind() == ErrorKind::RequestRejected {
+        self.located(if error.kind() == ErrorKind::RequestRejected {
             error.with_advice("check the URL, the client, its scopes and parameters")
         } else {
             error
-        }))
+        })
     }
 
     fn located(&self, error: Error) -> Error {

@@ -98,6 +98,11 @@ pub(crate) fn config_error(field: &str, what: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{field}: {what}"))
 }
 
+/// An error about something that was not given.
+pub(crate) fn missing(field: &str, what: &str) -> Error {
+    config_error(field, what).with_advice("give it to the builder")
+}
+
 const SHORTEST_KEY: usize = 8; // bytes; `v=1` is no secret
 
 #[cfg(test)]

@@ -97,6 +97,7 @@ mod authorization_code;
 mod bundled_transport;
 mod client_auth;
 mod client_credentials;
+mod coding;
 #[cfg(feature = "device")]
 mod device;
 mod dialect;

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::SystemTime;
 
-use http::header::AUTHORIZATION;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
@@ -33,6 +33,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::answer::Answer;
 use crate::client_auth::Proof;
+use crate::coding::IDENTITY;
 use crate::dialect::Dialect;
 use crate::endpoint_url::EndpointUrl;
 use crate::grant::{CLIENT_CREDENTIALS, Grant, Issues};
@@ -248,6 +249,7 @@ impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
 impl Adapter<'_> {
     async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, Error> {
         request.headers_mut().remove(AUTHORIZATION);
+        request.headers_mut().insert(ACCEPT_ENCODING, IDENTITY);
         if let Some(authorization) = self.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
@@ -266,7 +268,7 @@ impl Adapter<'_> {
             key.take_notice(&uri, None, &parts.headers);
         }
         let body = Zeroizing::new(body);
-        let answer = Answer::read(parts.status, &body, self.dialect);
+        let answer = Answer::read(parts.status, &body, self.dialect).explained(&parts.headers);
         *self.seen.lock() =
             Some(Seen { sent_at, status: parts.status, headers: parts.headers, answer });
         Ok(HttpResponse::default())

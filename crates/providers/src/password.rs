@@ -6,7 +6,7 @@ use tokenkeeper::{
 };
 
 use crate::client_auth::check_text;
-use crate::endpoint_url::config_error;
+use crate::endpoint_url::missing;
 use crate::grant::Grant;
 use crate::settings::{Settings, check_plain, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
@@ -156,7 +156,7 @@ impl PasswordBuilder {
 
 fn checked_user(user: Option<(String, Secret)>) -> Result<(String, Secret), Error> {
     let Some((username, password)) = user else {
-        return Err(config_error("user", "must be given, with name and password"));
+        return Err(missing("user", "must be given, with name and password"));
     };
     check_plain("username", &username)?;
     check_text("password", &password)?;

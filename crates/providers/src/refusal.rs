@@ -83,7 +83,8 @@ impl Refusal {
 
     /// From an answer that is an error.
     pub(crate) fn read(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
-        Self::new(status, headers, Answer::read(status, body, &Dialect::STANDARD))
+        let answer = Answer::read(status, body, &Dialect::STANDARD).explained(&headers);
+        Self::new(status, headers, answer)
     }
 
     /// The code as the service wrote it.
@@ -97,6 +98,14 @@ impl Refusal {
     /// Whether the same request would be answered with another proof of the key (RFC 9449 §8).
     pub(crate) fn wants_nonce(&self) -> bool {
         self.code() == Some("use_dpop_nonce") && self.headers.contains_key("dpop-nonce")
+    }
+
+    /// Whether it may be the client that was refused, and not what it asked for.
+    pub(crate) fn is_of_client(&self, purpose: Purpose) -> bool {
+        match self.class(purpose) {
+            Some(class) => class == "invalid_client",
+            None => is_about_credentials(self.status),
+        }
     }
 
     /// The standard code that the answer stands for.
@@ -157,8 +166,7 @@ impl Refusal {
                 format!("{what}, when asked to {task}")
             }
         };
-        let is_about_client = kind != ErrorKind::ProxyRejected
-            && class.map_or(is_about_credentials(self.status), |class| class == "invalid_client");
+        let is_about_client = kind != ErrorKind::ProxyRejected && self.is_of_client(purpose);
         let hint = match class {
             Some("invalid_dpop_proof") => Some(CHECK_CLOCK), // nothing else of a proof is ours to set
             _ => self.client_hint.filter(|_| is_about_client),

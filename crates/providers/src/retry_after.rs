@@ -5,25 +5,24 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// How long the answer asks to wait; `None` if it does not say, or if the time is over.
+/// How long the answer asks to wait; `None` if it does not say, or if the time is over. How much of it
+/// is believed is decided by what waits: a manager keeps it up to an hour.
 ///
 /// A date is read against the `Date` of the same answer, so that a wrong clock on either side does
 /// not matter, and against `now` where there is none.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // Digits that do not fit mean more than any limit.
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+        // A century is more than any limit, and can still be added to a time.
+        Duration::from_secs(text.parse().unwrap_or(u32::MAX).into())
     } else {
         let at = httpdate::parse_http_date(text).ok()?;
         let sent = headers.get(DATE).and_then(|date| date.to_str().ok());
         let sent = sent.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
         at.duration_since(sent).ok()?
     };
-    Some(wait.min(LONGEST_PAUSE)).filter(|wait| !wait.is_zero())
+    Some(wait).filter(|wait| !wait.is_zero())
 }
-
-const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60); // beyond it is a mistake
 
 #[cfg(test)]
 mod tests {
@@ -48,7 +47,7 @@ mod tests {
             ("", None),
             ("-5", None),
             ("soon", None),
-            ("99999999999999999999999999", Some(86_400)),
+            ("99999999999999999999999999", Some(u32::MAX.into())),
             ("Thu, 01 Jan 1970 00:03:20 GMT", Some(100)),
             ("Thu, 01 Jan 1970 00:00:20 GMT", None),
         ];

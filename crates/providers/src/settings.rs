@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::client_auth::{ClientAuth, check_text};
 use crate::dialect::Dialect;
-use crate::endpoint_url::{EndpointUrl, config_error};
+use crate::endpoint_url::{EndpointUrl, config_error, missing};
 use crate::grant::Issues;
 use crate::proof_of_possession::ProofOfPossession;
 use crate::token_endpoint::TokenEndpoint;
@@ -33,6 +33,9 @@ pub(crate) struct Settings {
     pub(crate) audience: Option<String>,
     pub(crate) resources: Vec<String>,
     pub(crate) extra: Vec<(String, String)>,
+    pub(crate) secret_parameters: Vec<(String, Secret)>,
+    /// How clients may authenticate, where the server says so.
+    pub(crate) auth_methods: Option<Vec<String>>,
     pub(crate) tenant: Option<String>,
     pub(crate) default_lifetime: Option<Duration>,
     pub(crate) dialect: Dialect,
@@ -59,6 +62,8 @@ impl Settings {
             audience: None,
             resources: Vec::new(),
             extra: Vec::new(),
+            secret_parameters: Vec::new(),
+            auth_methods: None,
             tenant: None,
             default_lifetime: None,
             dialect: Dialect::default(),
@@ -79,76 +84,35 @@ impl Settings {
         self.checked(grant).map_err(|error| error.at_service(&service_name))
     }
 
-    fn checked(self, grant: &str) -> Result<TokenEndpoint, Error> {
+    fn checked(mut self, grant: &str) -> Result<TokenEndpoint, Error> {
         check_plain("service name", &self.service_name)?;
         let url = EndpointUrl::parse("token URL", &self.token_url, self.allow_http)?;
-        let (client_id, auth) = match self.client {
-            Some((client_id, auth)) => {
-                check_plain("client id", &client_id)?;
-                auth.check(&client_id)?;
-                (client_id, auth)
-            }
-            None if self.client_is_optional => (String::new(), ClientAuth::none()),
-            None => {
-                return Err(config_error("client", "must be given, with id and authentication"));
-            }
-        };
+        let (client_id, auth) = self.checked_client()?;
         let scopes = Scopes::new(&self.scopes)?;
-        check_optional("subject", self.subject.as_deref())?;
-        check_optional("audience", self.audience.as_deref())?;
-        check_optional("tenant", self.tenant.as_deref())?;
-        check_optional("issuer", self.issuer.as_deref())?;
-        check_optional("certificate thumbprint", self.certificate.as_deref())?;
-        let resources: BTreeSet<String> = self.resources.into_iter().collect();
-        for resource in &resources {
-            check_resource(resource)?;
-        }
-        check_extra(&self.extra)?;
-        if let Some(lifetime) = self.default_lifetime {
-            check_lifetime(lifetime)?;
-        }
+        self.check_texts()?;
+        self.resources.sort();
+        self.resources.dedup();
+        self.resources.iter().try_for_each(|resource| check_resource(resource))?;
+        check_extra(&self.extra, &self.secret_parameters)?;
+        self.default_lifetime.map_or(Ok(()), check_lifetime)?;
         let revocation_url = self.revocation_url.as_deref();
         let revocation_url = revocation_url
             .map(|text| EndpointUrl::parse("revocation URL", text, self.allow_http))
             .transpose()?;
-        if let Some(auth) = &self.revocation_auth {
-            auth.check(&client_id)?;
-        }
-        let transport = match self.transport {
+        let transport = match self.transport.take() {
             Some(transport) => transport,
-            None => bundled(self.allow_http)?,
+            None => bundled_for(&url, self.allow_http)?,
         };
-
-        let mut identity = ProviderIdentity::new(&self.service_name)
-            .with("token_url", url.normalised())
-            .with("client_id", &client_id)
-            .with("grant", grant)
-            .with("subject", self.subject.as_deref().unwrap_or_default())
-            .with("scope", &scopes.to_string())
-            .with("audience", self.audience.as_deref().unwrap_or_default())
-            .with("tenant", self.tenant.as_deref().unwrap_or_default())
-            .with("jkt", self.key.as_ref().map(|key| key.thumbprint()).unwrap_or_default())
-            .with("x5t#S256", self.certificate.as_deref().unwrap_or_default());
-        for resource in &resources {
-            identity = identity.with("resource", resource);
-        }
-        for (name, value) in &self.extra {
-            identity = identity.with(&format!("extra.{name}"), value);
-        }
-
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        parameters.extend(self.audience.map(|audience| ("audience".to_owned(), audience)));
-        parameters.extend(resources.into_iter().map(|uri| ("resource".to_owned(), uri)));
-        parameters.extend(self.extra);
         Ok(TokenEndpoint {
-            identity,
+            identity: self.identity(grant, &url, &client_id, &scopes),
+            parameters: self.parameters(),
             url,
             client_id,
             revocation_auth: self.revocation_auth.unwrap_or_else(|| auth.clone()),
             auth,
             scopes,
             scopes_on_refresh: self.scopes_on_refresh,
-            parameters,
+            secret_parameters: self.secret_parameters,
             default_lifetime: self.default_lifetime,
             dialect: self.dialect,
             issuer: self.issuer,
@@ -157,6 +121,63 @@ impl Settings {
             transport,
             revocation_url,
         })
+    }
+
+    /// The client and how it authenticates, at the revocation endpoint too.
+    fn checked_client(&mut self) -> Result<(String, ClientAuth), Error> {
+        let (client_id, auth) = match self.client.take() {
+            Some((client_id, auth)) => {
+                check_plain("client id", &client_id)?;
+                auth.check(&client_id)?;
+                (client_id, auth.among(self.auth_methods.as_deref()))
+            }
+            None if self.client_is_optional => (String::new(), ClientAuth::none()),
+            None => return Err(missing("client", "must be given, with id and authentication")),
+        };
+        self.revocation_auth.as_ref().map_or(Ok(()), |auth| auth.check(&client_id))?;
+        Ok((client_id, auth))
+    }
+
+    fn check_texts(&self) -> Result<(), Error> {
+        check_optional("subject", self.subject.as_deref())?;
+        check_optional("audience", self.audience.as_deref())?;
+        check_optional("tenant", self.tenant.as_deref())?;
+        check_optional("issuer", self.issuer.as_deref())?;
+        check_optional("certificate thumbprint", self.certificate.as_deref())
+    }
+
+    fn identity(
+        &self,
+        grant: &str,
+        url: &EndpointUrl,
+        client_id: &str,
+        scopes: &Scopes,
+    ) -> ProviderIdentity {
+        let mut identity = ProviderIdentity::new(&self.service_name)
+            .with("token_url", url.normalised())
+            .with("client_id", client_id)
+            .with("grant", grant)
+            .with("subject", self.subject.as_deref().unwrap_or_default())
+            .with("scope", &scopes.to_string())
+            .with("audience", self.audience.as_deref().unwrap_or_default())
+            .with("tenant", self.tenant.as_deref().unwrap_or_default())
+            .with("jkt", self.key.as_ref().map(|key| key.thumbprint()).unwrap_or_default())
+            .with("x5t#S256", self.certificate.as_deref().unwrap_or_default());
+        for resource in &self.resources {
+            identity = identity.with("resource", resource);
+        }
+        for (name, value) in &self.extra {
+            identity = identity.with(&format!("extra.{name}"), value);
+        }
+        identity
+    }
+
+    /// What is sent with every token request.
+    fn parameters(&mut self) -> Vec<(String, String)> {
+        let audience = self.audience.take().map(|audience| ("audience".to_owned(), audience));
+        let resources = std::mem::take(&mut self.resources).into_iter();
+        let resources = resources.map(|uri| ("resource".to_owned(), uri));
+        audience.into_iter().chain(resources).chain(std::mem::take(&mut self.extra)).collect()
     }
 }
 
@@ -188,9 +209,10 @@ fn check_resource(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_extra(extra: &[(String, String)]) -> Result<(), Error> {
+fn check_extra(extra: &[(String, String)], secret: &[(String, Secret)]) -> Result<(), Error> {
     let mut names = BTreeSet::new();
-    for (name, value) in extra {
+    let secret = secret.iter().map(|(name, value)| (name, value.expose_secret()));
+    for (name, value) in extra.iter().map(|(name, value)| (name, value.as_str())).chain(secret) {
         check_plain("extra parameter", name)?;
         if value.chars().any(char::is_control) {
             return Err(config_error("extra parameter", "must not have control characters"));
@@ -215,14 +237,28 @@ fn check_lifetime(lifetime: Duration) -> Result<(), Error> {
     Ok(())
 }
 
+/// The transport of a provider that was given none, if it reaches this URL.
 #[cfg(feature = "reqwest")]
+fn bundled_for(url: &EndpointUrl, allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
+    let transport = crate::BundledTransport::shared(allow_http)?;
+    transport.check(Some(url.url().scheme()))?;
+    Ok(transport)
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn bundled_for(_url: &EndpointUrl, allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
+    bundled(allow_http)
+}
+
+#[cfg(feature = "reqwest")]
+#[cfg_attr(not(feature = "__endpoints"), expect(dead_code, reason = "for other features"))]
 pub(crate) fn bundled(allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
     Ok(crate::BundledTransport::shared(allow_http)?)
 }
 
 #[cfg(not(feature = "reqwest"))]
 pub(crate) fn bundled(_allow_http: bool) -> Result<Arc<dyn HttpTransport>, Error> {
-    Err(config_error("transport", "must be given, because the feature `reqwest` is off"))
+    Err(missing("transport", "must be given, because the feature `reqwest` is off"))
 }
 
 /// The setters that every builder has.
@@ -268,7 +304,8 @@ macro_rules! shared_setters {
 
         /// A parameter that no setter here has, sent with every token request.
         ///
-        /// Not for secrets: it is part of the identity, because it may change whose token it is.
+        /// Not for secrets, which are a [`secret_parameter`](Self::secret_parameter): it is part of the
+        /// identity, because it may change whose token it is.
         /// Parameters of the protocol are refused: they have setters.
         #[must_use]
         pub fn extra_parameter(
@@ -277,6 +314,19 @@ macro_rules! shared_setters {
             value: impl Into<String>,
         ) -> Self {
             self.settings.extra.push((name.into(), value.into()));
+            self
+        }
+
+        /// A secret parameter that no setter here has, such as a key of the API, sent with every token
+        /// request. It is not part of the identity, so that tokens are found again after it was
+        /// replaced; whose tokens they are must show elsewhere ([`tenant`](Self::tenant), say).
+        #[must_use]
+        pub fn secret_parameter(
+            mut self,
+            name: impl Into<String>,
+            value: impl Into<tokenkeeper::Secret>,
+        ) -> Self {
+            self.settings.secret_parameters.push((name.into(), value.into()));
             self
         }
 
@@ -292,7 +342,7 @@ macro_rules! shared_setters {
         ///
         /// # Default
         ///
-        /// Unknown: such a token is used until somebody rejects it.
+        /// Unknown: such a token is used until it is rejected.
         #[must_use]
         pub fn default_lifetime(mut self, lifetime: std::time::Duration) -> Self {
             self.settings.default_lifetime = Some(lifetime);

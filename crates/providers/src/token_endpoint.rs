@@ -1,5 +1,6 @@
 //! A client at its token endpoint: what all providers share once they are built.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,9 @@ use crate::grant::{Grant, Issues};
 use crate::id_token::IdToken;
 use crate::oauth2_client::{Exchange, Failure};
 use crate::proof_of_possession::ProofOfPossession;
-use crate::refusal::Purpose;
+use crate::refusal::{Purpose, Refusal};
 use crate::transport::HttpTransport;
 
-#[derive(Debug)]
 pub(crate) struct TokenEndpoint {
     pub(crate) identity: ProviderIdentity,
     pub(crate) url: EndpointUrl,
@@ -29,6 +29,8 @@ pub(crate) struct TokenEndpoint {
     pub(crate) scopes_on_refresh: bool,
     /// Audience, resources and extra parameters.
     pub(crate) parameters: Vec<(String, String)>,
+    /// Parameters that are not in the identity.
+    pub(crate) secret_parameters: Vec<(String, Secret)>,
     pub(crate) default_lifetime: Option<Duration>,
     pub(crate) dialect: Dialect,
     /// The name of the server (RFC 8414 §2).
@@ -41,7 +43,7 @@ pub(crate) struct TokenEndpoint {
 }
 
 impl TokenEndpoint {
-    /// A first exchange: with credentials and the configured scopes.
+    /// A first token request: with credentials and the configured scopes.
     pub(crate) async fn fetch(
         &self,
         grant: Grant<'_>,
@@ -50,14 +52,16 @@ impl TokenEndpoint {
         self.fetch_for(grant, &self.scopes, cx).await
     }
 
-    /// A first exchange for other scopes than the configured ones.
+    /// A first token request for other scopes than the configured ones.
     pub(crate) async fn fetch_for(
         &self,
         grant: Grant<'_>,
         scopes: &Scopes,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
-        let tokens = self.exchange(TokenRequestKind::Fetch, grant, Some(scopes), &[], cx).await?;
+        let kind = TokenRequestKind::Fetch;
+        let ask = Ask { kind, grant, scopes: Some(scopes), held: &[] };
+        let tokens = self.exchange(ask, cx).await?;
         if tokens.scopes().is_none() && !scopes.is_empty() {
             // An answer that says nothing grants what was asked for (RFC 6749 §5.1).
             return Ok(tokens.with_scopes(scopes.clone()));
@@ -76,7 +80,8 @@ impl TokenEndpoint {
         let scopes = self.scopes_on_refresh.then_some(&self.scopes);
         let grant = Grant::Refresh(refresh_token);
         let held = secrets_of(current);
-        let tokens = self.exchange(TokenRequestKind::Refresh, grant, scopes, &held, cx).await?;
+        let ask = Ask { kind: TokenRequestKind::Refresh, grant, scopes, held: &held };
+        let tokens = self.exchange(ask, cx).await?;
         // One that cannot be read costs nothing, because the refresh token may be spent. But it does
         // not take the place of one that says whose the tokens are.
         let [first, next] = [current, &tokens].map(|tokens| IdToken::read(tokens.id_token()?));
@@ -94,7 +99,7 @@ impl TokenEndpoint {
     }
 
     /// Revokes the refresh token, and then the access token (RFC 7009 §2.1). The refresh token
-    /// comes first: whoever is interrupted in between has ended what lasts longest.
+    /// comes first: what is interrupted in between has ended what lasts longest.
     pub(crate) async fn revoke(&self, tokens: &TokenSet) -> Result<(), Error> {
         let Some(url) = &self.revocation_url else {
             let what = "no revocation URL was configured";
@@ -123,19 +128,16 @@ impl TokenEndpoint {
         error.at_service(self.identity.service_name())
     }
 
-    /// One exchange. A server that wants a nonce in the proof of the key refuses the first request
-    /// before it looks at anything else, so there is a second one (RFC 9449 §8).
-    async fn exchange(
-        &self,
-        kind: TokenRequestKind,
-        grant: Grant<'_>,
-        scopes: Option<&Scopes>,
-        held: &[&Secret],
-        cx: &FetchContext<'_>,
-    ) -> Result<TokenSet, Error> {
-        let mut outcome = self.attempt(kind, grant, scopes, held, cx).await;
+    /// One token request. A server that does not take the first place where the client shows its
+    /// secret, or wants a nonce in the proof of the key (RFC 9449 §8), refuses it before it looks at
+    /// anything else, so there is a second one.
+    async fn exchange(&self, ask: Ask<'_>, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
+        let mut outcome = self.attempt(ask, &self.auth, cx).await;
+        if matches!(&outcome, Err(Unsuccessful::WantsOtherProof(_))) {
+            outcome = self.attempt(ask, &self.auth.other(), cx).await;
+        }
         if self.key.is_some() && matches!(&outcome, Err(Unsuccessful::WantsNonce(_))) {
-            outcome = self.attempt(kind, grant, scopes, held, cx).await;
+            outcome = self.attempt(ask, &self.auth, cx).await;
         }
         let tokens = outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error()))?;
         Ok(match self.default_lifetime {
@@ -146,55 +148,74 @@ impl TokenEndpoint {
 
     async fn attempt(
         &self,
-        kind: TokenRequestKind,
-        grant: Grant<'_>,
-        scopes: Option<&Scopes>,
-        held: &[&Secret],
+        ask: Ask<'_>,
+        auth: &ClientAuth,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Unsuccessful> {
-        let proof = self.auth.proof(&self.client_id, self.audience(&self.url)).await;
+        let proof = auth.proof(&self.client_id, self.audience(&self.url)).await;
         let proof = proof.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
-        let assertion = grant.assertion(self.audience(&self.url)).await;
+        let assertion = ask.grant.assertion(self.audience(&self.url)).await;
         let assertion = assertion.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
-        let mut secrets: Vec<_> = proof.secret().into_iter().chain(grant.secrets()).collect();
-        secrets.extend(self.url.secrets().chain(held.iter().copied()).chain(&assertion));
+        let mut secrets: Vec<_> = proof.secret().into_iter().chain(ask.grant.secrets()).collect();
+        secrets.extend(self.url.secrets().chain(ask.held.iter().copied()).chain(&assertion));
+        secrets.extend(self.secret_parameters.iter().map(|(_, value)| value));
         let assertion = assertion.iter().map(|jwt| ("assertion", jwt.expose_secret()));
-        let configured = self.parameters.iter();
-        let configured = configured.map(|(name, value)| (name.as_str(), value.as_str()));
         let exchange = Exchange {
             url: &self.url,
             client_id: &self.client_id,
             proof: &proof,
-            grant,
-            scopes,
-            parameters: assertion.chain(configured).collect(),
+            grant: ask.grant,
+            scopes: ask.scopes,
+            parameters: assertion.chain(self.configured()).collect(),
             transport: &*self.transport,
             dialect: &self.dialect,
             key: self.key.as_deref(),
             issues: self.issues,
             secrets: &secrets,
         };
-        exchange.run(cx).await.map_err(|failure| {
-            let purpose = Purpose::Exchange(kind);
-            match failure {
-                Failure::NotAnswered(error) => {
-                    Unsuccessful::Other(purpose.judged(error, self.url.host()))
-                }
-                Failure::Answered(mut refusal) => {
-                    refusal.client_hint = self.auth.hint(&self.client_id);
-                    refusal.ends_refresh_token =
-                        refusal.code().is_some_and(|code| self.dialect.ends_refresh_token(code));
-                    let wants_nonce = refusal.wants_nonce();
-                    let now = cx.clock().now().wall();
-                    let error = refusal.into_error(purpose, self.url.host(), &secrets, now);
-                    if wants_nonce {
-                        Unsuccessful::WantsNonce(error)
-                    } else {
-                        Unsuccessful::Other(error)
-                    }
-                }
+        match exchange.run(cx).await {
+            Ok(tokens) => {
+                self.auth.learns(&proof, false);
+                Ok(tokens)
             }
-        })
+            Err(Failure::NotAnswered(error)) => {
+                let error = Purpose::Exchange(ask.kind).judged(error, self.url.host());
+                Err(Unsuccessful::Other(error))
+            }
+            Err(Failure::Answered(refusal)) => {
+                let wants_other = refusal.is_of_client(Purpose::Exchange(ask.kind))
+                    && self.auth.learns(&proof, true);
+                Err(self.unsuccessful(ask.kind, *refusal, wants_other, &secrets, cx))
+            }
+        }
+    }
+
+    fn unsuccessful(
+        &self,
+        kind: TokenRequestKind,
+        mut refusal: Refusal,
+        wants_other: bool,
+        secrets: &[&Secret],
+        cx: &FetchContext<'_>,
+    ) -> Unsuccessful {
+        refusal.client_hint = self.auth.hint(&self.client_id);
+        refusal.ends_refresh_token =
+            refusal.code().is_some_and(|code| self.dialect.ends_refresh_token(code));
+        let wants_nonce = refusal.wants_nonce();
+        let now = cx.clock().now().wall();
+        let error = refusal.into_error(Purpose::Exchange(kind), self.url.host(), secrets, now);
+        match (wants_other, wants_nonce) {
+            (true, _) => Unsuccessful::WantsOtherProof(error),
+            (false, true) => Unsuccessful::WantsNonce(error),
+            (false, false) => Unsuccessful::Other(error),
+        }
+    }
+
+    /// Parameters that go with every request.
+    fn configured(&self) -> impl Iterator<Item = (&str, &str)> {
+        let plain = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secret = self.secret_parameters.iter();
+        plain.chain(secret.map(|(name, value)| (name.as_str(), value.expose_secret())))
     }
 
     /// For whom assertions are made: the server itself where its name is known, because the URL of
@@ -229,8 +250,33 @@ impl TokenEndpoint {
     }
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    kind: TokenRequestKind,
+    grant: Grant<'a>,
+    scopes: Option<&'a Scopes>,
+    /// The tokens that are replaced; the service knows them too.
+    held: &'a [&'a Secret],
+}
+
+/// Its name alone: URLs, parameters and what was asked for may be secrets in the wrong place.
+impl fmt::Debug for TokenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.configured().map(|(name, _)| name).collect::<Vec<_>>();
+        f.debug_struct("TokenEndpoint")
+            .field("identity", &self.identity)
+            .field("url", &self.url)
+            .field("auth", &self.auth)
+            .field("scopes", &self.scopes)
+            .field("parameters", &names)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why an attempt brought no tokens.
 enum Unsuccessful {
+    WantsOtherProof(Error),
     WantsNonce(Error),
     Other(Error),
 }
@@ -238,7 +284,7 @@ enum Unsuccessful {
 impl Unsuccessful {
     fn into_error(self) -> Error {
         match self {
-            Self::WantsNonce(error) | Self::Other(error) => error,
+            Self::WantsOtherProof(error) | Self::WantsNonce(error) | Self::Other(error) => error,
         }
     }
 }
@@ -251,7 +297,8 @@ fn before_sending(error: Error) -> Error {
         kind if error.answer_lost() => kind,
         _ => return error,
     };
-    let told = Error::new(kind, "the assertion cannot be made").with_advice("see the cause");
+    let told = Error::new(kind, format!("the assertion cannot be made ({error})"));
+    let told = told.with_advice("then ask again");
     match error.retry_after() {
         Some(wait) => told.with_retry_after(wait),
         None => told,

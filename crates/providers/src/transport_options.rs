@@ -44,9 +44,10 @@ impl TransportOptions {
         }
     }
 
-    /// How long one request may take, from the name lookup to the last byte of the answer.
-    /// The manager's policy has a request timeout of its own, 15 s too, and the shorter one counts:
-    /// raise both.
+    /// How long one request may take, from the name lookup to the last byte of the answer. A process
+    /// that stood still in that time (a suspended laptop, a paused container) gets two seconds more,
+    /// to read an answer that came meanwhile. The manager's policy has a request timeout of its own,
+    /// 15 s too, and the shorter one counts: raise both.
     ///
     /// # Default
     ///

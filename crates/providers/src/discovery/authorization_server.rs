@@ -304,6 +304,9 @@ impl AuthorizationServer {
         settings.revocation_url = self.revocation_url().map(str::to_owned);
         settings.issuer = self.issuer().map(str::to_owned);
         settings.dialect = self.dialect.clone();
+        let methods = self.token_auth_methods.as_ref();
+        settings.auth_methods =
+            methods.map(|_| self.token_auth_methods().map(str::to_owned).collect());
         settings.allow_http = self.allow_http;
     }
 }

@@ -1,6 +1,7 @@
 //! A device login whose clock and answers a test has in hand.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

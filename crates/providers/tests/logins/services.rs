@@ -133,7 +133,7 @@ async fn nesting_and_other_names_for_bearer_tokens_are_off_by_default() {
     fetch(&builder(nested()).tokens_nested_in("response").build().unwrap()).await.unwrap();
     let error = fetch(&builder(named()).build().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
-    fetch(&builder(named()).bearer_tokens_named(&["bot"]).build().unwrap()).await.unwrap();
+    fetch(&builder(named()).bearer_tokens_named(["bot"]).build().unwrap()).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod support;
 
 mod answers;
+mod clients;
 mod config;
 mod failure_table;
 mod login_wire;

@@ -78,6 +78,7 @@ async fn a_request_has_the_headers_of_a_token_request_and_no_others() {
     assert_eq!(
         lines,
         [
+            "accept-encoding: identity".to_owned(),
             "accept: application/json".to_owned(),
             "authorization: basic awq6cgxhbnrlzc1zzwnyzxq=".to_owned(),
             "content-length: 29".to_owned(),
@@ -344,4 +345,72 @@ async fn a_certificate_of_a_stranger_is_not_trusted_and_nothing_is_sent() {
     assert_eq!(error.kind(), ErrorKind::Transport);
     assert!(!error.answer_lost());
     assert!(!printed(&error).contains("planted"), "{}", printed(&error));
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_its_credentials_is_named_and_the_host_is_not_blamed() {
+    for (credentials, says) in [("user:planted@", "refused the user name"), ("", "wants a user")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = listener.local_addr().unwrap();
+        let refuse = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut part = [0; 4096];
+            let length = stream.read(&mut part).await.unwrap();
+            let answer = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(part.get(..length).unwrap()).into_owned()
+        });
+        let options =
+            TransportOptions::new().with_proxy_url(format!("http://{credentials}{proxy}"));
+
+        let provider = provider_at("https://auth.example.org/token", options);
+        let error = fetch(&provider).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::ProxyRejected, "{error:?}");
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(407));
+        assert!(!error.answer_lost());
+        assert!(error.to_string().contains(&format!("the proxy {proxy} {says}")), "{error}");
+        assert!(error.to_string().contains("with_proxy_url"), "{error}");
+        assert!(!printed(&error).contains("planted"), "{error:?}");
+        assert!(refuse.await.unwrap().starts_with("CONNECT auth.example.org:443"));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_for_a_plain_endpoint_is_named_too() {
+    let head = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+    let (proxy, _seen) = answering(head.as_bytes().to_vec()).await;
+    let options = TransportOptions::new().with_proxy_url(format!("http://{proxy}"));
+    let provider = ClientCredentialsProvider::builder("svc", "http://auth.example.org/token")
+        .client("id", ClientAuth::basic("planted-secret"))
+        .transport(BundledTransport::new(options.danger_allow_http()).unwrap())
+        .danger_allow_http()
+        .build()
+        .unwrap();
+
+    let error = fetch(&provider).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::ProxyRejected, "{error:?}");
+    assert!(error.to_string().contains(&format!("the proxy {proxy}")), "{error}");
+}
+
+#[tokio::test]
+async fn no_coding_is_asked_for_and_one_that_comes_is_named() {
+    let plain: &[u8] = b"\x1f\x8b\x08\x00planted";
+    for (headers, says) in [
+        ("content-encoding: gzip", "is encoded as gzip"),
+        ("content-type: application/json; charset=utf-16", "is in the character set utf-16"),
+        ("content-type: application/json; charset=utf-8", "is neither a JSON object nor a form"),
+    ] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\n{headers}\r\ncontent-length: {}\r\n\r\n", plain.len());
+        let (address, seen) = answering([head.as_bytes(), plain].concat()).await;
+
+        let error = fetch_from(address, TransportOptions::new()).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+        assert!(error.answer_lost() && error.to_string().contains(says), "{error}");
+        assert!(!printed(&error).contains("planted"));
+        assert!(seen.await.unwrap().contains("accept-encoding: identity"));
+    }
 }

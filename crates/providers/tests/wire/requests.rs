@@ -63,7 +63,7 @@ async fn client_credentials_send_the_grant_and_everything_configured_once() {
     assert_eq!(request.uri(), TOKEN_URL);
     assert_eq!(request.headers()["accept"], "application/json");
     assert_eq!(request.headers()["content-type"], "application/x-www-form-urlencoded");
-    assert_eq!(request.headers().len(), 3);
+    assert_eq!(request.headers().len(), 4);
     assert_eq!(playback.authorization(0).unwrap(), "Basic aWQ6c2VjcmV0");
     assert_eq!(
         playback.body(0),
