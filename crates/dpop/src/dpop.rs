@@ -14,7 +14,7 @@ use crate::nonces::{Side, nonce_in};
 /// | answer | what happens |
 /// |---|---|
 /// | any with `DPoP-Nonce` | the next proof to that origin has it |
-/// | 401, `use_dpop_nonce` with a nonce | once more with the same token and a new proof |
+/// | 401, `use_dpop_nonce` with a nonce | once more with the same token and a new proof, which has that nonce |
 /// | 401, `invalid_dpop_proof` | the caller gets it: a proof of the same key and clock would be refused again |
 /// | 401 otherwise | as with bearer tokens: `invalid_token` replaces the token |
 ///
@@ -28,6 +28,22 @@ pub struct Dpop {
 impl Dpop {
     pub(crate) fn new(key: DpopKey) -> Self {
         Self { key }
+    }
+
+    fn put_on(
+        &self,
+        token: &AccessToken,
+        target: &Target<'_>,
+        refusal: Option<&HeaderMap>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        if !token.token_type().eq_ignore_ascii_case("DPoP") {
+            return Err(not_bound(token));
+        }
+        let proof = self.key.proof(target, Some(token), refusal)?;
+        headers.insert(AUTHORIZATION, token.authorization());
+        headers.insert(&PROOF, proof);
+        Ok(())
     }
 }
 
@@ -46,13 +62,17 @@ impl Presenter for Dpop {
         target: &Target<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
-        if !token.token_type().eq_ignore_ascii_case("DPoP") {
-            return Err(not_bound(token));
-        }
-        let proof = self.key.proof(target, Some(token))?;
-        headers.insert(AUTHORIZATION, token.authorization());
-        headers.insert(&PROOF, proof);
-        Ok(())
+        self.put_on(token, target, None, headers)
+    }
+
+    fn present_again(
+        &self,
+        token: &AccessToken,
+        target: &Target<'_>,
+        refusal: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        self.put_on(token, target, Some(refusal), headers)
     }
 
     fn on_challenge(

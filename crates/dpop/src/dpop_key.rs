@@ -10,7 +10,7 @@ use tokenkeeper_jwt::{Algorithm, SigningKey};
 use tokenkeeper_providers::ProofOfPossession;
 
 use crate::dpop::Dpop;
-use crate::nonces::{Nonces, Side};
+use crate::nonces::{Nonces, Side, nonce_in};
 use crate::proof::proof;
 use crate::stored_key;
 
@@ -137,13 +137,16 @@ impl DpopKey {
         Dpop::new(self.clone())
     }
 
-    /// A new proof for one request.
+    /// A new proof for one request. One that was refused has the nonce of its `refusal`, and not the
+    /// newest: others may have used that by now, and a server may take each nonce once.
     pub(crate) fn proof(
         &self,
         target: &Target<'_>,
         token: Option<&AccessToken>,
+        refusal: Option<&HeaderMap>,
     ) -> Result<HeaderValue, Error> {
-        let nonce = self.nonces.newest(side_of(token), target);
+        let own = refusal.and_then(nonce_in).map(Arc::from);
+        let nonce = own.or_else(|| self.nonces.newest(side_of(token), target));
         proof(&self.key, target, token, nonce.as_deref(), self.clock.now().wall())
     }
 
@@ -164,7 +167,20 @@ impl ProofOfPossession for DpopKey {
         token: Option<&AccessToken>,
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
-        let proof = self.proof(&Target::of(method, uri)?, token)?;
+        let proof = self.proof(&Target::of(method, uri)?, token, None)?;
+        headers.insert(&PROOF, proof);
+        Ok(())
+    }
+
+    fn prove_again(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        token: Option<&AccessToken>,
+        refusal: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let proof = self.proof(&Target::of(method, uri)?, token, Some(refusal))?;
         headers.insert(&PROOF, proof);
         Ok(())
     }

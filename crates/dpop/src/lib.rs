@@ -1,6 +1,6 @@
 //! Tokens that are bound to a key: DPoP (RFC 9449) for `tokenkeeper`.
 //!
-//! A bearer token is good for whoever has it. A token that is bound to a key is good only together
+//! A bearer token is good for anyone who has it. A token that is bound to a key is good only together
 //! with a proof that its holder has the key, made anew for every request. So a token that leaks, in
 //! a log or through an API, is worth nothing to the finder.
 //!
@@ -43,7 +43,8 @@
 //!   request, without query and fragment. It goes where the token goes and no further.
 //! - **Nonces** are kept for each origin, those of token endpoints apart from those of APIs, and the
 //!   newest one counts. They are taken from every answer, so that a server that hands out the next
-//!   one in time never refuses. After `use_dpop_nonce` the request is sent once more; if its body is
+//!   one in time never refuses. After `use_dpop_nonce` the request is sent once more, with the nonce of
+//!   that refusal, so that a server may take each nonce once; if its body is
 //!   a stream, which is gone, the caller gets that answer, and the next request has the nonce.
 //! - **Types are not mixed.** A token endpoint that answers with a bearer token although a key is set
 //!   is refused, a bearer token is not presented as a bound one, nor a bound one as a bearer token.

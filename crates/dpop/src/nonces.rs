@@ -42,15 +42,14 @@ impl Nonces {
     }
 }
 
-/// Nonces are no secrets, but belong to nobody else either.
+/// Nonces are no secrets, but their number is all that a reader needs.
 impl fmt::Debug for Nonces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Nonces").field(&self.newest.lock().len()).finish()
     }
 }
 
-/// The nonce of an answer. Of several nobody knows which one counts, and there must be one
-/// (RFC 9449 §8).
+/// The nonce of an answer. There must be one (RFC 9449 §8); of several none is known to count.
 pub(crate) fn nonce_in(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(&DPOP_NONCE).iter();
     let nonce = all.next().filter(|_| all.next().is_none())?.to_str().ok()?;

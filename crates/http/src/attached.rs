@@ -1,7 +1,7 @@
 //! A request that a token is on, until its answer is understood.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, StatusCode};
 use tokenkeeper::{AccessToken, Error, TokenManager};
@@ -17,6 +17,8 @@ pub struct Attached {
     manager: TokenManager,
     token: Arc<AccessToken>,
     is_replay: bool,
+    /// The headers of the refusal after which the same token is presented again.
+    refusal: OnceLock<HeaderMap>,
 }
 
 impl Attached {
@@ -25,7 +27,7 @@ impl Attached {
         manager: TokenManager,
         token: Arc<AccessToken>,
     ) -> Self {
-        Self { route, manager, token, is_replay: false }
+        Self { route, manager, token, is_replay: false, refusal: OnceLock::new() }
     }
 
     /// The first attempt.
@@ -45,7 +47,11 @@ impl Attached {
     ///
     /// If the token is of a type that the route's presenter does not present.
     pub fn present(&self, target: &Target<'_>, headers: &mut HeaderMap) -> Result<(), Error> {
-        let presented = self.route.presenter.present(&self.token, target, headers);
+        let presenter = &self.route.presenter;
+        let presented = match self.refusal.get().filter(|_| self.is_replay) {
+            Some(refusal) => presenter.present_again(&self.token, target, refusal, headers),
+            None => presenter.present(&self.token, target, headers),
+        };
         presented.map_err(|error| error.at_service(self.manager.service_name()))
     }
 
@@ -69,7 +75,11 @@ impl Attached {
         if self.is_replay || !status.is_client_error() {
             return Reaction::GiveUp;
         }
-        self.route.presenter.on_challenge(target, status, headers)
+        let reaction = self.route.presenter.on_challenge(target, status, headers);
+        if reaction == Reaction::Represent {
+            self.refusal.get_or_init(|| headers.clone());
+        }
+        reaction
     }
 
     /// Lets the presenter hear of an answer that nothing is asked about: that to the replay, and any

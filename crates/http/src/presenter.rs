@@ -45,6 +45,27 @@ pub trait Presenter: Debug + Send + Sync + 'static {
         headers: &mut HeaderMap,
     ) -> Result<(), Error>;
 
+    /// Puts the token onto a request that was refused, after [`Reaction::Represent`]. `refusal` are
+    /// the headers of the answer to this very request: what they ask for may hold for it alone.
+    ///
+    /// # Default
+    ///
+    /// [`present`](Self::present).
+    ///
+    /// # Errors
+    ///
+    /// As [`present`](Self::present).
+    fn present_again(
+        &self,
+        token: &AccessToken,
+        target: &Target<'_>,
+        refusal: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let _ = refusal;
+        self.present(token, target, headers)
+    }
+
     /// What to do about an answer between 400 and 499 to a request that the token was on.
     fn on_challenge(
         &self,
@@ -108,6 +129,16 @@ macro_rules! forward_presenter {
                 headers: &mut HeaderMap,
             ) -> Result<(), Error> {
                 (**self).present(token, target, headers)
+            }
+
+            fn present_again(
+                &self,
+                token: &AccessToken,
+                target: &Target<'_>,
+                refusal: &HeaderMap,
+                headers: &mut HeaderMap,
+            ) -> Result<(), Error> {
+                (**self).present_again(token, target, refusal, headers)
             }
 
             fn on_challenge(

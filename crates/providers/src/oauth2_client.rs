@@ -56,6 +56,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) dialect: &'a Dialect,
     /// The key that the tokens are to be bound to.
     pub(crate) key: Option<&'a dyn ProofOfPossession>,
+    /// The headers of the answer that asked for another nonce in the proof.
+    pub(crate) refusal: Option<&'a HeaderMap>,
     pub(crate) issues: Issues,
     /// What the answer must not repeat.
     pub(crate) secrets: &'a [&'a Secret],
@@ -89,6 +91,7 @@ impl Exchange<'_> {
             authorization: self.proof.header(),
             dialect: self.dialect,
             key: self.key,
+            refusal: self.refusal,
             cx,
             seen: Mutex::new(None),
         };
@@ -225,6 +228,7 @@ struct Adapter<'a> {
     authorization: Option<&'a HeaderValue>,
     dialect: &'a Dialect,
     key: Option<&'a dyn ProofOfPossession>,
+    refusal: Option<&'a HeaderMap>,
     cx: &'a FetchContext<'a>,
     seen: Mutex<Option<Seen>>,
 }
@@ -258,7 +262,12 @@ impl Adapter<'_> {
         }
         if let Some(key) = self.key {
             let (method, uri) = (request.method().clone(), request.uri().clone());
-            key.prove(&method, &uri, None, request.headers_mut())?;
+            match self.refusal {
+                Some(refusal) => {
+                    key.prove_again(&method, &uri, None, refusal, request.headers_mut())?;
+                }
+                None => key.prove(&method, &uri, None, request.headers_mut())?,
+            }
         }
         let uri = request.uri().clone();
         let sent_at = self.cx.ready_to_send().inspect_err(|_| request.body_mut().zeroize())?;

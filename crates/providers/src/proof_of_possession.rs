@@ -33,6 +33,29 @@ pub trait ProofOfPossession: Debug + Send + Sync + 'static {
         headers: &mut HeaderMap,
     ) -> Result<(), Error>;
 
+    /// Puts a proof onto a request that was refused because the server wants another nonce (RFC 9449
+    /// §8). `refusal` are the headers of that answer; the nonce in them is for this request, and the
+    /// newest nonce may be that of another one by now.
+    ///
+    /// # Default
+    ///
+    /// [`prove`](Self::prove), which has the newest nonce.
+    ///
+    /// # Errors
+    ///
+    /// As [`prove`](Self::prove).
+    fn prove_again(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        token: Option<&AccessToken>,
+        refusal: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
+        let _ = refusal;
+        self.prove(method, uri, token, headers)
+    }
+
     /// Called with the headers of every answer, in which the next nonce may be (RFC 9449 §8.2), and
     /// with the `token` that [`prove`](Self::prove) was called with: nonces of a token endpoint and
     /// of an API differ, also where both are on one origin (RFC 9449 §9).
@@ -54,6 +77,17 @@ macro_rules! forward_proof_of_possession {
                 headers: &mut HeaderMap,
             ) -> Result<(), Error> {
                 (**self).prove(method, uri, token, headers)
+            }
+
+            fn prove_again(
+                &self,
+                method: &Method,
+                uri: &Uri,
+                token: Option<&AccessToken>,
+                refusal: &HeaderMap,
+                headers: &mut HeaderMap,
+            ) -> Result<(), Error> {
+                (**self).prove_again(method, uri, token, refusal, headers)
             }
 
             fn take_notice(&self, uri: &Uri, token: Option<&AccessToken>, headers: &HeaderMap) {

@@ -226,7 +226,6 @@ impl Refusal {
 }
 
 /// An error that says more than the answer alone does, with what the answer was.
-#[cfg(any(feature = "device", feature = "jwt-bearer", feature = "token-exchange"))]
 pub(crate) fn retold(error: &Error, kind: ErrorKind, what: String) -> Error {
     let mut told = Error::new(kind, what);
     if let Some(status) = error.status() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokenkeeper::{
     Error, ErrorKind, FetchContext, ProviderIdentity, Scopes, Secret, TokenRequestKind, TokenSet,
 };
@@ -16,7 +17,7 @@ use crate::grant::{Grant, Issues};
 use crate::id_token::IdToken;
 use crate::oauth2_client::{Exchange, Failure};
 use crate::proof_of_possession::ProofOfPossession;
-use crate::refusal::{Purpose, Refusal};
+use crate::refusal::{Purpose, Refusal, retold};
 use crate::transport::HttpTransport;
 
 pub(crate) struct TokenEndpoint {
@@ -82,16 +83,17 @@ impl TokenEndpoint {
         let held = secrets_of(current);
         let ask = Ask { kind: TokenRequestKind::Refresh, grant, scopes, held: &held };
         let tokens = self.exchange(ask, cx).await?;
-        // One that cannot be read costs nothing, because the refresh token may be spent. But it does
-        // not take the place of one that says whose the tokens are.
+        // One that cannot be read, or whose issuer is spelled otherwise, costs nothing, because the
+        // refresh token may be spent. But it does not take the place of one that says whose the
+        // tokens are.
         let [first, next] = [current, &tokens].map(|tokens| IdToken::read(tokens.id_token()?));
         match (first, next) {
-            (Some(first), Some(next)) if !next.continues(&first) => {
-                let what = "the id token that came with the refresh names another person, issuer or \
-                            client (OpenID Connect Core §12.2), so none of the tokens is used";
+            (Some(first), Some(next)) if !next.is_of_the_person_of(&first) => {
+                let what = "the id token that came with the refresh names another person (OpenID \
+                            Connect Core §12.2), so none of the tokens is used";
                 Err(self.located(Error::new(ErrorKind::RefreshRejected, what)))
             }
-            (Some(_), None) => {
+            (Some(first), next) if next.as_ref().is_none_or(|next| !next.continues(&first)) => {
                 Ok(current.id_token().cloned().into_iter().fold(tokens, TokenSet::with_id_token))
             }
             _ => Ok(tokens),
@@ -130,16 +132,20 @@ impl TokenEndpoint {
 
     /// One token request. A server that does not take the first place where the client shows its
     /// secret, or wants a nonce in the proof of the key (RFC 9449 §8), refuses it before it looks at
-    /// anything else, so there is a second one.
+    /// anything else, so there is a second one. A nonce may have ended or been used by then, so there
+    /// is a third.
     async fn exchange(&self, ask: Ask<'_>, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
-        let mut outcome = self.attempt(ask, &self.auth, cx).await;
+        let mut outcome = self.attempt(ask, &self.auth, None, cx).await;
         if matches!(&outcome, Err(Unsuccessful::WantsOtherProof(_))) {
-            outcome = self.attempt(ask, &self.auth.other(), cx).await;
+            outcome = self.attempt(ask, &self.auth.other(), None, cx).await;
         }
-        if self.key.is_some() && matches!(&outcome, Err(Unsuccessful::WantsNonce(_))) {
-            outcome = self.attempt(ask, &self.auth, cx).await;
+        for _ in 0..MOST_NONCES {
+            let Err(Unsuccessful::WantsNonce(_, refusal)) = outcome else { break };
+            outcome = self.attempt(ask, &self.auth, Some(&refusal), cx).await;
         }
-        let tokens = outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error()))?;
+        let host = self.url.host();
+        let tokens =
+            outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error(host)))?;
         Ok(match self.default_lifetime {
             Some(lifetime) if tokens.expires_at().is_none() => tokens.with_lifetime(lifetime),
             _ => tokens,
@@ -150,6 +156,7 @@ impl TokenEndpoint {
         &self,
         ask: Ask<'_>,
         auth: &ClientAuth,
+        refused_with: Option<&HeaderMap>,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Unsuccessful> {
         let proof = auth.proof(&self.client_id, self.audience(&self.url)).await;
@@ -170,6 +177,7 @@ impl TokenEndpoint {
             transport: &*self.transport,
             dialect: &self.dialect,
             key: self.key.as_deref(),
+            refusal: refused_with,
             issues: self.issues,
             secrets: &secrets,
         };
@@ -201,13 +209,14 @@ impl TokenEndpoint {
         refusal.client_hint = self.auth.hint(&self.client_id);
         refusal.ends_refresh_token =
             refusal.code().is_some_and(|code| self.dialect.ends_refresh_token(code));
-        let wants_nonce = refusal.wants_nonce();
+        let wants_nonce = refusal.wants_nonce() && self.key.is_some();
+        let headers = wants_nonce.then(|| refusal.headers.clone());
         let now = cx.clock().now().wall();
         let error = refusal.into_error(Purpose::Exchange(kind), self.url.host(), secrets, now);
-        match (wants_other, wants_nonce) {
+        match (wants_other, headers) {
             (true, _) => Unsuccessful::WantsOtherProof(error),
-            (false, true) => Unsuccessful::WantsNonce(error),
-            (false, false) => Unsuccessful::Other(error),
+            (false, Some(headers)) => Unsuccessful::WantsNonce(error, headers),
+            (false, None) => Unsuccessful::Other(error),
         }
     }
 
@@ -277,14 +286,22 @@ impl fmt::Debug for TokenEndpoint {
 /// Why an attempt brought no tokens.
 enum Unsuccessful {
     WantsOtherProof(Error),
-    WantsNonce(Error),
+    /// With the headers of the answer, which have the nonce.
+    WantsNonce(Error, HeaderMap),
     Other(Error),
 }
 
 impl Unsuccessful {
-    fn into_error(self) -> Error {
+    fn into_error(self, host: &str) -> Error {
         match self {
-            Self::WantsOtherProof(error) | Self::WantsNonce(error) | Self::Other(error) => error,
+            Self::WantsNonce(error, _) => {
+                let count = MOST_NONCES + 1;
+                let what = format!(
+                    "{host} wanted another nonce in the DPoP proof of each of {count} requests"
+                );
+                retold(&error, ErrorKind::Unavailable, what)
+            }
+            Self::WantsOtherProof(error) | Self::Other(error) => error,
         }
     }
 }
@@ -310,3 +327,5 @@ fn secrets_of(tokens: &TokenSet) -> Vec<&Secret> {
     let access_token = tokens.access_token().map(|token| token.secret());
     access_token.into_iter().chain(tokens.refresh_token()).chain(tokens.id_token()).collect()
 }
+
+const MOST_NONCES: u32 = 2; // after the first attempt, which has none or an old one

@@ -1,12 +1,18 @@
 //! Bound tokens from a token endpoint (RFC 9449 §5, §8); the rest of that RFC is in `proofs.rs`.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::support::{BOUND, Playback, TOKEN_URL, fetch, jkt_of, key, machine, refresh};
-use tokenkeeper::{Error, ErrorKind, Secret, TokenSet, async_trait};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+
+use crate::support::{BOUND, Playback, Proof, TOKEN_URL, fetch, jkt_of, key, machine, refresh};
+use tokenkeeper::{Error, ErrorKind, Secret, TokenManager, TokenSet, async_trait};
+use tokenkeeper_http::{Route, Target, TokenChoice, TokenRoutes};
 use tokenkeeper_providers::{
-    AssertionSource, ClientAuth, ClientCredentialsProvider, RefreshTokenProvider,
+    AssertionSource, ClientAuth, ClientCredentialsProvider, HttpTransport, RefreshTokenProvider,
 };
+use tokio::sync::Notify;
 
 const WANTS_NONCE: &str = r#"{"error":"use_dpop_nonce"}"#;
 
@@ -61,18 +67,141 @@ async fn a_token_endpoint_that_wants_a_nonce_is_asked_once_more_with_it() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_goes_on_wanting_a_nonce_is_asked_twice_and_no_more() {
-    for second in ["n-1", "n-2"] {
-        let endpoint = Playback::default().and(400, Some("n-1"), WANTS_NONCE).and(
-            400,
-            Some(second),
-            WANTS_NONCE,
-        );
+async fn a_second_wish_for_a_nonce_is_granted_too() {
+    let endpoint = Playback::default()
+        .and(400, Some("n-1"), WANTS_NONCE)
+        .and(400, Some("n-2"), WANTS_NONCE)
+        .and(200, None, BOUND);
+
+    fetch(&machine(&key(), &endpoint)).await.unwrap();
+
+    let expected = [None, Some("n-1".to_owned()), Some("n-2".to_owned())];
+    assert_eq!(endpoint.nonces(), expected);
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_goes_on_wanting_a_nonce_is_asked_again_later() {
+    for later in ["n-1", "n-2"] {
+        let endpoint = Playback::default()
+            .and(400, Some("n-1"), WANTS_NONCE)
+            .and(400, Some(later), WANTS_NONCE)
+            .and(400, Some(later), WANTS_NONCE);
 
         let error = fetch(&machine(&key(), &endpoint)).await.unwrap_err();
 
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.oauth().unwrap().code(), "use_dpop_nonce");
-        assert_eq!(endpoint.requests().len(), 2);
+        assert!(error.to_string().contains("each of 3 requests"), "{error}");
+        assert_eq!(endpoint.requests().len(), 3);
+    }
+}
+
+/// A server that takes each nonce once, and only from the request that it was made for.
+#[derive(Clone, Debug, Default)]
+struct SingleUse {
+    issued: Arc<AtomicU32>,
+    unused: Arc<Mutex<HashSet<String>>>,
+    arrived: Arc<AtomicU32>,
+    all_arrived: Arc<Notify>,
+}
+
+impl SingleUse {
+    /// Whether the nonce of these headers is good, and headers with another one.
+    fn takes(&self, headers: &HeaderMap) -> (bool, String) {
+        let mut unused = self.unused.lock().unwrap();
+        let is_good = Proof::of(headers).nonce().is_some_and(|nonce| unused.remove(nonce));
+        let fresh = format!("n-{}", self.issued.fetch_add(1, Ordering::SeqCst));
+        unused.insert(fresh.clone());
+        (is_good, fresh)
+    }
+
+    /// Waits until so many requests have been refused, so that all nonces are given out before any
+    /// is used.
+    async fn wait_for(&self, count: u32) {
+        let waiting = self.all_arrived.notified();
+        if self.arrived.fetch_add(1, Ordering::SeqCst) + 1 == count {
+            self.all_arrived.notify_waiters();
+        } else {
+            waiting.await;
+        }
+    }
+}
+
+#[async_trait]
+impl HttpTransport for SingleUse {
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+        let (is_good, fresh) = self.takes(request.headers());
+        let is_first = Proof::of(request.headers()).nonce().is_none();
+        if is_first {
+            self.wait_for(REQUESTS).await;
+        }
+        let body = if is_good { BOUND } else { WANTS_NONCE };
+        let mut answer = Response::new(body.as_bytes().to_vec());
+        *answer.status_mut() = if is_good { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        answer.headers_mut().insert("dpop-nonce", fresh.parse().unwrap());
+        Ok(answer)
+    }
+}
+
+const REQUESTS: u32 = 200;
+
+#[tokio::test]
+async fn requests_at_once_all_succeed_where_each_nonce_is_good_once() {
+    let server = SingleUse::default();
+    let provider = ClientCredentialsProvider::builder("svc", TOKEN_URL)
+        .client("id", ClientAuth::basic("secret"))
+        .proof_of_possession(key())
+        .transport(server.clone())
+        .build()
+        .unwrap();
+    let provider = Arc::new(provider);
+
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..REQUESTS {
+        let provider = provider.clone();
+        requests.spawn(async move { fetch(&provider).await.map(drop) });
+    }
+
+    let outcomes = requests.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 200);
+    assert_eq!(server.issued.load(Ordering::SeqCst), 400);
+}
+
+/// The same at an API, by way of what clients use.
+#[tokio::test]
+async fn requests_at_once_to_an_api_all_succeed_where_each_nonce_is_good_once() {
+    let (server, key) = (SingleUse::default(), key());
+    let target_uri: Uri = "https://api.example.com/x".parse().unwrap();
+    let target = Target::of(&Method::GET, &target_uri).unwrap();
+    let manager = TokenManager::new(machine(&key, &Playback::default().and(200, None, BOUND)));
+    let route = Route::new(manager).origin("https://api.example.com").presenter(key.presenter());
+    let routes = TokenRoutes::new([route]).unwrap();
+    let mut refused = Vec::new();
+    for _ in 0..REQUESTS {
+        let mut headers = HeaderMap::new();
+        let attached = routes.attach(&target, &mut headers, TokenChoice::OfRoute).await;
+        let attached = attached.unwrap().unwrap();
+        let (is_good, fresh) = server.takes(&headers);
+        assert!(!is_good);
+        let mut answer = HeaderMap::new();
+        answer.insert("dpop-nonce", fresh.parse().unwrap());
+        answer.insert("www-authenticate", r#"DPoP error="use_dpop_nonce""#.parse().unwrap());
+        refused.push((attached, answer));
+        // No notice is taken yet: the answers arrive when all requests are sent.
+    }
+
+    let reactions: Vec<_> = refused
+        .into_iter()
+        .map(|(attached, answer)| {
+            let reaction = attached.reaction(&target, StatusCode::UNAUTHORIZED, &answer);
+            (attached, reaction)
+        })
+        .collect();
+    for (attached, reaction) in reactions {
+        let again = attached.renew(reaction).await.unwrap();
+        let mut headers = HeaderMap::new();
+        again.present(&target, &mut headers).unwrap();
+        assert!(server.takes(&headers).0);
     }
 }
 

@@ -11,7 +11,7 @@ use super::user_claims::UserClaims;
 use crate::endpoint_request::EndpointRequest;
 use crate::endpoint_url::EndpointUrl;
 use crate::proof_of_possession::ProofOfPossession;
-use crate::refusal::Purpose;
+use crate::refusal::{Purpose, retold};
 use crate::settings::{bundled, check_plain};
 use crate::transport::HttpTransport;
 
@@ -62,9 +62,11 @@ impl UserInfo {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::RequestRejected`] with the status 401 if the token is not good any more: give
-    ///   it to [`replace_rejected`](tokenkeeper::TokenManager::replace_rejected) and ask again with
-    ///   the one that comes back. With 403, the token lacks a scope, `openid` most likely.
+    /// - [`ErrorKind::LoginRequired`] with the status 401 if the token is not good any more: give it
+    ///   to [`replace_rejected`](tokenkeeper::TokenManager::replace_rejected) and ask again with the
+    ///   one that comes back; if there is none, a new login is needed.
+    /// - [`ErrorKind::RequestRejected`] with the status 403 if the token lacks a scope, `openid` most
+    ///   likely.
     /// - [`ErrorKind::Unsupported`] if the token is of a type that cannot be presented here.
     /// - [`ErrorKind::InvalidResponse`] if the answer is not JSON.
     /// - [`ErrorKind::Transport`], [`ErrorKind::Unavailable`] if it is worth asking again.
@@ -83,11 +85,11 @@ impl UserInfo {
     }
 
     async fn claims(&self, token: &AccessToken, sub: Option<&str>) -> Result<UserClaims, Error> {
-        let (mut answer, nonce_is_new) = self.attempt(token).await?;
-        if nonce_is_new && answer.as_ref().is_err_and(is_unauthorized) {
-            (answer, _) = self.attempt(token).await?; // RFC 9449 §9
+        let (mut answer, refusal) = self.attempt(token, None).await?;
+        if refusal.is_some() && answer.as_ref().is_err_and(is_unauthorized) {
+            (answer, _) = self.attempt(token, refusal.as_ref()).await?; // RFC 9449 §9
         }
-        let claims = answer.map_err(advised)?;
+        let claims = answer.map_err(|error| advised(error, self.url.host()))?;
         if sub.is_some() && claims.sub() != sub {
             let what = "the answer is about another user than expected, so it must not be used \
                         (OpenID Connect Core §5.3.2)";
@@ -97,11 +99,12 @@ impl UserInfo {
         Ok(claims)
     }
 
-    /// One request, and whether its answer brought a nonce for the next proof.
+    /// One request, and the headers of its answer if they have a nonce for the next proof.
     async fn attempt(
         &self,
         token: &AccessToken,
-    ) -> Result<(Result<UserClaims, Error>, bool), Error> {
+        refusal: Option<&HeaderMap>,
+    ) -> Result<(Result<UserClaims, Error>, Option<HeaderMap>), Error> {
         let uri: Uri = self.url.normalised().parse().map_err(|_| {
             Error::new(ErrorKind::Config, "the userinfo URL is not one that can be asked")
         })?;
@@ -109,7 +112,12 @@ impl UserInfo {
         headers.insert(AUTHORIZATION, token.authorization());
         let key = self.key.as_deref().filter(|_| is_bound(token));
         match key {
-            Some(key) => key.prove(&Method::GET, &uri, Some(token), &mut headers)?,
+            Some(key) => match refusal {
+                Some(refusal) => {
+                    key.prove_again(&Method::GET, &uri, Some(token), refusal, &mut headers)?;
+                }
+                None => key.prove(&Method::GET, &uri, Some(token), &mut headers)?,
+            },
             None if token.is_bearer() => {}
             None => return Err(cannot_present(token)),
         }
@@ -120,15 +128,15 @@ impl UserInfo {
             purpose: Purpose::Other("tell who the user is"),
             secrets: vec![token.secret()],
         };
-        let mut nonce_is_new = false;
+        let mut with_nonce = None;
         let answer = request.get_noticing(headers, |headers| {
             if let Some(key) = key {
                 key.take_notice(&uri, Some(token), headers);
-                nonce_is_new = headers.contains_key("dpop-nonce");
+                with_nonce = headers.contains_key("dpop-nonce").then(|| headers.clone());
             }
         });
         let claims = answer.await.and_then(|body| UserClaims::read(&body));
-        Ok((claims, nonce_is_new))
+        Ok((claims, with_nonce))
     }
 }
 
@@ -220,11 +228,15 @@ fn is_unauthorized(error: &Error) -> bool {
 }
 
 /// The usual advice is about token endpoints.
-fn advised(error: Error) -> Error {
+fn advised(error: Error, host: &str) -> Error {
     match (error.status(), error.kind()) {
-        (Some(StatusCode::UNAUTHORIZED), _) => error.with_advice(
-            "give the token to TokenManager::replace_rejected and ask again with the one it returns",
-        ),
+        (Some(StatusCode::UNAUTHORIZED), _) => {
+            let what = format!("{host} refused the token, when asked to tell who the user is");
+            retold(&error, ErrorKind::LoginRequired, what).with_advice(
+                "give the token to TokenManager::replace_rejected and ask again with the one it \
+                 returns; if there is none, begin a new login",
+            )
+        }
         (Some(StatusCode::FORBIDDEN), _) => {
             error.with_advice("log in with the scopes that it takes, such as `openid`")
         }

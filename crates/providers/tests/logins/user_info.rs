@@ -122,14 +122,14 @@ async fn an_answer_about_another_user_than_expected_is_not_used() {
 #[tokio::test]
 async fn a_refused_token_is_an_error_that_says_what_to_do() {
     let table = [
-        (401, "replace_rejected"),
-        (403, "log in with the scopes"),
-        (404, "check the userinfo URL"),
+        (401, ErrorKind::LoginRequired, "replace_rejected"),
+        (403, ErrorKind::RequestRejected, "log in with the scopes"),
+        (404, ErrorKind::RequestRejected, "check the userinfo URL"),
     ];
-    for (status, advice) in table {
+    for (status, kind, advice) in table {
         let error = asked(status, "").await.unwrap_err();
 
-        assert_eq!(error.kind(), ErrorKind::RequestRejected);
+        assert_eq!(error.kind(), kind);
         assert!(error.to_string().contains(advice), "{error}");
         assert!(error.to_string().starts_with("svc: as.example.org refused"), "{error}");
     }
