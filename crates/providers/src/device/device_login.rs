@@ -20,7 +20,7 @@ use crate::token_endpoint::TokenEndpoint;
 /// Logs in a person who approves it on another device, such as a telephone (RFC 8628).
 ///
 /// [`begin`](Self::begin) brings a code and a URL to show, [`finish`](Self::finish) waits until
-/// somebody has approved them. The tokens go into a manager by
+/// they were approved. The tokens go into a manager by
 /// [`install`](tokenkeeper::TokenManager::install), and [`provider`](Self::provider) keeps them fresh.
 ///
 /// # Examples
@@ -104,19 +104,21 @@ impl DeviceLogin {
         })
     }
 
-    /// Waits until somebody has approved the login, and returns the tokens.
+    /// Waits until the login was approved, and returns the tokens.
     ///
-    /// The first question comes after one interval, which the service chooses (5 s if it does not).
-    /// `slow_down` makes it 5 s longer for good (RFC 8628 §3.5), also for clones of `pending`.
-    /// Connections that fail and servers that are busy are waited out, with pauses that double up to
-    /// a minute. No pause is shorter than `Retry-After` says. It ends when the codes do.
+    /// The first poll comes after one interval, which the service chooses (5 s if it does not).
+    /// `slow_down` makes it 5 s longer for good (RFC 8628 §3.5). Clones of `pending` share the
+    /// interval and the time of the last poll, so that two waits ask no more often than one.
+    /// Connections that fail, servers that are busy and pages of proxies are waited out, with pauses
+    /// that double up to a minute. No pause is shorter than `Retry-After` says, except before the
+    /// last poll: just before the codes end there is always one, however long the pause.
     ///
     /// Await it in a tokio runtime, unless the [`clock`](DeviceLoginBuilder::clock) needs none.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LoginRequired`] with a sentence that says which, if the login was declined, if
-    /// nobody approved it in time, or if the service does not take the code any more:
+    /// [`ErrorKind::LoginRequired`] with a sentence that says which, if the login was declined, if it
+    /// was not approved in time, or if the service does not take the code any more:
     /// [`begin`](Self::begin) again, but not before the person asks for it. Also if `pending` was
     /// begun by a login with other settings; nothing is sent then. Other kinds as for any token
     /// request.
@@ -124,27 +126,39 @@ impl DeviceLogin {
     /// # Cancel safety
     ///
     /// Dropping it ends the polling, and nothing goes on. The codes stay good until they end, so
-    /// whoever kept a clone can wait on. If a poll was under way, its answer may have had the tokens.
+    /// a clone of `pending` can be waited for. If a poll was under way, its answer may have had the tokens.
     pub async fn finish(&self, pending: PendingDeviceLogin) -> Result<TokenSet, Error> {
         if pending.login() != self.fingerprint() {
             let what = "the device login was begun with other settings";
             return Err(self.must_begin_again(what));
         }
         let cx = FetchContext::detached(&self.clock, POLL_TIMEOUT);
-        let end = pending.end(self.clock.now());
-        let mut pace = Pace::new(pending.interval());
-        let mut failure = None;
+        let now = self.clock.now();
+        let last_call = pending.end(now).saturating_sub(LAST_CALL);
+        let mut pace = Pace::new(pending.polls(), now.mono());
+        let mut lost: Option<Error> = None;
         loop {
-            let left = end.saturating_sub(self.clock.now().mono());
-            self.clock.sleep(pace.pause().min(left)).await;
-            if self.clock.now().mono() >= end {
-                return Err(self.expired(failure));
+            let now = self.clock.now().mono();
+            let left = last_call.saturating_sub(now);
+            self.clock.sleep(pace.pause(now).min(left)).await;
+            let now = self.clock.now().mono();
+            let is_last = now >= last_call;
+            if !pace.take_turn(now, is_last) {
+                continue;
             }
             match self.endpoint.fetch(Grant::DeviceCode(pending.device_code()), &cx).await {
                 Ok(tokens) => return Ok(tokens),
                 Err(error) => {
-                    failure = error.oauth().is_none().then(|| error.clone());
-                    pace.take_note(error).map_err(|error| self.explained(error))?;
+                    let failure = error.oauth().is_none().then(|| error.clone());
+                    if let Some(error) = lost.take_if(|_| is_spent(&error)) {
+                        return Err(error);
+                    }
+                    lost = lost.or_else(|| failure.clone().filter(Error::answer_lost));
+                    let now = self.clock.now().mono();
+                    pace.take_note(error, now).map_err(|error| self.explained(error))?;
+                    if is_last {
+                        return Err(self.expired(failure));
+                    }
                 }
             }
         }
@@ -176,7 +190,7 @@ impl DeviceLogin {
                 self.must_begin_again(what).with_source(failure)
             }
             None => {
-                self.must_begin_again("nobody approved the device login before its code expired")
+                self.must_begin_again("the device login was not approved before its code expired")
             }
         }
     }
@@ -257,5 +271,11 @@ impl fmt::Debug for DeviceLoginBuilder {
     }
 }
 
+/// Whether the service says that the code was used: then the tokens were in an answer before.
+fn is_spent(error: &Error) -> bool {
+    error.oauth().is_some_and(|oauth| class_of(oauth.code()) == "invalid_grant")
+}
+
+const LAST_CALL: Duration = Duration::from_secs(1); // so that the last poll arrives before the end
 const BEGIN_AGAIN: &str = "begin a new login";
 const POLL_TIMEOUT: Duration = Duration::from_secs(30); // the transport has a limit of its own

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokenkeeper::{Now, Secret};
 use url::Url;
 
+use super::polling::Polls;
 use crate::endpoint_url::is_loopback;
 use crate::lifetime::seconds;
 use crate::members::Members;
@@ -33,8 +34,8 @@ pub struct PendingDeviceLogin {
     verification_url: String,
     verification_url_complete: Option<String>,
     expires_at: SystemTime,
-    /// Clones share it: a service that says `slow_down` says it for good.
-    interval: Arc<Mutex<Duration>>,
+    /// Clones share them: they are polls of one code.
+    polls: Arc<Mutex<Polls>>,
     /// The end by the monotonic clock, which another process does not share.
     end: Option<Duration>,
 }
@@ -75,9 +76,9 @@ impl PendingDeviceLogin {
         allow_http: bool,
     ) -> Result<Self, &'static str> {
         let mut members = Members::read(body).ok_or("is neither a JSON object nor a form")?;
-        let device_code = members.take_text("device_code").map(Secret::from);
+        let device_code = take_word(&mut members, "device_code").map(Secret::from);
         let device_code = device_code.ok_or("has no device code")?;
-        let user_code = members.take_text("user_code").ok_or("has no user code")?;
+        let user_code = take_word(&mut members, "user_code").ok_or("has no user code")?;
         if user_code.chars().any(deceives) {
             return Err("has a user code that cannot be shown");
         }
@@ -98,7 +99,7 @@ impl PendingDeviceLogin {
             verification_url,
             verification_url_complete,
             expires_at: end.wall(),
-            interval: Arc::new(Mutex::new(interval)),
+            polls: Arc::new(Mutex::new(Polls { interval, last: Some(sent.mono()) })),
             end: Some(end.mono()),
         })
     }
@@ -112,8 +113,8 @@ impl PendingDeviceLogin {
         &self.device_code
     }
 
-    pub(crate) fn interval(&self) -> &Mutex<Duration> {
-        &self.interval
+    pub(crate) fn polls(&self) -> &Mutex<Polls> {
+        &self.polls
     }
 
     /// The end by the monotonic clock. In the process that began it, a wall clock that is set right
@@ -131,7 +132,7 @@ impl fmt::Debug for PendingDeviceLogin {
         f.debug_struct("PendingDeviceLogin")
             .field("device_code", &self.device_code)
             .field("expires_at", &self.expires_at)
-            .field("interval", &*self.interval.lock())
+            .field("interval", &self.polls.lock().interval)
             .finish_non_exhaustive()
     }
 }
@@ -155,7 +156,7 @@ impl Serialize for PendingDeviceLogin {
         let Self { login, device_code, user_code, verification_url, .. } = self.clone();
         let verification_url_complete = self.verification_url_complete.clone();
         let since_1970 = self.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (expires_at, interval) = (millis(since_1970), millis(*self.interval.lock()));
+        let (expires_at, interval) = (millis(since_1970), millis(self.polls.lock().interval));
         let stored = Stored {
             version: VERSION,
             login,
@@ -196,9 +197,18 @@ impl Stored {
             verification_url: self.verification_url,
             verification_url_complete: self.verification_url_complete,
             expires_at: UNIX_EPOCH.checked_add(Duration::from_millis(self.expires_at))?,
-            interval: Arc::new(Mutex::new(interval)),
+            polls: Arc::new(Mutex::new(Polls { interval, last: None })),
             end: None,
         })
+    }
+}
+
+/// A text with something in it, or a number, as some services write codes of digits alone.
+fn take_word(members: &mut Members, name: &str) -> Option<String> {
+    match members.take(name)? {
+        Value::String(text) if !text.is_empty() => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

@@ -32,7 +32,7 @@ async fn what_is_shown_is_what_it_looks_like() {
 }
 
 #[tokio::test]
-async fn whoever_cannot_begin_is_told_where_to_look() {
+async fn a_login_that_cannot_begin_says_where_to_look() {
     let lost = Playback::default().and_error(unreachable());
     let missing = Playback::default().and(404, "");
 
@@ -57,7 +57,7 @@ async fn a_refusal_to_begin_says_why() {
 }
 
 #[tokio::test]
-async fn slow_down_holds_for_whoever_waits_on_with_a_clone() {
+async fn slow_down_holds_for_a_wait_that_goes_on_with_a_clone() {
     let clock = ManualClock::new();
     let playback = Playback::of(&[CODES]).and(400, SLOW_DOWN);
     let login = builder(&playback).clock(clock.clone()).build().unwrap();
@@ -80,7 +80,7 @@ async fn slow_down_holds_for_whoever_waits_on_with_a_clone() {
 #[tokio::test]
 async fn a_login_that_ends_in_an_outage_does_not_blame_the_person() {
     let codes = CODES.replace("600", "10");
-    let playback = Playback::of(&[&codes]).and_error(unreachable());
+    let playback = Playback::of(&[&codes]).and_error(unreachable()).and_error(unreachable());
     let login = login(&playback, &Hurried::default());
 
     let error = login.finish(login.begin().await.unwrap()).await.unwrap_err();
@@ -118,10 +118,9 @@ async fn a_login_that_has_begun_survives_a_restart() {
     let second = login(&playback, &clock);
     let pending: PendingDeviceLogin = serde_json::from_str(&kept).unwrap();
     assert_eq!(pending.user_code(), "WDJB-MJHT");
-    let error = second.finish(pending).await.unwrap_err();
+    second.finish(pending).await.unwrap();
 
-    assert_eq!(error.kind(), ErrorKind::LoginRequired);
-    assert_eq!(clock.pauses(), [7, 3]);
+    assert_eq!(clock.pauses(), [7, 2]);
     assert!(playback.body(0).contains("device_code=dc-1"));
 }
 

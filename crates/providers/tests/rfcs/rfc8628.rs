@@ -229,8 +229,7 @@ async fn every_other_answer_ends_the_polling_with_what_it_means() {
         (200, r#"{"error":"device_flow_disabled"}"#, ErrorKind::RequestRejected),
         (400, r#"{"error":"temporarily_unavailable"}"#, ErrorKind::Unavailable),
         (302, "", ErrorKind::RequestRejected),
-        (200, "<html>Welcome to the hotel</html>", ErrorKind::InvalidResponse),
-        (200, r#"{"access_token":"a","token_type":"mac"}"#, ErrorKind::InvalidResponse),
+        (401, "", ErrorKind::RequestRejected),
     ];
     for (status, body, kind) in table {
         let (outcome, pauses, _) = finish(|answers| answers.and(status, body)).await;
@@ -266,11 +265,11 @@ async fn each_end_of_a_login_says_which_it_is() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_once_the_codes_have_ended() {
+async fn the_last_poll_is_just_before_the_codes_end() {
     let codes = r#"{"device_code":"d","user_code":"u","verification_uri":"https://g",
         "expires_in":60,"interval":25}"#;
     let clock = Hurried::default();
-    let playback = Playback::of(&[codes]).and(400, PENDING).and(400, PENDING);
+    let playback = Playback::of(&[codes]).and(400, PENDING).and(400, PENDING).and(400, PENDING);
     let login = login(&playback, &clock);
 
     let error = login.finish(login.begin().await.unwrap()).await.unwrap_err();
@@ -278,10 +277,10 @@ async fn nobody_is_asked_once_the_codes_have_ended() {
     assert_eq!(error.kind(), ErrorKind::LoginRequired);
     assert_eq!(
         error.to_string(),
-        "svc: nobody approved the device login before its code expired; begin a new login"
+        "svc: the device login was not approved before its code expired; begin a new login"
     );
-    assert_eq!(clock.pauses(), [25, 25, 10]);
-    assert_eq!(playback.count(), 3);
+    assert_eq!(clock.pauses(), [25, 25, 9]);
+    assert_eq!(playback.count(), 4);
 }
 
 #[tokio::test]
@@ -360,4 +359,103 @@ async fn a_whole_login_over_http() {
 
     assert_eq!(tokens.unwrap().refresh_token().unwrap().expose_secret(), "rt-1");
     assert_eq!((codes.calls_async().await, granted.calls_async().await), (1, 1));
+}
+
+#[tokio::test]
+async fn an_approval_in_the_last_interval_is_not_lost_however_long_the_pause() {
+    let codes = |lifetime: u32, interval: u32| {
+        format!(
+            r#"{{"device_code":"d","user_code":"u","verification_uri":"https://g",
+                "expires_in":{lifetime},"interval":{interval}}}"#
+        )
+    };
+    type Outage = fn(Playback) -> Playback;
+    let table: [(String, Outage, u64); 3] = [
+        (codes(30, 60), |answers| answers, 29),
+        (codes(60, 25), |answers| answers.and(400, PENDING).and(400, PENDING), 59),
+        (codes(60, 5), |answers| answers.and_with(503, &[("retry-after", "600")], ""), 59),
+    ];
+    for (codes, before, at) in table {
+        let clock = Hurried::default();
+        let playback = before(Playback::of(&[&codes])).and(200, OK_WITH_REFRESH);
+        let login = login(&playback, &clock);
+
+        login.finish(login.begin().await.unwrap()).await.unwrap();
+
+        assert_eq!(clock.pauses().iter().sum::<u64>(), at, "{codes}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_proxy_is_waited_out() {
+    let page = "<html>Welcome to the hotel</html>";
+    for (status, body) in [(200, page), (403, page), (404, page), (405, "")] {
+        let (tokens, pauses, _) =
+            finish(|answers| answers.and(status, body).and(400, PENDING).and(200, OK_WITH_REFRESH))
+                .await;
+
+        assert!(tokens.is_ok(), "{status}");
+        assert_eq!(pauses, [7, 14, 7], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_go_on_for_a_minute_end_it_unless_the_service_itself_has_answered() {
+    let page = |answers: Playback| (0..4).fold(answers, |answers, _| answers.and(404, "<html>"));
+    let (outcome, pauses, _) = finish(page).await;
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::RequestRejected);
+    assert_eq!(pauses, [7, 14, 28, 56]);
+
+    let (outcome, ..) = finish(|answers| {
+        page(answers.and(400, PENDING)).and(404, "<html>").and(200, OK_WITH_REFRESH)
+    })
+    .await;
+    assert!(outcome.is_ok());
+}
+
+#[tokio::test]
+async fn tokens_in_an_answer_that_was_not_understood_are_named_when_the_code_is_spent() {
+    let odd = r#"{"access_token":"a","token_type":"mac"}"#;
+
+    let (outcome, _, playback) =
+        finish(|answers| answers.and(200, odd).and(400, r#"{"error":"invalid_grant"}"#)).await;
+
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{error}");
+    assert!(error.to_string().contains("only bearer tokens can be used"), "{error}");
+    assert_eq!(playback.count(), 3);
+}
+
+#[tokio::test]
+async fn codes_of_digits_may_be_numbers() {
+    let body = r#"{"device_code":4711,"user_code":123456,"verification_uri":"https://g"}"#;
+
+    let pending = begin(body).await.unwrap();
+
+    assert_eq!(pending.user_code(), "123456");
+    assert!(serde_json::to_string(&pending).unwrap().contains(r#""device_code":"4711""#));
+}
+
+#[tokio::test]
+async fn two_waits_for_one_code_ask_no_more_often_than_one() {
+    let clock = ManualClock::new();
+    let mut playback = Playback::of(&[CODES]);
+    for _ in 0..3 {
+        playback = playback.and(400, PENDING);
+    }
+    let login = builder(&playback).clock(clock.clone()).build().unwrap();
+    let pending = login.begin().await.unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut one = pin!(login.finish(pending.clone()));
+    assert!(one.as_mut().poll(&mut cx).is_pending());
+    clock.advance(Duration::from_secs(3));
+    let mut two = pin!(login.finish(pending));
+    assert!(two.as_mut().poll(&mut cx).is_pending());
+
+    for second in 4..=21 {
+        clock.advance(Duration::from_secs(1));
+        assert!(one.as_mut().poll(&mut cx).is_pending());
+        assert!(two.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(playback.count(), 1 + second / 7, "after {second} s");
+    }
 }
