@@ -29,7 +29,8 @@ pub struct Introspected {
 
 impl Introspected {
     /// Reads an answer. Only `active` has to be there; a member of another type than it should have
-    /// counts as absent.
+    /// counts as absent. But an end or a beginning that cannot be read is refused: without it the
+    /// answer would be taken for one that holds for ever.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Error> {
         let wrong = |what: &str| {
             Error::new(ErrorKind::InvalidResponse, format!("the answer {what}"))
@@ -50,9 +51,9 @@ impl Introspected {
             client_id: members.take_text("client_id"),
             username: members.take_text("username"),
             token_type: members.take_text("token_type"),
-            expires_at: members.take("exp").and_then(point_in_time),
-            issued_at: members.take("iat").and_then(point_in_time),
-            not_before: members.take("nbf").and_then(point_in_time),
+            expires_at: limit(&mut members, "exp").map_err(wrong)?,
+            issued_at: members.take("iat").as_ref().and_then(point_in_time),
+            not_before: limit(&mut members, "nbf").map_err(wrong)?,
             subject: members.take_text("sub"),
             audience: members.take("aud").map(texts).unwrap_or_default(),
             issuer: members.take_text("iss"),
@@ -151,12 +152,28 @@ impl fmt::Debug for Introspected {
     }
 }
 
-/// Seconds since 1970, with or without a fraction, which is cut off. Nothing for what is before
-/// 1970 or beyond what the system counts to.
-fn point_in_time(value: Value) -> Option<SystemTime> {
+/// A point in time that must not be missed if it is there.
+fn limit(members: &mut Members, name: &str) -> Result<Option<SystemTime>, &'static str> {
+    match members.take(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => point_in_time(&value).map(Some).ok_or(if name == "exp" {
+            "about a token has an `exp` that is not a number of seconds since 1970 (RFC 7662 §2.2)"
+        } else {
+            "about a token has an `nbf` that is not a number of seconds since 1970 (RFC 7662 §2.2)"
+        }),
+    }
+}
+
+/// Seconds since 1970, as a number or as text, with or without a fraction, which is cut off. What is
+/// before 1970 is as good as 1970. Nothing for what is beyond the system's range.
+fn point_in_time(value: &Value) -> Option<SystemTime> {
     let seconds = value.as_u64().or_else(|| {
-        let seconds = value.as_f64()?;
-        (seconds >= 0.0).then_some(seconds as u64) // the conversion stops at the end of its range
+        let seconds = match value {
+            Value::String(text) => text.trim().parse().ok()?,
+            number => number.as_f64()?,
+        };
+        // The conversion stops at the ends of its range; what is no number is none.
+        (!f64::is_nan(seconds)).then_some(seconds.max(0.0) as u64)
     })?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

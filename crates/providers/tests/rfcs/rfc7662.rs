@@ -113,20 +113,40 @@ async fn every_member_of_the_standard_is_read_and_the_others_are_kept() {
 }
 
 #[tokio::test]
-async fn times_may_have_fractions_and_nonsense_is_unknown() {
+async fn times_may_have_fractions_or_be_text_and_what_is_before_1970_is_past() {
     let table = [
         (json!(1_600_000_000.9), at(1_600_000_000)),
         (json!(1.6e9), at(1_600_000_000)),
+        (json!("1600000000"), at(1_600_000_000)),
+        (json!(" 1600000000.5 "), at(1_600_000_000)),
         (json!(0), at(0)),
-        (json!(-1), None),
-        (json!(1e300), None),
-        (json!("1600000000"), None),
+        (json!(-1), at(0)),
+        (json!("-1"), at(0)),
         (json!(null), None),
     ];
     for (exp, expected) in table {
         let token = answer(json!({ "active": true, "exp": exp })).await;
         assert_eq!(token.expires_at(), expected, "{exp}");
     }
+}
+
+/// Without an end, an answer would be kept for ever.
+#[tokio::test]
+async fn an_end_or_a_beginning_that_cannot_be_read_is_refused() {
+    for name in ["exp", "nbf"] {
+        for value in [json!("soon"), json!(1e300), json!(true), json!([1]), json!("")] {
+            let body = json!({ "active": true, name: value }).to_string();
+
+            let error = asked(200, &body).await.unwrap_err();
+
+            assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{value}");
+            assert!(
+                error.to_string().contains(&format!("`{name}` that is not a number")),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(answer(json!({ "active": true, "iat": "soon" })).await.issued_at(), None);
 }
 
 #[tokio::test]
