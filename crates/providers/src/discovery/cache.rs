@@ -32,7 +32,9 @@ use crate::transport::HttpTransport;
 /// `https://host/tenant` at `https://host/.well-known/oauth-authorization-server/tenant`. If there
 /// is none, or one that is of no use, it is that of OpenID Connect, at
 /// `https://host/tenant/.well-known/openid-configuration`. A server that cannot be reached, or asks
-/// for patience (429, 503), is not asked for the other one.
+/// for patience (429, 503), is not asked for the other one. A document of RFC 8414 without
+/// `token_endpoint`, or with `authorization_endpoint` and without `userinfo_endpoint` or `jwks_uri`, is
+/// completed by what the other one says beside it, if there is one.
 ///
 /// The issuer in a document must be the one that was asked for, character by character, or it is not
 /// used (RFC 8414 §3.3). Redirects are not followed.
@@ -172,7 +174,7 @@ impl Discovery {
         }
         let now = self.terms.clock.now();
         let is_full = entries.len() >= MOST_SERVERS;
-        // An entry that somebody holds is one that is being filled.
+        // An entry with another holder is one that is being filled.
         entries.retain(|_, entry| {
             let is_of_use = || entry.known.lock().is_of_use(&now, self.terms.lifetime);
             Arc::strong_count(entry) > 1 || !is_full && is_of_use()
@@ -227,6 +229,14 @@ impl Terms {
     async fn fetch(&self, issuer: &str, url: &Url) -> Result<AuthorizationServer, Error> {
         let first = match self.read(issuer, &oauth_document(url)).await {
             Err(error) if may_have_another(&error) => error,
+            Ok(server) if server.may_be_partial() => {
+                // What is known is of use without the rest, so this may fail.
+                let other = self.read(issuer, &open_id_document(url)).await;
+                return Ok(match other {
+                    Ok(other) => server.completed_by(other),
+                    Err(_) => server,
+                });
+            }
             settled => return settled,
         };
         let second = self.read(issuer, &open_id_document(url)).await;
@@ -298,5 +308,5 @@ fn panicked() -> Error {
     )
 }
 
-const MOST_SERVERS: usize = 1_000; // more than anybody configures
+const MOST_SERVERS: usize = 1_000; // more than any program configures
 const LIFETIME: Duration = Duration::from_secs(60 * 60); // endpoints move once in years

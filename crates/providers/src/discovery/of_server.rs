@@ -52,7 +52,8 @@ macro_rules! of_server {
             /// [`of_server`](Self::of_server).
             #[cfg(feature = "reqwest")]
             pub async fn discover(service_name: &str, issuer: &str) -> Result<$builder, Error> {
-                Self::of_server(service_name, &*discovered(issuer).await?)
+                let server = discovered(service_name, issuer).await?;
+                Self::of_server(service_name, &*server)
             }
         }
     )*};
@@ -129,9 +130,19 @@ of_server! {
 }
 
 #[cfg(feature = "reqwest")]
-async fn discovered(issuer: &str) -> Result<std::sync::Arc<AuthorizationServer>, Error> {
+async fn discovered(
+    service_name: &str,
+    issuer: &str,
+) -> Result<std::sync::Arc<AuthorizationServer>, Error> {
     static SHARED: std::sync::LazyLock<crate::Discovery> =
         std::sync::LazyLock::new(crate::Discovery::new);
 
-    SHARED.server(issuer).await
+    SHARED.server(issuer).await.map_err(|error| {
+        // It is one error for all who asked, by the name of the server, with an advice of its own.
+        let mut told = Error::new(error.kind(), "the server could not be discovered");
+        told = error.status().into_iter().fold(told, Error::with_status);
+        told = error.oauth().cloned().into_iter().fold(told, Error::with_oauth);
+        told = error.retry_after().into_iter().fold(told, Error::with_retry_after);
+        told.with_advice(error.to_string()).at_service(service_name)
+    })
 }

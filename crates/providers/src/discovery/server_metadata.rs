@@ -17,8 +17,8 @@ impl AuthorizationServer {
     /// Reads a document that was fetched otherwise, or kept in a file. `issuer` is the server that it
     /// is supposed to be of.
     ///
-    /// An endpoint counts as absent unless it is https, or http on this machine. So does every other
-    /// member that makes no sense.
+    /// An endpoint counts as absent unless it is https, or http on this machine where the issuer is
+    /// http too. So does every other member that makes no sense.
     ///
     /// # Errors
     ///
@@ -30,7 +30,9 @@ impl AuthorizationServer {
     }
 
     pub(crate) fn read(issuer: &str, document: &[u8], allow_http: bool) -> Result<Self, Error> {
-        check_issuer(issuer, allow_http)?;
+        let issuer_url = check_issuer(issuer, allow_http)?;
+        // Secrets of a server that is known by https must not go to a port of this machine instead.
+        let rule = UrlRule { allow_http, https_only: !allow_http && is_https(&issuer_url) };
         let Some(mut members) = Members::from_json(document) else {
             return Err(not_metadata("is no JSON object"));
         };
@@ -41,15 +43,15 @@ impl AuthorizationServer {
             return Err(of_another(&named));
         }
         let aliases = match members.take("mtls_endpoint_aliases") {
-            Some(Value::Object(mut aliases)) => endpoints(&mut aliases, allow_http),
+            Some(Value::Object(mut aliases)) => endpoints(&mut aliases, rule),
             _ => Endpoints::NONE,
         };
         let mut members = members.into_rest();
         Ok(Self {
             issuer: Some(Cow::Owned(named)),
-            endpoints: endpoints(&mut members, allow_http),
+            endpoints: endpoints(&mut members, rule),
             mtls_aliases: aliases,
-            jwks_url: url(&mut members, "jwks_uri", allow_http),
+            jwks_url: url(&mut members, "jwks_uri", rule),
             requires_pushed_requests: is_true(
                 &mut members,
                 "require_pushed_authorization_requests",
@@ -72,6 +74,60 @@ impl AuthorizationServer {
             allow_http,
             ..Self::UNKNOWN
         })
+    }
+}
+
+impl AuthorizationServer {
+    /// Whether the document lacks what servers of OpenID Connect name in their other one: some leave
+    /// it out of that of RFC 8414, which is not about users.
+    pub(crate) fn may_be_partial(&self) -> bool {
+        let Endpoints { authorization, token, user_info, .. } = &self.endpoints;
+        let is_for_people = authorization.is_some();
+        token.is_none() || is_for_people && (user_info.is_none() || self.jwks_url.is_none())
+    }
+
+    /// With what another document of the same server says beside this one.
+    pub(crate) fn completed_by(mut self, other: Self) -> Self {
+        self.endpoints.complete_by(other.endpoints);
+        self.mtls_aliases.complete_by(other.mtls_aliases);
+        self.jwks_url = self.jwks_url.or(other.jwks_url);
+        self.requires_pushed_requests |= other.requires_pushed_requests;
+        self.sends_iss |= other.sends_iss;
+        for (own, others) in [
+            (&mut self.scopes, other.scopes),
+            (&mut self.grant_types, other.grant_types),
+            (&mut self.token_auth_methods, other.token_auth_methods),
+            (&mut self.revocation_auth_methods, other.revocation_auth_methods),
+            (&mut self.introspection_auth_methods, other.introspection_auth_methods),
+            (&mut self.code_challenge_methods, other.code_challenge_methods),
+            (&mut self.dpop_algorithms, other.dpop_algorithms),
+        ] {
+            if own.is_none() {
+                *own = others;
+            }
+        }
+        let mut rest = other.rest.unwrap_or_default();
+        rest.extend(self.rest.take().unwrap_or_default());
+        self.rest = Some(rest);
+        self
+    }
+}
+
+impl Endpoints {
+    fn complete_by(&mut self, other: Self) {
+        for (own, others) in [
+            (&mut self.authorization, other.authorization),
+            (&mut self.token, other.token),
+            (&mut self.revocation, other.revocation),
+            (&mut self.introspection, other.introspection),
+            (&mut self.user_info, other.user_info),
+            (&mut self.device_authorization, other.device_authorization),
+            (&mut self.pushed_authorization_request, other.pushed_authorization_request),
+        ] {
+            if own.is_none() {
+                *own = others;
+            }
+        }
     }
 }
 
@@ -114,8 +170,8 @@ fn not_metadata(what: &str) -> Error {
         .with_advice("check that the issuer is that of an authorization server")
 }
 
-fn endpoints(members: &mut Map<String, Value>, allow_http: bool) -> Endpoints {
-    let mut url = |name| url(members, name, allow_http);
+fn endpoints(members: &mut Map<String, Value>, rule: UrlRule) -> Endpoints {
+    let mut url = |name| url(members, name, rule);
     Endpoints {
         authorization: url("authorization_endpoint"),
         token: url("token_endpoint"),
@@ -127,13 +183,21 @@ fn endpoints(members: &mut Map<String, Value>, allow_http: bool) -> Endpoints {
     }
 }
 
-fn url(
-    members: &mut Map<String, Value>,
-    name: &str,
-    allow_http: bool,
-) -> Option<Cow<'static, str>> {
+fn url(members: &mut Map<String, Value>, name: &str, rule: UrlRule) -> Option<Cow<'static, str>> {
     let Some(Value::String(text)) = members.remove(name) else { return None };
-    EndpointUrl::parse(name, &text, allow_http).is_ok().then_some(Cow::Owned(text))
+    let url = EndpointUrl::parse(name, &text, rule.allow_http).ok()?;
+    (!rule.https_only || is_https(&url)).then_some(Cow::Owned(text))
+}
+
+/// Which URLs of a document are believed.
+#[derive(Clone, Copy)]
+struct UrlRule {
+    allow_http: bool,
+    https_only: bool,
+}
+
+fn is_https(url: &EndpointUrl) -> bool {
+    url.url().scheme() == "https"
 }
 
 fn is_true(members: &mut Map<String, Value>, name: &str) -> bool {

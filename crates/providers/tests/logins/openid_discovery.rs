@@ -115,3 +115,40 @@ async fn without_any_document_the_error_says_so() {
     );
     assert_eq!(text, format!("{error:?}"), "the cause says nothing new");
 }
+
+/// The documents of a Spring Authorization Server, and those of a server whose other one is away.
+#[tokio::test]
+async fn a_document_without_the_userinfo_endpoint_is_completed_by_this_one() {
+    let oauth = json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": "https://as.example.org/authorize",
+        "token_endpoint": "https://as.example.org/token",
+        "jwks_uri": "https://as.example.org/jwks",
+    })
+    .to_string();
+    let open_id = json!({
+        "issuer": ISSUER,
+        "token_endpoint": "https://as.example.org/another",
+        "userinfo_endpoint": "https://as.example.org/userinfo",
+        "end_session_endpoint": "https://as.example.org/logout",
+    })
+    .to_string();
+    let playback = Playback::default().and(200, &oauth).and(200, &open_id);
+    let discovery = Discovery::new().with_transport(playback.clone());
+
+    let server = discovery.server(ISSUER).await.unwrap();
+
+    assert_eq!(playback.request(1).uri(), DOCUMENT);
+    assert_eq!(server.user_info_url(), Some("https://as.example.org/userinfo"));
+    assert_eq!(server.token_url(), Some("https://as.example.org/token"));
+    assert_eq!(server.extra("end_session_endpoint").unwrap(), "https://as.example.org/logout");
+
+    for (status, body) in [(404, String::new()), (503, String::new()), (200, document("https://x"))]
+    {
+        let playback = Playback::default().and(200, &oauth).and(status, body);
+        let discovery = Discovery::new().with_transport(playback.clone());
+        let server = discovery.server(ISSUER).await.unwrap();
+        assert_eq!(server.token_url(), Some("https://as.example.org/token"), "{status}");
+        assert_eq!((server.user_info_url(), playback.count()), (None, 2));
+    }
+}

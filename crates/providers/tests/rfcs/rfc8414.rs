@@ -144,6 +144,27 @@ fn a_document_that_names_no_issuer_is_not_used() {
 // What is in it (§2).
 
 #[test]
+fn a_server_that_is_known_by_https_has_no_endpoint_in_clear_text_on_this_machine() {
+    let document = |issuer: &str| {
+        json!({
+            "issuer": issuer,
+            "token_endpoint": "http://127.0.0.1:8080/token",
+            "jwks_uri": "http://localhost/jwks",
+            "mtls_endpoint_aliases": { "token_endpoint": "http://[::1]/token" },
+        })
+        .to_string()
+    };
+    let read = |issuer: &str| AuthorizationServer::from_json(issuer, document(issuer).as_bytes());
+
+    let server = read("https://auth.example.org").unwrap();
+    assert_eq!((server.token_url(), server.jwks_url()), (None, None));
+    assert_eq!(server.with_mtls_aliases().token_url(), None);
+
+    let server = read("http://127.0.0.1:8080").unwrap();
+    assert_eq!(server.token_url(), Some("http://127.0.0.1:8080/token"));
+}
+
+#[test]
 fn absent_members_have_their_defaults() {
     let server = server(json!({}));
 
