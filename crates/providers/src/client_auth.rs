@@ -255,6 +255,21 @@ pub trait AssertionSource: Debug + Send + Sync + 'static {
         let _ = client_id;
         self.assertion(audience).await
     }
+
+    /// Told that the server refused an assertion of the JWT bearer grant (RFC 7523 §3.1). Returns
+    /// whether the next one is another that may be accepted: the key was read anew, say, or the token
+    /// that is handed on was replaced. Then the request is made once more.
+    ///
+    /// # Default
+    ///
+    /// `false`: the next assertion is made in the same way.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being replaced. The caller gets the refusal.
+    async fn replace_refused(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 /// The one proof in one request.

@@ -12,7 +12,7 @@ use crate::refusal::retold;
 use crate::settings::{Settings, shared_setters};
 use crate::token_endpoint::TokenEndpoint;
 
-/// Tokens for whoever a signed assertion speaks of: a service account, or a user on whose behalf a
+/// Tokens for the subject of a signed assertion: a service account, or a user on whose behalf a
 /// trusted program acts (RFC 7523 §2.1).
 ///
 /// There is a new assertion for every request, because its `jti` may be good only once. What the
@@ -63,7 +63,7 @@ impl JwtBearerProvider {
     }
 
     fn explained(&self, error: Error) -> Error {
-        if error.oauth().map(|oauth| class_of(oauth.code())) != Some("invalid_grant") {
+        if !is_about_assertion(&error) {
             return error;
         }
         let what = format!("{} refused the assertion", self.endpoint.url.host());
@@ -82,7 +82,13 @@ impl TokenProvider for JwtBearerProvider {
 
     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
         let grant = Grant::JwtBearer(&*self.assertion);
-        self.endpoint.fetch(grant, cx).await.map_err(|error| self.explained(error))
+        let mut outcome = self.endpoint.fetch(grant, cx).await;
+        if outcome.as_ref().is_err_and(is_about_assertion)
+            && matches!(self.assertion.replace_refused().await, Ok(true))
+        {
+            outcome = self.endpoint.fetch(grant, cx).await;
+        }
+        outcome.map_err(|error| self.explained(error))
     }
 
     async fn refresh_token(
@@ -99,6 +105,10 @@ impl TokenProvider for JwtBearerProvider {
     async fn revoke(&self, tokens: &TokenSet) -> Result<(), Error> {
         self.endpoint.revoke(tokens).await
     }
+}
+
+fn is_about_assertion(error: &Error) -> bool {
+    error.oauth().is_some_and(|oauth| class_of(oauth.code()) == "invalid_grant")
 }
 
 /// Builds a [`JwtBearerProvider`].

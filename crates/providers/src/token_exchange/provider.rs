@@ -21,11 +21,12 @@ use crate::token_endpoint::TokenEndpoint;
 /// that of a workload for one of a cloud.
 ///
 /// The exchanged token is kept like any other. When it ends, the subject token is asked for anew and
-/// exchanged again. A refresh token is rare here (RFC 8693 §2.2.1), and used where there is one.
+/// exchanged again. A source whose token is refused is asked for
+/// [another one](TokenSource::replace_refused), once, and the exchange is made again. A refresh token is rare here (RFC 8693 §2.2.1), and used where there is one.
 ///
 /// Each token that is handed in says what it is; nothing here looks into it. With a
 /// [`TokenManager`](tokenkeeper::TokenManager) it is that manager's access token, fresh. If its login
-/// ends, this manager says so, and waits: when somebody has logged in again, tell it by
+/// ends, this manager says so, and waits: after a new login, tell it by
 /// [`credentials_changed`](tokenkeeper::TokenManager::credentials_changed).
 ///
 /// Whoever names the [subject](TokenExchangeBuilder::subject) gets the token that was bought for it
@@ -80,6 +81,28 @@ impl TokenExchangeProvider {
         }
     }
 
+    async fn exchange(
+        &self,
+        subject: &Secret,
+        actor: Option<&Secret>,
+        cx: &FetchContext<'_>,
+    ) -> Result<TokenSet, Error> {
+        let mut parameters = vec![
+            ("requested_token_type", self.requested.as_str()),
+            ("subject_token", subject.expose_secret()),
+            ("subject_token_type", self.subject.token_type.as_str()),
+        ];
+        let mut secrets = vec![subject];
+        if let (Some(source), Some(token)) = (&self.actor, actor) {
+            parameters.push(("actor_token", token.expose_secret()));
+            parameters.push(("actor_token_type", source.token_type.as_str()));
+            secrets.push(token);
+        }
+        let grant =
+            Grant::Named { grant_type: TOKEN_EXCHANGE, parameters: &parameters, secrets: &secrets };
+        self.endpoint.fetch(grant, cx).await
+    }
+
     /// Refuses what was not asked for (RFC 8693 §2.2.1).
     fn checked(&self, tokens: TokenSet) -> Result<TokenSet, Error> {
         let lack = match tokens.extra().get("issued_token_type") {
@@ -130,25 +153,26 @@ impl TokenProvider for TokenExchangeProvider {
 
     async fn fetch_token(&self, cx: &FetchContext<'_>) -> Result<TokenSet, Error> {
         let located = |error| self.endpoint.located(error);
-        let subject = self.subject.token("subject token").await.map_err(located)?;
-        let actor = match &self.actor {
-            Some(actor) => Some((actor, actor.token("actor token").await.map_err(located)?)),
+        let mut subject = self.subject.token("subject token").await.map_err(located)?;
+        let mut actor = match &self.actor {
+            Some(actor) => Some(actor.token("actor token").await.map_err(located)?),
             None => None,
         };
-        let mut parameters = vec![
-            ("requested_token_type", self.requested.as_str()),
-            ("subject_token", subject.expose_secret()),
-            ("subject_token_type", self.subject.token_type.as_str()),
-        ];
-        let mut secrets = vec![&subject];
-        if let Some((actor, token)) = &actor {
-            parameters.push(("actor_token", token.expose_secret()));
-            parameters.push(("actor_token_type", actor.token_type.as_str()));
-            secrets.push(token);
+        let mut outcome = self.exchange(&subject, actor.as_ref(), cx).await;
+        if outcome.as_ref().is_err_and(may_be_about_tokens) {
+            // Which of the two it was is not said.
+            let other = self.subject.replaced("subject token", &subject).await;
+            let other_actor = match (&self.actor, &actor) {
+                (Some(source), Some(token)) => source.replaced("actor token", token).await,
+                _ => None,
+            };
+            if other.is_some() || other_actor.is_some() {
+                subject = other.unwrap_or(subject);
+                actor = other_actor.or(actor);
+                outcome = self.exchange(&subject, actor.as_ref(), cx).await;
+            }
         }
-        let grant =
-            Grant::Named { grant_type: TOKEN_EXCHANGE, parameters: &parameters, secrets: &secrets };
-        let tokens = self.endpoint.fetch(grant, cx).await.map_err(|error| self.explained(error))?;
+        let tokens = outcome.map_err(|error| self.explained(error))?;
         self.checked(tokens)
     }
 
@@ -293,6 +317,18 @@ impl HandedIn {
         check_text(field, &token)?;
         Ok(token)
     }
+
+    /// Another token, if the source has one. That it cannot say is no reason to hide the refusal.
+    async fn replaced(&self, field: &str, refused: &Secret) -> Option<Secret> {
+        let other = self.source.replace_refused(refused).await.ok()??;
+        (check_text(field, &other).is_ok() && !other.ct_eq(refused)).then_some(other)
+    }
+}
+
+/// Whether a refusal can mean that a token that was handed in is not good any more (RFC 8693 §2.2.2).
+fn may_be_about_tokens(error: &Error) -> bool {
+    let class = error.oauth().map(|oauth| class_of(oauth.code()));
+    matches!(class, Some("invalid_grant" | "invalid_request"))
 }
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -254,3 +254,34 @@ async fn an_assertion_is_exchanged_over_http() {
     assert_eq!(tokens.access_token().unwrap().authorization(), "Bearer at-1");
     assert_eq!(token.calls_async().await, 1);
 }
+
+/// Hands on a token of somewhere else, which it can read anew.
+#[derive(Debug, Default)]
+struct Projected(std::sync::atomic::AtomicU32);
+
+#[async_trait]
+impl AssertionSource for Projected {
+    async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
+        Ok(Secret::from(format!("jwt-{}", self.0.load(std::sync::atomic::Ordering::Relaxed))))
+    }
+
+    async fn replace_refused(&self) -> Result<bool, Error> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn a_source_whose_assertion_was_refused_is_asked_for_another_one_once() {
+    let refused = r#"{"error":"invalid_grant"}"#;
+    let playback = Playback::default().and(400, refused).and(200, OK);
+    let provider = builder(&playback).assertion(Projected::default()).build().unwrap();
+    fetch(&provider).await.unwrap();
+    assert!(playback.body(0).ends_with("assertion=jwt-0"));
+    assert!(playback.body(1).ends_with("assertion=jwt-1"));
+
+    let playback = Playback::default().and(400, refused).and(400, refused);
+    let provider = builder(&playback).assertion(Projected::default()).build().unwrap();
+    assert!(fetch(&provider).await.is_err());
+    assert_eq!(playback.count(), 2);
+}

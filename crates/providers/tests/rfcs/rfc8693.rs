@@ -441,3 +441,95 @@ async fn a_token_is_exchanged_over_http() {
     assert_eq!(tokens.access_token().unwrap().authorization(), "Bearer at-1");
     assert_eq!(token.calls_async().await, 1);
 }
+
+/// A source that has another token for each one that is refused.
+#[derive(Debug, Default)]
+struct Replaceable {
+    current: AtomicU32,
+    refusals: AtomicU32,
+}
+
+#[async_trait]
+impl TokenSource for Replaceable {
+    async fn token(&self) -> Result<Secret, Error> {
+        Ok(Secret::from(format!("st-{}", self.current.load(Ordering::Relaxed))))
+    }
+
+    async fn replace_refused(&self, refused: &Secret) -> Result<Option<Secret>, Error> {
+        assert!(refused.ct_eq(&self.token().await?));
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        self.current.fetch_add(1, Ordering::Relaxed);
+        self.token().await.map(Some)
+    }
+}
+
+#[tokio::test]
+async fn a_source_whose_token_was_refused_is_asked_for_another_one_once() {
+    let ok = answer("access_token", "Bearer");
+    for code in ["invalid_grant", "invalid_request"] {
+        let refused = format!(r#"{{"error":"{code}"}}"#);
+        let source = std::sync::Arc::new(Replaceable::default());
+        let playback = Playback::default().and(400, &refused).and(200, &ok);
+        let provider =
+            builder(&playback).subject_token(TokenTypeUri::JWT, source.clone()).build().unwrap();
+        fetch(&provider).await.unwrap();
+        assert!(playback.body(0).contains("&subject_token=st-0&"));
+        assert!(playback.body(1).contains("&subject_token=st-1&"));
+
+        let playback = Playback::default().and(400, &refused).and(400, &refused);
+        let provider =
+            builder(&playback).subject_token(TokenTypeUri::JWT, source.clone()).build().unwrap();
+        assert!(fetch(&provider).await.is_err());
+        assert_eq!((playback.count(), source.refusals.load(Ordering::Relaxed)), (2, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_about_the_token_replaces_none() {
+    for code in ["invalid_client", "invalid_target", "invalid_scope"] {
+        let source = std::sync::Arc::new(Replaceable::default());
+        let playback = Playback::default().and(400, format!(r#"{{"error":"{code}"}}"#));
+        let provider =
+            builder(&playback).subject_token(TokenTypeUri::JWT, source.clone()).build().unwrap();
+
+        assert!(fetch(&provider).await.is_err());
+
+        assert_eq!(source.refusals.load(Ordering::Relaxed), 0, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_actors_source_is_asked_too() {
+    let ok = answer("access_token", "Bearer");
+    let playback = Playback::default().and(400, r#"{"error":"invalid_request"}"#).and(200, &ok);
+    let provider = builder(&playback)
+        .actor("robot")
+        .actor_token(TokenTypeUri::JWT, Replaceable::default())
+        .build()
+        .unwrap();
+
+    fetch(&provider).await.unwrap();
+
+    assert!(playback.body(1).contains("&subject_token=subject-token&"));
+    assert!(playback.body(1).contains("&actor_token=st-1&"));
+}
+
+#[tokio::test]
+async fn a_manager_whose_token_was_refused_gets_another_one_for_the_exchange() {
+    let at_login = Playback::of(&[
+        r#"{"access_token":"at-1","token_type":"Bearer","expires_in":900,"refresh_token":"rt-1"}"#,
+        r#"{"access_token":"at-2","token_type":"Bearer","expires_in":900,"refresh_token":"rt-2"}"#,
+    ]);
+    let playback = Playback::default()
+        .and(400, r#"{"error":"invalid_grant"}"#)
+        .and(200, answer("access_token", "Bearer"));
+    let login = login(&at_login).await;
+    let provider =
+        builder(&playback).subject_token(TokenTypeUri::ACCESS_TOKEN, login).build().unwrap();
+
+    fetch(&provider).await.unwrap();
+
+    assert!(playback.body(0).contains("&subject_token=at-1&"));
+    assert!(playback.body(1).contains("&subject_token=at-2&"));
+    assert_eq!(at_login.count(), 2);
+}
