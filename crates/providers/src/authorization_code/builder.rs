@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokenkeeper::{Clock, Error, ProviderIdentity, SystemClock};
 
-use super::login::AuthorizationCodeLogin;
+use super::login::{AuthorizationCodeLogin, check_issuer_known};
 use super::redirect_uri::check_redirect_uri;
 use crate::endpoint_url::{EndpointUrl, config_error};
 use crate::settings::{RESERVED, Settings, check_plain, shared_setters};
@@ -83,16 +83,42 @@ impl AuthorizationCodeLoginBuilder {
         self
     }
 
+    /// Puts everything into the authorization URL, although the server
+    /// [announces](crate::AuthorizationServer::pushed_authorization_request_url) an endpoint for pushed
+    /// requests: some servers have one that takes no public clients, or that needs a licence.
+    ///
+    /// # Default
+    ///
+    /// An endpoint that was given or discovered is used.
+    #[must_use]
+    pub fn without_pushed_requests(mut self) -> Self {
+        self.pushed_url = None;
+        self
+    }
+
     /// Refuses callbacks without `iss`: for servers that announce
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §2.4). Needs the
     /// [`issuer`](Self::issuer).
     ///
     /// # Default
     ///
-    /// A missing `iss` is fine. One that is there is always compared, if the issuer is known.
+    /// A missing `iss` is fine. One that is there is always compared, and refused if the issuer is
+    /// not known.
     #[must_use]
     pub fn iss_parameter_required(mut self) -> Self {
         self.iss_required = true;
+        self
+    }
+
+    /// Takes callbacks without `iss` although the server announces that it always sends it, for
+    /// servers that announce it and do not. One that is there is compared all the same.
+    ///
+    /// # Default
+    ///
+    /// What the server [announces](crate::AuthorizationServer::sends_iss_parameter).
+    #[must_use]
+    pub fn iss_parameter_optional(mut self) -> Self {
+        self.iss_required = false;
         self
     }
 
@@ -170,6 +196,7 @@ impl AuthorizationCodeLoginBuilder {
             return Err(config_error("login lifetime", "must be between a second and a day"));
         }
         let endpoint = self.settings.clone().finish("authorization_code")?;
+        check_issuer_known(&endpoint.scopes, endpoint.issuer.as_deref())?;
         // Its providers shall not each make one of their own.
         self.settings.transport = Some(endpoint.transport.clone());
 

@@ -14,11 +14,13 @@ use super::id_token_check::{Expected, check_id_token};
 use super::pending_login::PendingLogin;
 use super::pushed_request::push;
 use super::redirect_uri::check_redirect_uri;
+use crate::client_auth::check_text;
 use crate::endpoint_url::{EndpointUrl, config_error};
 use crate::error_codes::class_of;
 use crate::grant::Grant;
 use crate::oauth2_client::{new_challenge, new_random};
 use crate::refresh_token::RefreshTokenProvider;
+use crate::refusal::retold;
 use crate::scrub::scrubbed;
 use crate::settings::Settings;
 use crate::token_endpoint::TokenEndpoint;
@@ -125,7 +127,8 @@ impl AuthorizationCodeLogin {
             pairs(&self.parameters).chain(pairs(&request.parameters)).collect();
         form.extend(extra);
 
-        let now = self.clock.now().wall();
+        let begun_at = self.clock.now();
+        let now = begun_at.wall();
         let (authorization_url, authorization_url_ends_at) = match &self.pushed_url {
             None => (self.url_with(&form), None),
             Some(url) => {
@@ -146,6 +149,7 @@ impl AuthorizationCodeLogin {
             scopes,
             server: self.server.clone(),
             expires_at: now + self.lifetime,
+            end: Some(begun_at.mono().saturating_add(self.lifetime)),
         })
     }
 
@@ -183,6 +187,43 @@ impl AuthorizationCodeLogin {
         Ok(tokens)
     }
 
+    /// Exchanges a code of a login that was begun elsewhere, in a front end or an app that made the
+    /// state, the PKCE pair and the redirect URI itself (RFC 6749 §4.1.3, RFC 7636 §4.5). The scopes
+    /// of this login count as those that were asked for.
+    ///
+    /// Whoever began the login checks the rest: that the callback has its `state` and the right
+    /// `iss`, and that an id token in the answer has its `nonce`
+    /// ([`IdTokenClaims::claim`](crate::IdTokenClaims::claim)). The other claims are checked here.
+    /// [`begin`](Self::begin) and [`finish`](Self::finish) do all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the code is empty, the redirect URI is none, or the verifier is not
+    /// 43 to 128 letters, digits and `-._~`; otherwise those of [`finish`](Self::finish) from the
+    /// token endpoint on.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of [`finish`](Self::finish).
+    pub async fn exchange_code(
+        &self,
+        code: impl Into<Secret>,
+        redirect_uri: &str,
+        verifier: impl Into<Secret>,
+    ) -> Result<TokenSet, Error> {
+        let (code, verifier) = (code.into(), verifier.into());
+        check_text("code", &code)
+            .and_then(|()| check_redirect_uri(redirect_uri, self.settings.allow_http))
+            .and_then(|()| check_verifier(&verifier))
+            .map_err(|error| self.endpoint.located(error))?;
+        let grant = Grant::Code { code: &code, redirect_uri, verifier: &verifier };
+        let cx = FetchContext::detached(&self.clock, EXCHANGE_TIMEOUT);
+        let tokens = self.endpoint.fetch(grant, &cx).await;
+        let tokens = tokens.map_err(|error| self.without_tokens(error))?;
+        self.check_openid(&tokens, None)?;
+        Ok(tokens)
+    }
+
     /// Keeps the tokens of a person fresh who logged in. `subject` is whose they are, in any words
     /// that tell people apart; it is not sent. It has the client, scopes, key and transport of this
     /// login, and the same identity as a [`RefreshTokenProvider`] that is built from them.
@@ -212,7 +253,9 @@ impl AuthorizationCodeLogin {
         check_redirect_uri(uri, self.settings.allow_http)?;
         check_parameters(&request.parameters, &self.authorization_url)?;
         let own = request.scopes.iter().map(String::as_str);
-        Ok((uri, Scopes::new(self.endpoint.scopes.iter().chain(own))?))
+        let scopes = Scopes::new(self.endpoint.scopes.iter().chain(own))?;
+        check_issuer_known(&scopes, self.endpoint.issuer.as_deref())?;
+        Ok((uri, scopes))
     }
 
     fn url_with(&self, parameters: &[(&str, &str)]) -> Secret {
@@ -232,14 +275,22 @@ impl AuthorizationCodeLogin {
             return Err(self.refused(what));
         }
         if !callback.is_of(&pending.state) {
-            let what = "the callback has another `state`, so it belongs to another login, or \
-                        somebody forged it";
+            let what = "the callback has another `state`, so it belongs to another login or \
+                        was forged";
             return Err(self.refused(what));
         }
         match (&callback.iss, &self.endpoint.issuer) {
             (Some(iss), Some(issuer)) if iss != issuer => {
                 let what = "the callback is of another server: it has another `iss` (RFC 9207)";
                 return Err(self.refused(what));
+            }
+            (Some(_), None) => {
+                let what = "the callback has an `iss`, and the issuer of the server is not known, so \
+                            it may be of another one (RFC 9207 §2.4)";
+                let advice =
+                    "give the builder the issuer(..) of the server, then begin a new login";
+                let error = Error::new(ErrorKind::Config, what).with_advice(advice);
+                return Err(self.endpoint.located(error));
             }
             (None, _) if self.iss_required => {
                 let what = "the callback has no `iss`, which this server always sends (RFC 9207), \
@@ -248,8 +299,10 @@ impl AuthorizationCodeLogin {
             }
             _ => {}
         }
-        if self.clock.now().wall() >= pending.expires_at {
-            return Err(self.refused("the login took too long"));
+        if pending.has_expired(self.clock.now()) {
+            let lifetime = self.lifetime.as_secs_f64();
+            let what = format!("the login took longer than its {lifetime} s");
+            return Err(self.refused(what));
         }
         match &callback.outcome {
             Outcome::Code(code) => Ok(code),
@@ -265,7 +318,7 @@ impl AuthorizationCodeLogin {
                 (ErrorKind::LoginRequired, what, NEW_LOGIN)
             }
             "server_error" | "temporarily_unavailable" => {
-                let what = "the server cannot log anybody in now";
+                let what = "the server cannot log people in now";
                 (ErrorKind::Unavailable, what, "begin a new login later")
             }
             code if MISTAKES.contains(&code) => {
@@ -285,13 +338,27 @@ impl AuthorizationCodeLogin {
     fn without_tokens(&self, error: Error) -> Error {
         let class = error.oauth().map(|oauth| class_of(oauth.code()));
         match (error.kind(), class) {
-            (ErrorKind::CredentialsRejected, Some("invalid_grant")) => {
+            (
+                ErrorKind::CredentialsRejected | ErrorKind::RequestRejected,
+                Some("invalid_grant"),
+            ) => {
                 let what = "the code of the callback was refused; codes are good for one use and \
                             for a short time, with the redirect URI of the login";
-                let mut refused = Error::new(ErrorKind::LoginRequired, what);
-                refused = error.status().into_iter().fold(refused, Error::with_status);
-                refused = error.oauth().cloned().into_iter().fold(refused, Error::with_oauth);
-                self.endpoint.located(refused.with_advice(NEW_LOGIN))
+                retold(&error, ErrorKind::LoginRequired, what.to_owned()).with_advice(NEW_LOGIN)
+            }
+            // Servers have many codes for a callback that was reloaded.
+            (ErrorKind::CredentialsRejected | ErrorKind::RequestRejected, Some(class))
+                if class != "invalid_client" =>
+            {
+                let what = format!(
+                    "{} refused the request with the code of the callback; codes are good for one \
+                     use and for a short time",
+                    self.endpoint.url.host()
+                );
+                retold(&error, ErrorKind::LoginRequired, what).with_advice(
+                    "begin a new login; if that fails too, check the client, its redirect URI and \
+                     its grants",
+                )
             }
             (ErrorKind::CredentialsRejected, _) => error
                 .with_advice("correct the client and its authentication, then begin a new login"),
@@ -309,6 +376,7 @@ impl AuthorizationCodeLogin {
     /// `nonce` is absent if `openid` was not asked for; some servers send an id token all the same.
     fn check_openid(&self, tokens: &TokenSet, nonce: Option<&Secret>) -> Result<(), Error> {
         let Some(id_token) = tokens.id_token() else {
+            // An empty list grants nothing, also not `openid`.
             let is_granted = tokens.scopes().is_none_or(|granted| granted.contains(OPENID));
             if nonce.is_none() || !is_granted {
                 return Ok(());
@@ -346,6 +414,28 @@ impl fmt::Debug for AuthorizationCodeLogin {
 
 fn pairs(parameters: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// Without the issuer, a callback or an id token of another server would pass (OpenID Connect Core
+/// §3.1.3.7, point 2).
+pub(super) fn check_issuer_known(scopes: &Scopes, issuer: Option<&str>) -> Result<(), Error> {
+    if scopes.contains(OPENID) && issuer.is_none() {
+        let what = "must be given with the scope `openid`, because id tokens are compared with it \
+                    (OpenID Connect Core §3.1.3.7)";
+        return Err(config_error("issuer", what));
+    }
+    Ok(())
+}
+
+/// RFC 7636 §4.1.
+fn check_verifier(verifier: &Secret) -> Result<(), Error> {
+    let text = verifier.expose_secret();
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if (43..=128).contains(&text.len()) && text.bytes().all(is_unreserved) {
+        return Ok(());
+    }
+    let what = "must be 43 to 128 letters, digits and `-._~` (RFC 7636 §4.1)";
+    Err(config_error("code verifier", what))
 }
 
 const OPENID: &str = "openid";

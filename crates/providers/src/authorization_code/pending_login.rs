@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tokenkeeper::{Scopes, Secret};
+use tokenkeeper::{Now, Scopes, Secret};
 
 /// A login that waits for its callback.
 ///
@@ -29,6 +29,8 @@ pub struct PendingLogin {
     /// The fingerprint of client and server.
     pub(super) server: String,
     pub(super) expires_at: SystemTime,
+    /// The end by the monotonic clock, which another process does not share.
+    pub(super) end: Option<Duration>,
 }
 
 impl PendingLogin {
@@ -57,10 +59,15 @@ impl PendingLogin {
         &self.redirect_uri
     }
 
-    /// When this login is no longer finished.
+    /// When this login is no longer finished, by the wall clock.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
+    }
+
+    /// Whether either clock says so: a wall clock that was set back must not make it longer.
+    pub(super) fn has_expired(&self, now: Now) -> bool {
+        now.wall() >= self.expires_at || self.end.is_some_and(|end| now.mono() >= end)
     }
 }
 
@@ -146,6 +153,7 @@ impl Stored {
             scopes: Scopes::parse(&self.scopes).ok()?,
             server: self.server,
             expires_at: time(self.expires_at)?,
+            end: None,
         })
     }
 }

@@ -27,15 +27,25 @@ pub(super) async fn push(
     secrets: Vec<&Secret>,
     now: SystemTime,
 ) -> Result<PushedRequest, Error> {
-    let purpose = Purpose::Other("take the authorization request");
+    let purpose = Purpose::Other("take a pushed authorization request (PAR, RFC 9126)");
     let caller = Caller {
         client_id: &endpoint.client_id,
         auth: &endpoint.auth,
         audience: endpoint.audience(url),
     };
-    let body = endpoint.request(url, purpose, secrets).post(caller, form).await?;
+    let body =
+        endpoint.request(url, purpose, secrets).post(caller, form).await.map_err(|error| {
+            match error.kind() {
+            ErrorKind::CredentialsRejected | ErrorKind::RequestRejected => error.with_advice(
+                "correct what the server refuses; if it takes no pushed requests from this client, \
+                 call without_pushed_requests() on the builder",
+            ),
+            _ => error,
+        }
+        })?;
     read(&body, now).map_err(|why| {
-        let what = format!("the answer of {} to the authorization request {why}", url.host());
+        let what =
+            format!("the answer of {} to the pushed authorization request {why}", url.host());
         let error = Error::new(ErrorKind::InvalidResponse, what);
         let advice = "check that the URL is that of pushed authorization requests (RFC 9126)";
         endpoint.located(error.with_advice(advice))

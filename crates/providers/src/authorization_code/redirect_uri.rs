@@ -18,6 +18,12 @@ pub(super) fn check_redirect_uri(text: &str, allow_http: bool) -> Result<(), Err
     if text.contains('#') {
         return refused("must not have a fragment (RFC 6749 §3.1.2)");
     }
+    if url.query_pairs().any(|(name, _)| OF_CALLBACKS.contains(&&*name)) {
+        return refused(
+            "must not have `code`, `state`, `iss`, `error` or `error_description` in its query: the \
+             callback would have it twice (RFC 6749 §3.1)",
+        );
+    }
     if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
         return refused(
             "must be https, because the code comes over it (RFC 6749 §3.1.2.1); http is for \
@@ -26,3 +32,6 @@ pub(super) fn check_redirect_uri(text: &str, allow_http: bool) -> Result<(), Err
     }
     Ok(())
 }
+
+/// What the server adds to the redirect URI (RFC 6749 §4.1.2, RFC 9207 §2).
+const OF_CALLBACKS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];

@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tokenkeeper::ManualClock;
+use tokenkeeper::{Clock, ManualClock};
 use tokenkeeper_providers::{AuthorizationRequest, PendingLogin};
 
-use crate::login::{asked, assert_new_login_needed, builder, called_back, login, parameters};
+use crate::login::{
+    ISSUER, asked, assert_new_login_needed, builder, called_back, login, parameters,
+};
 use crate::support::{OK, Playback};
 
 /// What another process makes of a pending login.
@@ -46,12 +48,25 @@ async fn a_restart_does_not_make_a_login_last_longer() {
     let pending = carried_over(pending);
     clock.advance(Duration::from_secs(600));
 
-    assert_new_login_needed(login().finish(pending, &callback).await, "took too long");
+    assert_new_login_needed(login().finish(pending, &callback).await, "took longer than its 600 s");
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_back_does_not_make_a_login_last_longer() {
+    let clock = ManualClock::new();
+    let login = builder(&Playback::default()).clock(clock.clone()).build().unwrap();
+    let pending = login.begin().await.unwrap();
+    let callback = called_back(&pending);
+
+    clock.advance(Duration::from_secs(600));
+    clock.set_wall(clock.now().wall() - Duration::from_secs(3_600));
+
+    assert_new_login_needed(login.finish(pending, &callback).await, "took longer than its 600 s");
 }
 
 #[tokio::test]
 async fn scopes_nonce_and_redirect_uri_of_one_login_are_carried_over() {
-    let login = builder(&Playback::default()).scopes(["openid"]).build().unwrap();
+    let login = builder(&Playback::default()).scopes(["openid"]).issuer(ISSUER).build().unwrap();
     let request = AuthorizationRequest::new()
         .scopes(["mail", "calendar"])
         .redirect_uri("http://127.0.0.1:49152/cb");
@@ -91,7 +106,7 @@ async fn what_another_version_stored_is_refused_with_a_sentence_about_it() {
 
 #[tokio::test]
 async fn what_is_stored_in_the_wrong_form_is_not_repeated_in_the_error() {
-    let login = builder(&Playback::default()).scopes(["openid"]).build().unwrap();
+    let login = builder(&Playback::default()).scopes(["openid"]).issuer(ISSUER).build().unwrap();
     let pending = login.begin().await.unwrap();
     let stored = serde_json::to_value(&pending).unwrap();
     let secrets = ["state", "verifier", "nonce"].map(|name| stored[name].as_str().unwrap());

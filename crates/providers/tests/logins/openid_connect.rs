@@ -79,12 +79,16 @@ async fn an_id_token_of_this_login_comes_with_the_tokens() {
     assert_eq!((claims.subject(), claims.claim("email")), (Some("alice"), Some(&json!("a@b.c"))));
     assert!(!format!("{claims:?}").contains("alice"));
     for audience in [json!(["web"]), json!(["web", "api"])] {
-        with_claims("ES256", |claims| {
-            claims["aud"] = audience;
-            claims["azp"] = json!("web");
-        })
-        .await
-        .unwrap();
+        for azp in [Some(json!("web")), None] {
+            with_claims("ES256", |claims| {
+                claims["aud"] = audience.clone();
+                if let Some(azp) = azp {
+                    claims["azp"] = azp;
+                }
+            })
+            .await
+            .unwrap();
+        }
     }
 }
 
@@ -99,16 +103,25 @@ async fn an_id_token_with_a_wrong_claim_costs_the_login_and_says_which_it_was() 
         ("aud", json!("other"), "for another client"),
         ("aud", json!([]), "for another client"),
         ("aud", json!(null), "for another client"),
-        ("aud", json!(["web", "other"]), "for several clients"),
+        ("aud", json!({ "web": 1 }), "neither a text nor a list of texts"),
+        ("aud", json!(["web", 1]), "neither a text nor a list of texts"),
         ("azp", json!("other"), "issued to another client"),
+        ("azp", json!(["web"]), "`azp` is no text"),
+        ("azp", json!(null), "`azp` is no text"),
+        ("sub", json!("s".repeat(256)), "more than 255 characters"),
+        ("sub", json!(7), "no `sub`"),
+        ("nbf", json!(NOW + 61), "is not valid yet"),
+        ("nbf", json!("now"), "an `nbf` that is not a number"),
+        ("nbf", json!(1e300), "is not valid yet"),
         ("exp", json!(NOW - 61), "has expired"),
         ("exp", json!(null), "no `exp`"),
-        ("exp", json!("soon"), "no `exp`"),
+        ("exp", json!("1893456300"), "has an `exp` that is not a number"),
         ("exp", json!(0), "has expired"),
         ("exp", json!(-1), "has expired"),
         ("nonce", json!("of another login"), "of another login"),
         ("nonce", json!(null), "of another login"),
         ("at_hash", json!("of another token"), "for another access token"),
+        ("at_hash", json!(1), "for another access token"),
     ] {
         let outcome = with_claims("RS256", |claims| claims[name] = value.clone()).await;
 
@@ -122,6 +135,7 @@ async fn an_id_token_with_a_wrong_claim_costs_the_login_and_says_which_it_was() 
 #[tokio::test]
 async fn clocks_may_differ_by_less_than_a_minute() {
     with_claims("RS256", |claims| claims["exp"] = json!(NOW - 59)).await.unwrap();
+    with_claims("RS256", |claims| claims["nbf"] = json!(NOW + 60)).await.unwrap();
     let outcome = with_claims("RS256", |claims| claims["exp"] = json!(NOW - 60)).await;
     assert_new_login_needed(outcome, "has expired");
 }
@@ -148,7 +162,9 @@ async fn the_hash_of_the_access_token_goes_with_the_algorithm_of_the_signature()
 #[tokio::test]
 async fn an_id_token_that_cannot_be_read_costs_the_login() {
     let encrypted = format!("{}.e30.e30", jwt("RSA-OAEP", &json!({})));
-    for text in ["planted", "planted.planted.planted", "e30.W10.", "e30.e30", encrypted.as_str()] {
+    for text in
+        ["planted", "planted.planted.planted", "e30.W10.", "W10.e30.", "e30.e30", &encrypted]
+    {
         let outcome = with_answer(|_| answer(text)).await;
 
         assert_new_login_needed(outcome, "the id token cannot be read");
@@ -230,12 +246,7 @@ async fn a_refreshed_id_token_keeps_issuer_subject_and_audience() {
 #[tokio::test]
 async fn a_refresh_that_brings_the_tokens_of_another_person_is_refused() {
     let first = claims("n");
-    for (name, value) in [
-        ("sub", json!("planted")),
-        ("sub", json!(null)),
-        ("iss", json!("https://planted.example")),
-        ("aud", json!("planted")),
-    ] {
+    for (name, value) in [("sub", json!("planted")), ("sub", json!(null))] {
         let mut next = first.clone();
         next[name] = value;
 
@@ -268,4 +279,94 @@ async fn whose_tokens_they_are_is_not_forgotten_when_an_id_token_cannot_be_read(
     let error = refresh(&provider, &next).await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::RefreshRejected);
+}
+
+#[tokio::test]
+async fn an_issuer_or_audience_spelled_otherwise_at_a_refresh_costs_the_id_token_alone() {
+    let first = claims("n");
+    for (name, value) in [
+        ("iss", json!("auth.example.org")),
+        ("iss", json!("http://auth.example.org")),
+        ("iss", json!("https://auth.example.org/")),
+        ("iss", json!(null)),
+        ("aud", json!("other")),
+    ] {
+        let mut next = first.clone();
+        next[name] = value.clone();
+
+        let (outcome, _) = refreshed(&first, &jwt("RS256", &next)).await;
+
+        let tokens = outcome.unwrap();
+        assert_eq!(tokens.refresh_token().unwrap().expose_secret(), "rt-1", "{value}");
+        let kept = IdTokenClaims::of(&tokens).unwrap();
+        assert_eq!(kept.claim(name), first.get(name), "the id token of the login stays");
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_that_says_a_thing_twice_is_refused() {
+    let header = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let plain = header(r#"{"alg":"RS256"}"#);
+    let outcome = with_answer(|nonce| {
+        let claims = claims(nonce).to_string().replacen('{', r#"{"sub":"planted","#, 1);
+        answer(&format!("{plain}.{}.c2ln", header(&claims)))
+    })
+    .await;
+    let error = assert_new_login_needed(outcome, "has a member more than once");
+    assert!(!printed(&error).contains("planted"), "{error:?}");
+
+    let twice = header(r#"{"alg":"RS256","alg":"none"}"#);
+    let outcome = with_answer(|nonce| {
+        answer(&format!("{twice}.{}.c2ln", header(&claims(nonce).to_string())))
+    })
+    .await;
+    assert_new_login_needed(outcome, "has a member more than once");
+}
+
+#[tokio::test]
+async fn an_algorithm_that_is_no_text_is_refused() {
+    for head in [r#"{"alg":7}"#, r#"{"alg":null}"#, "{}", r#"{"alg":["RS256"]}"#] {
+        let outcome = with_answer(|nonce| {
+            let [head, claims] = [head.to_owned(), claims(nonce).to_string()]
+                .map(|part| URL_SAFE_NO_PAD.encode(part));
+            answer(&format!("{head}.{claims}.c2ln"))
+        })
+        .await;
+        assert_new_login_needed(outcome, "has a header whose `alg` is no text");
+    }
+}
+
+#[tokio::test]
+async fn an_algorithm_without_a_hash_does_not_switch_off_the_hash_of_the_access_token() {
+    let half = |digest: &[u8]| URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2]);
+    for algorithm in ["none", "None", "made-up", ""] {
+        for wrong in ["of another token", ""] {
+            let outcome = with_claims(algorithm, |claims| claims["at_hash"] = json!(wrong)).await;
+            assert_new_login_needed(outcome, "for another access token");
+        }
+        for hash in [
+            half(&Sha256::digest("at-1")),
+            half(&Sha384::digest("at-1")),
+            half(&Sha512::digest("at-1")),
+        ] {
+            with_claims(algorithm, |claims| claims["at_hash"] = json!(hash)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_scope_openid_needs_the_issuer_wherever_it_is_asked_for() {
+    let playback = Playback::default();
+    let at_build = builder(&playback).scopes(["openid"]).build().unwrap_err();
+    let login = builder(&playback).scopes(["read"]).build().unwrap();
+    let request = tokenkeeper_providers::AuthorizationRequest::new().scopes(["openid"]);
+    let at_begin = login.begin_with(&request).await.unwrap_err();
+
+    for error in [at_build, at_begin] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(
+            error.to_string().contains("issuer: must be given with the scope `openid`"),
+            "{error}"
+        );
+    }
 }

@@ -9,8 +9,8 @@ use tokenkeeper_providers::{
 };
 
 use crate::login::{
-    AUTHORIZATION_URL, REDIRECT_URI, asked, assert_new_login_needed, builder, called_back, login,
-    parameters,
+    AUTHORIZATION_URL, ISSUER, REDIRECT_URI, asked, assert_new_login_needed, builder, called_back,
+    login, parameters,
 };
 use crate::support::{OK, OK_WITH_REFRESH, Playback, TOKEN_URL, printed, refresh};
 
@@ -100,6 +100,11 @@ async fn a_redirect_uri_over_which_a_code_could_get_lost_is_refused() {
         "https://x/ planted",
         "https://x/\nplanted",
         "http://planted.example.org/cb",
+        "https://x/cb?state=planted",
+        "https://x/cb?tenant=1&code=planted",
+        "https://x/cb?iss=planted",
+        "https://x/cb?error=planted",
+        "https://x/cb?st%61te=planted",
     ] {
         assert_refused(builder(&playback).redirect_uri(uri).build(), "redirect URI");
         let request = AuthorizationRequest::new().redirect_uri(uri);
@@ -243,6 +248,63 @@ async fn a_code_that_was_used_before_is_refused_with_the_advice_to_begin_anew() 
     }
 }
 
+/// A page that was reloaded, in the words of various servers.
+#[tokio::test]
+async fn any_coded_refusal_of_a_code_that_does_not_name_the_client_asks_for_a_new_login() {
+    for (status, body) in [
+        (400, r#"{"error":"invalid_request"}"#),
+        (400, r#"{"error":"invalid_request","error_description":"code_challenge required"}"#),
+        (400, r#"{"error":"invalid_request","error_description":"Authorization code is revoked"}"#),
+        (400, r#"{"error":"unauthorized_client"}"#),
+        (400, r#"{"error":"unsupported_grant_type"}"#),
+        (401, r#"{"error":"invalid_token"}"#),
+        (403, r#"{"error":"access_denied"}"#),
+        (400, r#"{"error":"code_already_used"}"#),
+        (200, r#"{"error":"made_up"}"#),
+    ] {
+        let outcome = answered(status, body).await;
+
+        let error = assert_new_login_needed(outcome, "codes are good for one use");
+        assert!(error.to_string().contains("begin a new login"), "{error}");
+        assert_eq!(error.status().unwrap(), status, "{body}");
+        assert!(error.oauth().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_code_of_a_login_that_was_begun_elsewhere_is_exchanged_with_its_verifier() {
+    let playback = Playback::of(&[OK_WITH_REFRESH]);
+    let verifier = "v".repeat(43);
+
+    let tokens = login(&playback)
+        .exchange_code("c0de", "app.example:/callback", verifier.as_str())
+        .await
+        .unwrap();
+
+    assert_eq!(tokens.refresh_token().unwrap().expose_secret(), "rt-1");
+    let body = playback.body(0);
+    assert!(body.contains("code=c0de&"), "{body}");
+    assert!(body.contains(&format!("code_verifier={verifier}")), "{body}");
+    assert!(body.contains("redirect_uri=app.example%3A%2Fcallback"), "{body}");
+}
+
+#[tokio::test]
+async fn what_a_login_elsewhere_cannot_have_is_refused_and_nothing_is_sent() {
+    let playback = Playback::default();
+    let login = login(&playback);
+    let verifier = "v".repeat(43);
+    for (code, uri, verifier, field) in [
+        ("", REDIRECT_URI, verifier.as_str(), "code"),
+        ("c0de", "planted", &verifier, "redirect URI"),
+        ("c0de", REDIRECT_URI, "planted", "code verifier"),
+        ("c0de", REDIRECT_URI, &"planted ".repeat(8), "code verifier"),
+        ("c0de", REDIRECT_URI, &"v".repeat(129), "code verifier"),
+    ] {
+        assert_refused(login.exchange_code(code, uri, verifier).await, field);
+    }
+    assert_eq!(playback.count(), 0);
+}
+
 #[tokio::test]
 async fn whatever_else_the_token_endpoint_says_the_code_is_gone_and_the_error_says_so() {
     for (status, body, kind) in [
@@ -308,6 +370,7 @@ async fn nothing_of_a_login_shows_in_debug() {
     let playback = Playback::default();
     let builder = builder(&playback)
         .scopes(["openid"])
+        .issuer(ISSUER)
         .authorization_parameter("tenant", "planted")
         .client("web", ClientAuth::basic("planted"));
     let request =

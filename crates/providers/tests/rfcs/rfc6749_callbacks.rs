@@ -115,8 +115,8 @@ async fn a_person_who_declines_is_told_apart_from_a_server_that_fails_and_from_m
         ("access_denied", ErrorKind::LoginRequired, "the login was declined"),
         ("login_required", ErrorKind::LoginRequired, "did not log the person in"),
         ("made_up", ErrorKind::LoginRequired, "did not log the person in"),
-        ("server_error", ErrorKind::Unavailable, "cannot log anybody in now"),
-        ("temporarily_unavailable", ErrorKind::Unavailable, "cannot log anybody in now"),
+        ("server_error", ErrorKind::Unavailable, "cannot log people in now"),
+        ("temporarily_unavailable", ErrorKind::Unavailable, "cannot log people in now"),
         ("invalid_scope", ErrorKind::RequestRejected, "refused the authorization request"),
         ("unauthorized_client", ErrorKind::RequestRejected, "refused the authorization request"),
     ] {
@@ -169,7 +169,7 @@ async fn a_login_is_over_after_ten_minutes_unless_told_otherwise() {
             let outcome = login.finish(pending, &callback).await;
 
             if is_over {
-                assert_new_login_needed(outcome, "took too long");
+                assert_new_login_needed(outcome, "the login took longer than its");
             } else {
                 outcome.unwrap();
             }

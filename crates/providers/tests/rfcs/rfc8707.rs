@@ -54,16 +54,20 @@ fn a_resource_is_an_absolute_uri_without_a_fragment() {
 }
 
 #[tokio::test]
-async fn a_resource_that_the_server_does_not_know_is_a_mistake_in_the_request() {
+async fn a_resource_that_the_server_does_not_know_is_a_mistake_in_the_authorization_request() {
     let refusal = r#"{"error":"invalid_target"}"#;
     let login = builder(&Playback::default().and(400, refusal)).build().unwrap();
     let [one, two] = [login.begin().await.unwrap(), login.begin().await.unwrap()];
-    let [in_browser, at_endpoint] =
-        [called_back_with(&one, "error=invalid_target"), called_back(&two)];
+    let in_browser = called_back_with(&one, "error=invalid_target");
+    let with_code = called_back(&two);
 
-    for outcome in [login.finish(one, &in_browser).await, login.finish(two, &at_endpoint).await] {
+    // With a code, the server took the resource at first: the next login says what is the matter.
+    for (outcome, kind) in [
+        (login.finish(one, &in_browser).await, ErrorKind::RequestRejected),
+        (login.finish(two, &with_code).await, ErrorKind::LoginRequired),
+    ] {
         let error = outcome.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::RequestRejected);
+        assert_eq!(error.kind(), kind);
         assert_eq!(error.oauth().unwrap().code(), "invalid_target");
     }
 }

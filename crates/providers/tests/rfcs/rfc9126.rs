@@ -169,7 +169,29 @@ async fn a_refused_request_says_what_was_asked_for_and_shows_nothing_of_it() {
 
         assert_eq!(error.kind(), kind);
         assert_eq!(error.service_name(), Some("calendar"));
-        assert!(error.to_string().contains("the authorization request"), "{error}");
+        assert!(error.to_string().contains("pushed authorization request"), "{error}");
         assert!(!printed(&error).contains("hunter2"), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_a_pushed_request_is_told_apart_and_can_be_asked_without() {
+    let refusals = [
+        (401, r#"{"error":"invalid_client"}"#),
+        (400, r#"{"error":"unauthorized_client"}"#),
+        (403, ""),
+    ];
+    for (status, body) in refusals {
+        let playback = Playback::default().and(status, body);
+        let login = pushing(&playback).build().unwrap();
+
+        let error = login.begin().await.unwrap_err().to_string();
+
+        assert!(error.contains("pushed authorization request (PAR, RFC 9126)"), "{error}");
+        assert!(error.contains("without_pushed_requests()"), "{error}");
+    }
+    let playback = Playback::default();
+    let login = pushing(&playback).without_pushed_requests().build().unwrap();
+    assert_eq!(asked(&login.begin().await.unwrap())["response_type"], "code");
+    assert_eq!(playback.count(), 0);
 }

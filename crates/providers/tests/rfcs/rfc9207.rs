@@ -89,6 +89,26 @@ fn an_announced_issuer_has_to_be_known() {
 }
 
 #[tokio::test]
-async fn a_login_that_knows_no_issuer_has_nothing_to_compare() {
-    finished(|builder| builder, "code=c0de&iss=https://auth.example.org").await.0.unwrap();
+async fn an_issuer_that_cannot_be_compared_is_refused_and_the_code_goes_nowhere() {
+    for iss in ["https://auth.example.org", "https://evil.example"] {
+        let (outcome, requests) =
+            finished(|builder| builder, &format!("code=c0de&iss={iss}")).await;
+
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("give the builder the issuer(..)"), "{error}");
+        assert_eq!(requests, 0);
+    }
+    finished(|builder| builder, "code=c0de").await.0.unwrap();
+}
+
+#[tokio::test]
+async fn an_announced_issuer_may_be_declined_and_is_compared_all_the_same() {
+    let optional = |builder: AuthorizationCodeLoginBuilder| {
+        builder.issuer(ISSUER).iss_parameter_required().iss_parameter_optional()
+    };
+
+    finished(optional, "code=c0de").await.0.unwrap();
+    let (outcome, _) = finished(optional, "code=c0de&iss=https://evil.example").await;
+    assert_new_login_needed(outcome, "another `iss`");
 }
