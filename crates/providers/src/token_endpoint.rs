@@ -144,8 +144,7 @@ impl TokenEndpoint {
             outcome = self.attempt(ask, &self.auth, Some(&refusal), cx).await;
         }
         let host = self.url.host();
-        let tokens =
-            outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error(host)))?;
+        let tokens = outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error(host)))?;
         Ok(match self.default_lifetime {
             Some(lifetime) if tokens.expires_at().is_none() => tokens.with_lifetime(lifetime),
             _ => tokens,
