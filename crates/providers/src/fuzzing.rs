@@ -14,3 +14,21 @@ pub fn read_answer(status: StatusCode, body: &[u8], commas: bool, milliseconds: 
     };
     crate::granted::has_tokens(status, body, &dialect)
 }
+
+/// Holds any text against what a login expects of an id token; says whether it was accepted. Never
+/// panics.
+#[cfg(feature = "authorization-code")]
+#[must_use]
+pub fn accepts_id_token(text: &str) -> bool {
+    crate::authorization_code::is_accepted(text)
+}
+
+/// Reads any answer to the beginning of a device login; gives the user code if there is a login.
+/// Never panics.
+#[cfg(feature = "device")]
+#[must_use]
+pub fn read_device_answer(body: &[u8]) -> Option<String> {
+    let sent = tokenkeeper::Now::new(std::time::UNIX_EPOCH, std::time::Duration::ZERO);
+    let pending = crate::PendingDeviceLogin::read(body, String::new(), sent, false).ok()?;
+    Some(pending.user_code().to_owned())
+}

@@ -121,5 +121,5 @@ fn members(part: &str) -> Result<Unique, &'static str> {
     })
 }
 
-pub(crate) const UNREADABLE: &str = "cannot be read";
+const UNREADABLE: &str = "cannot be read";
 const REPEATED: &str = "has a member more than once (RFC 7519 §4)";

@@ -49,6 +49,19 @@ pub(super) fn check_id_token(text: &Secret, expected: &Expected<'_>) -> Result<(
     }
 }
 
+/// Whether a login at a certain moment would accept it; for fuzzing.
+pub(crate) fn is_accepted(text: &str) -> bool {
+    let (nonce, access_token) = (Secret::from("n"), Secret::from("at"));
+    let expected = Expected {
+        issuer: Some("https://as"),
+        client_id: "web",
+        nonce: Some(&nonce),
+        access_token: Some(&access_token),
+        now: UNIX_EPOCH + Duration::from_secs(1_893_456_000), // 2030
+    };
+    check_id_token(&Secret::from(text), &expected).is_ok()
+}
+
 /// Who issued it, of whom it speaks, and for which client.
 fn check_names(token: &IdToken, expected: &Expected<'_>) -> Result<(), &'static str> {
     if expected.issuer.is_some_and(|issuer| token.text("iss") != Some(issuer)) {

@@ -19,6 +19,7 @@ mod redirect_uri;
 pub use authorization_request::AuthorizationRequest;
 pub use builder::AuthorizationCodeLoginBuilder;
 pub use callback::Callback;
+pub(crate) use id_token_check::is_accepted;
 pub use id_token_claims::IdTokenClaims;
 pub use login::AuthorizationCodeLogin;
 pub use pending_login::PendingLogin;

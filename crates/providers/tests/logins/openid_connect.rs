@@ -5,9 +5,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokenkeeper::{Error, ErrorKind, TokenSet};
+use tokenkeeper_providers::fuzzing::accepts_id_token;
 use tokenkeeper_providers::{AuthorizationCodeLogin, IdTokenClaims};
 
 use crate::login::{ISSUER, asked, assert_new_login_needed, builder, called_back};
@@ -368,5 +370,29 @@ async fn the_scope_openid_needs_the_issuer_wherever_it_is_asked_for() {
             error.to_string().contains("issuer: must be given with the scope `openid`"),
             "{error}"
         );
+    }
+}
+
+proptest! {
+    /// What the fuzz targets do for hours, for a moment.
+    #[test]
+    fn no_header_or_claims_of_an_id_token_make_it_panic(
+        header in proptest::collection::vec(any::<u8>(), 0..60),
+        name in "iss|sub|aud|azp|exp|nbf|nonce|at_hash",
+        value in prop_oneof![
+            Just(json!(null)), Just(json!([])), Just(json!({})), Just(json!([1])),
+            any::<f64>().prop_map(|number| json!(number)),
+            any::<i64>().prop_map(|number| json!(number)),
+            ".{0,40}".prop_map(Value::from),
+        ],
+    ) {
+        let mut claims = claims("n");
+        claims["iss"] = json!("https://as");
+        prop_assert!(accepts_id_token(&jwt("RS256", &claims)));
+        claims[&name] = value;
+        let _ = accepts_id_token(&jwt("RS256", &claims));
+        let header = URL_SAFE_NO_PAD.encode(header);
+        let text = format!("{header}.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        prop_assert!(!accepts_id_token(&text));
     }
 }
