@@ -18,6 +18,7 @@ pub struct AuthorizationCodeLoginBuilder {
     pub(crate) settings: Settings,
     authorization_url: String,
     pushed_url: Option<String>,
+    end_session_url: Option<String>,
     redirect_uri: Option<String>,
     parameters: Vec<(String, String)>,
     challenge_methods: Option<Vec<String>>,
@@ -32,6 +33,7 @@ impl AuthorizationCodeLoginBuilder {
             settings: Settings::new(service_name, token_url),
             authorization_url: authorization_url.to_owned(),
             pushed_url: None,
+            end_session_url: None,
             redirect_uri: None,
             parameters: Vec::new(),
             challenge_methods: None,
@@ -80,6 +82,18 @@ impl AuthorizationCodeLoginBuilder {
     #[must_use]
     pub fn pushed_authorization_request_url(mut self, url: impl Into<String>) -> Self {
         self.pushed_url = Some(url.into());
+        self
+    }
+
+    /// The end session endpoint (OpenID Connect RP-Initiated Logout 1.0 §2), for
+    /// [`logout_url`](AuthorizationCodeLogin::logout_url).
+    ///
+    /// # Default
+    ///
+    /// What the server [announces](crate::AuthorizationServer::end_session_url), else none.
+    #[must_use]
+    pub fn end_session_url(mut self, url: impl Into<String>) -> Self {
+        self.end_session_url = Some(url.into());
         self
     }
 
@@ -179,6 +193,9 @@ impl AuthorizationCodeLoginBuilder {
         let pushed_url = self.pushed_url.as_deref();
         let pushed_url =
             pushed_url.map(|text| parse("pushed authorization request URL", text)).transpose()?;
+        let end_session_url = self.end_session_url.as_deref();
+        let end_session_url =
+            end_session_url.map(|text| parse("end session URL", text)).transpose()?;
         if let Some(uri) = &self.redirect_uri {
             check_redirect_uri(uri, allow_http)?;
         }
@@ -218,6 +235,7 @@ impl AuthorizationCodeLoginBuilder {
             endpoint,
             authorization_url,
             pushed_url,
+            end_session_url,
             redirect_uri: self.redirect_uri,
             asked,
             parameters: self.parameters,

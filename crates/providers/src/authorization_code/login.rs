@@ -66,6 +66,7 @@ pub struct AuthorizationCodeLogin {
     pub(super) endpoint: TokenEndpoint,
     pub(super) authorization_url: EndpointUrl,
     pub(super) pushed_url: Option<EndpointUrl>,
+    pub(super) end_session_url: Option<EndpointUrl>,
     pub(super) redirect_uri: Option<String>,
     /// Audience, resources, and the thumbprint of the key.
     pub(super) asked: Vec<(String, String)>,

@@ -12,6 +12,7 @@ mod callback;
 mod id_token_check;
 mod id_token_claims;
 mod login;
+mod logout;
 mod pending_login;
 mod pushed_request;
 mod redirect_uri;

@@ -9,6 +9,7 @@ use tokenkeeper::{Error, ErrorKind, Secret};
 
 use crate::client_auth::ClientAuth;
 use crate::dialect::Dialect;
+use crate::endpoint_url::EndpointUrl;
 use crate::settings::Settings;
 
 /// An authorization server: where its endpoints are, and what it can do.
@@ -134,6 +135,17 @@ impl AuthorizationServer {
     #[must_use]
     pub fn user_info_url(&self) -> Option<&str> {
         self.endpoints.user_info.as_deref()
+    }
+
+    /// The end session endpoint (OpenID Connect RP-Initiated Logout 1.0 §2.1), if it is a URL that a
+    /// browser may be sent to.
+    #[must_use]
+    pub fn end_session_url(&self) -> Option<&str> {
+        let text = self.extra("end_session_endpoint")?.as_str()?;
+        let url = EndpointUrl::parse("end_session_endpoint", text, self.allow_http).ok()?;
+        let is_https = |text: &str| text.starts_with("https:");
+        let must_be_https = !self.allow_http && self.issuer().is_some_and(is_https);
+        (!must_be_https || is_https(url.normalised())).then_some(text)
     }
 
     /// The device authorization endpoint (RFC 8628 §4).

@@ -97,6 +97,9 @@ of_server! {
         if let Some(url) = pushed_url {
             builder = builder.pushed_authorization_request_url(url);
         }
+        if let Some(url) = server.end_session_url() {
+            builder = builder.end_session_url(url);
+        }
         if server.sends_iss_parameter() && server.issuer().is_some() {
             builder = builder.iss_parameter_required();
         }

@@ -373,6 +373,76 @@ async fn the_scope_openid_needs_the_issuer_wherever_it_is_asked_for() {
     }
 }
 
+/// RP-Initiated Logout 1.0 §2.
+#[tokio::test]
+async fn a_browser_is_sent_to_log_out_with_the_id_token_and_a_way_back() {
+    let login = builder(&Playback::default())
+        .end_session_url("https://auth.example.org/logout?tenant=1")
+        .build()
+        .unwrap();
+    let tokens = TokenSet::from_refresh_token("rt").with_id_token("h.c.s");
+    let state = tokenkeeper::Secret::from("s t");
+
+    let whole =
+        login.logout_url(&tokens, Some("https://app.example.org/bye"), Some(&state)).unwrap();
+    let bare = login.logout_url(&TokenSet::from_refresh_token("rt"), None, None).unwrap();
+
+    assert_eq!(
+        whole.expose_secret(),
+        "https://auth.example.org/logout?tenant=1&client_id=web&id_token_hint=h.c.s\
+         &post_logout_redirect_uri=https%3A%2F%2Fapp.example.org%2Fbye&state=s+t"
+    );
+    assert_eq!(bare.expose_secret(), "https://auth.example.org/logout?tenant=1&client_id=web");
+}
+
+#[tokio::test]
+async fn a_logout_that_cannot_work_says_why_and_shows_no_id_token() {
+    let tokens = TokenSet::from_refresh_token("rt").with_id_token("planted");
+    let none = login_with(&Playback::default());
+    let login = builder(&Playback::default()).end_session_url("https://as/logout").build().unwrap();
+    let state = tokenkeeper::Secret::from("s");
+
+    let unsupported = none.logout_url(&tokens, None, None).unwrap_err();
+    assert_eq!(unsupported.kind(), ErrorKind::Unsupported);
+    assert!(unsupported.to_string().contains("end_session_url(..)"), "{unsupported}");
+    for error in [
+        login.logout_url(&tokens, Some("http://app.example.org/bye"), None).unwrap_err(),
+        login.logout_url(&tokens, None, Some(&state)).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(!printed(&error).contains("planted"), "{error:?}");
+    }
+    let clear = builder(&Playback::default()).end_session_url("http://as.example.org/logout");
+    assert!(clear.build().unwrap_err().to_string().contains("end session URL"));
+}
+
+#[cfg(feature = "discovery")]
+#[tokio::test]
+async fn the_end_session_endpoint_comes_from_the_document() {
+    use tokenkeeper_providers::AuthorizationServer;
+
+    let server = |end: &str| {
+        let document = json!({
+            "issuer": ISSUER, "authorization_endpoint": "https://auth.example.org/a",
+            "token_endpoint": "https://auth.example.org/t", "end_session_endpoint": end,
+        });
+        AuthorizationServer::from_json(ISSUER, document.to_string().as_bytes()).unwrap()
+    };
+    let login = AuthorizationCodeLogin::of_server("svc", &server("https://auth.example.org/end"))
+        .unwrap()
+        .client("web", tokenkeeper_providers::ClientAuth::none())
+        .transport(Playback::default())
+        .build()
+        .unwrap();
+
+    let url = login.logout_url(&TokenSet::from_refresh_token("rt"), None, None).unwrap();
+
+    assert_eq!(url.expose_secret(), "https://auth.example.org/end?client_id=web");
+    for odd in ["http://127.0.0.1/end", "javascript:alert(1)", ""] {
+        assert_eq!(server(odd).end_session_url(), None, "{odd}");
+    }
+}
+
 proptest! {
     /// What the fuzz targets do for hours, for a moment.
     #[test]
