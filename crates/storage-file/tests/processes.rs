@@ -6,7 +6,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod desk;
+#[allow(dead_code, reason = "it is shared with the other test binaries")]
+#[path = "files/support.rs"]
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use desk::{Desk, LAYOUTS, LayoutKind, key, record};
 use rustix::process::{Pid, Signal, kill_process};
+use support::{Fixture, LAYOUTS, LayoutKind, key, record};
 use tokenkeeper::{
     CasOutcome, Clock, Lease, LeaseRequest, SharedTokenStorage, SystemClock, TokenStorage,
 };
@@ -24,13 +26,13 @@ use tokenkeeper_storage_file::FileStorage;
 #[tokio::test]
 async fn processes_that_add_to_one_record_lose_nothing() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         storage.set(&key(), &record("")).await.unwrap();
 
         let adders: Vec<_> = (0..PROCESSES)
             .map(|number| {
-                let mut process = process("adds_to_a_record", layout, &desk.folder());
+                let mut process = process("adds_to_a_record", layout, &fixture.folder());
                 process.env(NUMBER, number.to_string()).stdout(Stdio::null()).spawn().unwrap()
             })
             .collect();
@@ -50,10 +52,10 @@ async fn processes_that_add_to_one_record_lose_nothing() {
 #[tokio::test]
 async fn a_lease_whose_holder_was_killed_is_free_after_its_time_and_not_before() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         let started = SystemClock.now();
-        let mut holder = holder(layout, &desk.folder(), SHORT);
+        let mut holder = holder(layout, &fixture.folder(), SHORT);
         holder.kill();
 
         let lease = lease(&storage, LONG, PATIENCE).await.unwrap();
@@ -66,9 +68,9 @@ async fn a_lease_whose_holder_was_killed_is_free_after_its_time_and_not_before()
 
 #[tokio::test]
 async fn a_holder_that_is_stopped_loses_the_lease_after_its_time_and_cannot_renew_it() {
-    let desk = Desk::new(LayoutKind::Directory);
-    let storage = desk.storage();
-    let mut holder = holder(LayoutKind::Directory, &desk.folder(), SHORT);
+    let fixture = Fixture::new(LayoutKind::Directory);
+    let storage = fixture.storage();
+    let mut holder = holder(LayoutKind::Directory, &fixture.folder(), SHORT);
     let pid = Pid::from_child(&holder.0);
     kill_process(pid, Signal::STOP).unwrap();
 
@@ -86,9 +88,9 @@ async fn a_holder_that_is_stopped_loses_the_lease_after_its_time_and_cannot_rene
 #[tokio::test]
 async fn writes_go_on_while_another_process_holds_the_lease() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
-        let mut holder = holder(layout, &desk.folder(), LONG);
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
+        let mut holder = holder(layout, &fixture.folder(), LONG);
 
         storage.set(&key(), &record("new")).await.unwrap();
         storage.delete(&key()).await.unwrap();
@@ -101,10 +103,10 @@ async fn writes_go_on_while_another_process_holds_the_lease() {
 #[tokio::test]
 async fn a_writer_that_was_killed_leaves_no_lock() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         storage.set(&key(), &record("old")).await.unwrap();
-        let mut holder = started(&mut process("holds_the_lock", layout, &desk.folder()));
+        let mut holder = started(&mut process("holds_the_lock", layout, &fixture.folder()));
         holder.kill();
 
         storage.set(&key(), &record("new")).await.unwrap();
@@ -152,7 +154,7 @@ async fn holds_the_lease() {
 #[ignore = "started by the tests of this file"]
 async fn holds_the_lock() {
     let folder = std::env::var(FOLDER).unwrap();
-    let files = desk::files(Path::new(&folder));
+    let files = support::files(Path::new(&folder));
     let lock = files.iter().find(|path| path.to_str().unwrap().contains("lock")).unwrap();
     let lock = std::fs::File::open(lock).unwrap();
     lock.lock().unwrap();
@@ -205,7 +207,7 @@ fn holder(layout: LayoutKind, folder: &Path, ttl: Duration) -> Started {
 fn storage_of_process() -> FileStorage {
     let layout = std::env::var(LAYOUT).unwrap();
     let layout = LAYOUTS.into_iter().find(|l| format!("{l:?}") == layout).unwrap();
-    desk::open(layout, Path::new(&std::env::var(FOLDER).unwrap())).unwrap()
+    support::open(layout, Path::new(&std::env::var(FOLDER).unwrap())).unwrap()
 }
 
 async fn lease(

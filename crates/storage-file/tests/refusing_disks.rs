@@ -4,7 +4,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod desk;
+#[allow(dead_code, reason = "it is shared with the other test binaries")]
+#[path = "files/support.rs"]
+mod support;
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -12,7 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use desk::{Desk, LAYOUTS, LayoutKind, files, key, record};
+use support::{Fixture, LAYOUTS, LayoutKind, files, key, record};
 use tokenkeeper::{ErrorKind, TokenStorage};
 use tokio::sync::Mutex;
 
@@ -20,8 +22,8 @@ use tokio::sync::Mutex;
 async fn a_disk_that_is_full_costs_the_new_record_and_nothing_else() {
     let _alone = ALONE.lock().await;
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         storage.set(&key(), &record("old")).await.unwrap();
 
         // Without the signal, a write beyond the limit is an error, like that of a full disk.
@@ -29,11 +31,11 @@ async fn a_disk_that_is_full_costs_the_new_record_and_nothing_else() {
         let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
         let mut shell = Command::new("sh");
         shell.args(["-c", limited]).arg(program);
-        let ended = run(&mut shell, "writes_more_than_fits", layout, &desk.folder());
+        let ended = run(&mut shell, "writes_more_than_fits", layout, &fixture.folder());
 
         assert!(ended.status.success(), "{ended:?}");
         assert_eq!(storage.get(&key()).await.unwrap().unwrap().payload(), b"old");
-        assert_eq!(files(&desk.folder()).len(), 2, "{:?}", files(&desk.folder()));
+        assert_eq!(files(&fixture.folder()).len(), 2, "{:?}", files(&fixture.folder()));
         storage.set(&key(), &record("new")).await.unwrap();
     }
 }
@@ -43,30 +45,31 @@ async fn a_folder_that_cannot_be_written_is_read_and_says_so_on_a_write() {
     let _alone = ALONE.lock().await;
     let is_root = rustix::process::geteuid().is_root();
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        desk.storage().set(&key(), &record("old")).await.unwrap();
+        let fixture = Fixture::new(layout);
+        fixture.storage().set(&key(), &record("old")).await.unwrap();
         // Root may write everywhere, so it does it as somebody else.
         if is_root {
             let nobody = Some(NOBODY);
-            std::fs::set_permissions(desk.scratch.path(), Permissions::from_mode(0o755)).unwrap();
-            chown(desk.folder(), nobody, nobody).unwrap();
-            files(&desk.folder()).iter().for_each(|file| chown(file, nobody, nobody).unwrap());
+            std::fs::set_permissions(fixture.scratch.path(), Permissions::from_mode(0o755))
+                .unwrap();
+            chown(fixture.folder(), nobody, nobody).unwrap();
+            files(&fixture.folder()).iter().for_each(|file| chown(file, nobody, nobody).unwrap());
         }
-        std::fs::set_permissions(desk.folder(), Permissions::from_mode(0o500)).unwrap();
+        std::fs::set_permissions(fixture.folder(), Permissions::from_mode(0o500)).unwrap();
 
         let mut command = Command::new(std::env::current_exe().unwrap());
         if is_root {
             // Where this program is, nobody else may be let in.
-            let copy = desk.scratch.path().join("program");
+            let copy = fixture.scratch.path().join("program");
             std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
             command = Command::new(copy);
-            command.uid(NOBODY).gid(NOBODY).current_dir(desk.scratch.path());
+            command.uid(NOBODY).gid(NOBODY).current_dir(fixture.scratch.path());
         }
-        let ended = run(&mut command, "reads_and_cannot_write", layout, &desk.folder());
+        let ended = run(&mut command, "reads_and_cannot_write", layout, &fixture.folder());
 
         assert!(ended.status.success(), "{ended:?}");
-        assert_eq!(files(&desk.folder()).len(), 2);
-        std::fs::set_permissions(desk.folder(), Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(files(&fixture.folder()).len(), 2);
+        std::fs::set_permissions(fixture.folder(), Permissions::from_mode(0o700)).unwrap();
     }
 }
 
@@ -112,7 +115,7 @@ fn run(command: &mut Command, name: &str, layout: LayoutKind, folder: &Path) -> 
 fn storage_of_process() -> (tokenkeeper_storage_file::FileStorage, String) {
     let (layout, folder) = (std::env::var(LAYOUT).unwrap(), std::env::var(FOLDER).unwrap());
     let layout = LAYOUTS.into_iter().find(|l| format!("{l:?}") == layout).unwrap();
-    (desk::open(layout, Path::new(&folder)).unwrap(), folder)
+    (support::open(layout, Path::new(&folder)).unwrap(), folder)
 }
 
 const FOLDER: &str = "TOKENKEEPER_TEST_FOLDER";

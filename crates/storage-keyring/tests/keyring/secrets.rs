@@ -1,10 +1,6 @@
 //! Secrets of the program itself, beside its records.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod keyring;
-
-use keyring::{FakeKeyring, key, record};
+use crate::fake_keyring::{FakeKeyring, key, record};
 use tokenkeeper::{ErrorKind, Secret, TokenStorage};
 
 #[tokio::test]

@@ -1,9 +1,5 @@
 //! Both suites on both layouts, and behind a pointer.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod scratch;
-
 mod directory {
     use crate::scratch::Scratch;
 

@@ -1,7 +1,5 @@
 //! What the tests put into files, and how they look at those.
 
-#![allow(dead_code, reason = "each test file uses some of it")]
-
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -9,7 +7,7 @@ use tokenkeeper::{Order, StorageKey, TokenRecord};
 use tokenkeeper_storage_file::FileStorage;
 
 /// A folder, and a storage of either layout in it.
-pub(crate) struct Desk {
+pub(crate) struct Fixture {
     pub(crate) scratch: TempDir,
     pub(crate) layout: LayoutKind,
 }
@@ -22,7 +20,7 @@ pub(crate) enum LayoutKind {
 
 pub(crate) const LAYOUTS: [LayoutKind; 2] = [LayoutKind::Directory, LayoutKind::SingleFile];
 
-impl Desk {
+impl Fixture {
     pub(crate) fn new(layout: LayoutKind) -> Self {
         Self { scratch: TempDir::new().unwrap(), layout }
     }

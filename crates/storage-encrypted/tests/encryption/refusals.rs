@@ -1,10 +1,6 @@
 //! What cannot be decrypted is refused: each reason has its error, and nothing is written over it.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod sealing;
-
-use sealing::{PAYLOAD, Sealing, at, key, named, record, tombstone};
+use crate::sealing::{PAYLOAD, Sealing, at, key, named, record, tombstone};
 use tokenkeeper::{
     CasOutcome, Error, ErrorKind, MemoryStorage, Order, Recovery, SharedTokenStorage, TokenRecord,
     TokenStorage,

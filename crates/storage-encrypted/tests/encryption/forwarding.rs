@@ -1,13 +1,9 @@
 //! What needs no key is handed to the inner storage as it is.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod sealing;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealing::{key, named, record};
+use crate::sealing::{key, named, record};
 use tokenkeeper::{ErrorKind, LeaseRequest, ManualClock, MemoryStorage, TokenStorage};
 use tokenkeeper_storage_encrypted::EncryptedStorage;
 use tokenkeeper_testkit::{FaultyStorage, PlainStorage, StorageFault, StorageOperation};

@@ -1,12 +1,8 @@
 //! A keyring that hangs, as behind a prompt, and callers that give up.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod keyring;
-
 use std::time::Duration;
 
-use keyring::{FakeKeyring, key, record};
+use crate::fake_keyring::{FakeKeyring, key, record};
 use tokenkeeper::{ErrorKind, ManualClock, TokenManager, TokenStorage};
 use tokenkeeper_testkit::ScriptedProvider;
 

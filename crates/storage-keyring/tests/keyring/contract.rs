@@ -1,16 +1,12 @@
 //! The rules of every storage, in a keyring in memory. The real ones are in the package
 //! `tokenkeeper-tests`.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod keyring;
-
 mod entries_as_long_as_the_platform_has_them {
     use std::sync::Arc;
 
     use tokenkeeper_storage_keyring::KeyringStorage;
 
-    use super::keyring::FakeKeyring;
+    use crate::fake_keyring::FakeKeyring;
 
     tokenkeeper_testkit::storage_contract!(
         KeyringStorage::with_store("test", Arc::new(FakeKeyring::new())).unwrap()
@@ -18,7 +14,7 @@ mod entries_as_long_as_the_platform_has_them {
 }
 
 mod short_entries {
-    use super::keyring::FakeKeyring;
+    use crate::fake_keyring::FakeKeyring;
 
     tokenkeeper_testkit::storage_contract!({
         let keyring = FakeKeyring::new();

@@ -1,13 +1,9 @@
 //! What lies in the storage: nothing of the plaintext, bound to its place, the same in every release.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod sealing;
-
 use std::collections::HashSet;
 
+use crate::sealing::{PAYLOAD, Sealing, at, key, record, tombstone};
 use proptest::prelude::*;
-use sealing::{PAYLOAD, Sealing, at, key, record, tombstone};
 use tokenkeeper::{ErrorKind, MemoryStorage, Order, TokenRecord};
 use tokenkeeper_storage_encrypted::EncryptionKey;
 

@@ -1,10 +1,6 @@
 //! A program that dies in the middle of a write.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod keyring;
-
-use keyring::{FakeKeyring, key, record};
+use crate::fake_keyring::{FakeKeyring, key, record};
 use tokenkeeper::{ErrorKind, Order, TokenManager, TokenRecord, TokenStorage};
 use tokenkeeper_testkit::ScriptedProvider;
 

@@ -1,14 +1,10 @@
 //! Keys: the texts that they come in, their ids, what shows of them, rotation, and providers that
 //! fail.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-
-mod sealing;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealing::{PAYLOAD, Sealing, key, keys, named, record};
+use crate::sealing::{PAYLOAD, Sealing, key, keys, named, record};
 use tokenkeeper::{Error, ErrorKind, MemoryStorage, Recovery, TokenStorage, async_trait};
 use tokenkeeper_storage_encrypted::{EncryptedStorage, EncryptionKey, EncryptionKeys, KeyProvider};
 

@@ -6,8 +6,6 @@
     clippy::panic,
     reason = "tests fail by panicking"
 )]
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
-
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,7 +17,7 @@ use tokenkeeper_storage_keyring::{KeyringStorage, keyring_core};
 
 /// A keyring. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub struct FakeKeyring {
+pub(crate) struct FakeKeyring {
     inside: Arc<Inside>,
 }
 
@@ -45,90 +43,90 @@ struct State {
 }
 
 impl FakeKeyring {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A storage in it, with short entries.
-    pub fn storage(&self) -> KeyringStorage {
+    pub(crate) fn storage(&self) -> KeyringStorage {
         let store: Arc<CredentialStore> = Arc::new(self.clone());
         KeyringStorage::with_store("test", store).unwrap().with_longest_entry(512)
     }
 
     /// The names of all entries.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.state().entries.keys().cloned().collect()
     }
 
     /// What an entry holds.
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         String::from_utf8(self.state().entries[name].clone()).unwrap()
     }
 
     /// Puts an entry in behind the storage's back.
-    pub fn put(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
         self.state().entries.insert(name.to_owned(), bytes.to_vec());
     }
 
     /// Takes an entry out behind the storage's back.
-    pub fn take(&self, name: &str) {
+    pub(crate) fn take(&self, name: &str) {
         self.state().entries.remove(name).unwrap();
     }
 
     /// Lets so many changes happen, and fails everything after them: as if the program had died.
-    pub fn die_after(&self, changes: usize) {
+    pub(crate) fn die_after(&self, changes: usize) {
         self.state().changes_left = Some(changes);
     }
 
     /// Works again.
-    pub fn revive(&self) {
+    pub(crate) fn revive(&self) {
         self.state().changes_left = None;
     }
 
     /// Whether the changes of [`die_after`](Self::die_after) were used up.
-    pub fn has_died(&self) -> bool {
+    pub(crate) fn has_died(&self) -> bool {
         self.state().changes_left == Some(0)
     }
 
     /// The next call that is not spoken for yet fails with this.
-    pub fn fail_next(&self, error: Error) {
+    pub(crate) fn fail_next(&self, error: Error) {
         self.state().errors.push_back(error);
     }
 
     /// After so many changes one fails.
-    pub fn fail_change_after(&self, changes: usize) {
+    pub(crate) fn fail_change_after(&self, changes: usize) {
         self.state().failing_change = Some(changes);
     }
 
     /// The next call panics.
-    pub fn panic_next(&self) {
+    pub(crate) fn panic_next(&self) {
         self.state().panics = true;
     }
 
     /// Refuses entries that are longer.
-    pub fn limit(&self, bytes: usize) {
+    pub(crate) fn limit(&self, bytes: usize) {
         self.state().longest = Some(bytes);
     }
 
     /// Calls hang from here on, as behind a prompt.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.state().held = true;
     }
 
     /// Calls go on.
-    pub fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.state().held = false;
         self.inside.changed.notify_all();
     }
 
     /// Waits, blocking, until so many calls hang.
-    pub fn wait_for_calls(&self, calls: usize) {
+    pub(crate) fn wait_for_calls(&self, calls: usize) {
         let waiting = self.inside.changed.wait_while(self.state(), |s| s.under_way < calls);
         drop(waiting.unwrap());
     }
 
     /// The most calls that were ever under way at the same time.
-    pub fn most_under_way(&self) -> usize {
+    pub(crate) fn most_under_way(&self) -> usize {
         self.state().most_under_way
     }
 
@@ -174,7 +172,7 @@ impl FakeKeyring {
 }
 
 /// An error of the platform below the keyring.
-pub fn failure(text: &'static str) -> Error {
+pub(crate) fn failure(text: &'static str) -> Error {
     Error::PlatformFailure(text.into())
 }
 
@@ -246,11 +244,11 @@ impl CredentialApi for FakeEntry {
     }
 }
 
-pub fn key() -> StorageKey {
+pub(crate) fn key() -> StorageKey {
     StorageKey::new("key").unwrap()
 }
 
 /// A record of so many bytes that all are the same.
-pub fn record(byte: u8, length: usize) -> TokenRecord {
+pub(crate) fn record(byte: u8, length: usize) -> TokenRecord {
     TokenRecord::from_parts(vec![byte; length], Order::new(1, byte.into()), None, false)
 }

@@ -1,13 +1,9 @@
 //! Managers on an encrypted storage: a life with restarts, a fleet, rotation, and what becomes of a
 //! login whose record cannot be decrypted.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod sealing;
-
 use std::time::Duration;
 
-use sealing::{PAYLOAD, key, keys, record};
+use crate::sealing::{PAYLOAD, key, keys, record};
 use tokenkeeper::{
     ErrorKind, EventKind, ManualClock, MemoryStorage, RefreshPolicy, TokenManager, TokenRecord,
     TokenSet, TokenStorage,
@@ -364,7 +360,7 @@ async fn records_of_two_users_cannot_be_exchanged_for_each_other() {
         TokenManager::builder(house.provider.clone())
             .storage(house.storage(EncryptionKey::from_bytes([1; 32])))
             .clock(house.clock.clone())
-            .key(sealing::named(name))
+            .key(crate::sealing::named(name))
             .build()
             .unwrap()
     };
@@ -373,7 +369,7 @@ async fn records_of_two_users_cannot_be_exchanged_for_each_other() {
     }
 
     let bobs = house.at_rest(&of("bob")).await;
-    house.inner.set(&sealing::named("alice"), &bobs).await.unwrap();
+    house.inner.set(&crate::sealing::named("alice"), &bobs).await.unwrap();
 
     let error = of("alice").token().await.unwrap_err();
     assert!(error.to_string().contains("was encrypted under another storage key"), "{error}");

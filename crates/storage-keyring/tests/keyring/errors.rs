@@ -1,12 +1,8 @@
 //! What users are told when the keyring does not do as it should.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod keyring;
-
 use std::sync::Arc;
 
-use keyring::{FakeKeyring, failure, key, record};
+use crate::fake_keyring::{FakeKeyring, failure, key, record};
 use keyring_core::Error as KeyringError;
 use tokenkeeper::{ErrorKind, Recovery, StorageKey, TokenStorage};
 use tokenkeeper_storage_keyring::{KeyringStorage, keyring_core};

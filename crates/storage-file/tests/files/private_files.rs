@@ -1,17 +1,12 @@
 //! Files and folders are ours alone, or they are not used.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod desk;
-
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use desk::{Desk, LAYOUTS, LayoutKind, files, key, other_key, record};
+use crate::support::{Fixture, LAYOUTS, LayoutKind, files, key, other_key, record};
 use tokenkeeper::{
     Error, ErrorKind, LeaseRequest, SharedTokenStorage, StorageKey, SystemClock, TokenStorage,
 };
@@ -20,15 +15,15 @@ use tokenkeeper_storage_file::FileStorage;
 #[tokio::test]
 async fn everything_that_is_created_is_for_this_user_alone() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         storage.set(&key(), &record("secret")).await.unwrap();
         let want =
             LeaseRequest::new(Duration::from_secs(60), Duration::ZERO, Arc::new(SystemClock));
         let lease = storage.lease(&key(), &want).await.unwrap();
 
-        assert_eq!(mode(&desk.folder()), 0o700);
-        let files = files(&desk.folder());
+        assert_eq!(mode(&fixture.folder()), 0o700);
+        let files = files(&fixture.folder());
         assert_eq!(files.len(), 3, "a record, a lease and a lock: {files:?}");
         for file in files {
             assert_eq!(mode(&file), 0o600, "{file:?}");
@@ -41,10 +36,10 @@ async fn everything_that_is_created_is_for_this_user_alone() {
 async fn a_file_that_others_can_open_is_refused_and_left_alone() {
     for layout in LAYOUTS {
         for bad in [0o640, 0o604, 0o660, 0o601] {
-            let desk = Desk::new(layout);
-            let storage = desk.storage();
+            let fixture = Fixture::new(layout);
+            let storage = fixture.storage();
             storage.set(&key(), &record("old")).await.unwrap();
-            let file = desk.file();
+            let file = fixture.file();
             std::fs::set_permissions(&file, Permissions::from_mode(bad)).unwrap();
 
             let fix = format!("chmod 600 {}", file.display());
@@ -61,10 +56,10 @@ async fn a_file_that_others_can_open_is_refused_and_left_alone() {
 async fn a_symbolic_link_is_refused_and_what_it_leads_to_is_left_alone() {
     for layout in LAYOUTS {
         for dangling in [false, true] {
-            let desk = Desk::new(layout);
-            let storage = desk.storage();
+            let fixture = Fixture::new(layout);
+            let storage = fixture.storage();
             storage.set(&key(), &record("old")).await.unwrap();
-            let (file, away) = (desk.file(), desk.scratch.path().join("away"));
+            let (file, away) = (fixture.file(), fixture.scratch.path().join("away"));
             std::fs::rename(&file, &away).unwrap();
             if dangling {
                 std::fs::remove_file(&away).unwrap();
@@ -82,10 +77,10 @@ async fn a_symbolic_link_is_refused_and_what_it_leads_to_is_left_alone() {
 #[tokio::test]
 async fn what_is_no_file_is_refused() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         storage.set(&key(), &record("old")).await.unwrap();
-        let file = desk.file();
+        let file = fixture.file();
         std::fs::remove_file(&file).unwrap();
         std::fs::create_dir(&file).unwrap();
 
@@ -97,14 +92,14 @@ async fn what_is_no_file_is_refused() {
 async fn a_folder_that_everybody_can_write_to_is_refused() {
     for layout in LAYOUTS {
         for bad in [0o777, 0o1777, 0o702] {
-            let desk = Desk::new(layout);
-            let storage = desk.storage();
+            let fixture = Fixture::new(layout);
+            let storage = fixture.storage();
             storage.set(&key(), &record("old")).await.unwrap();
-            std::fs::set_permissions(desk.folder(), Permissions::from_mode(bad)).unwrap();
+            std::fs::set_permissions(fixture.folder(), Permissions::from_mode(bad)).unwrap();
 
-            let fix = format!("chmod o-w {}", desk.folder().display());
+            let fix = format!("chmod o-w {}", fixture.folder().display());
             check_refused(&storage, &key(), &fix).await;
-            let error = desk.open().unwrap_err();
+            let error = fixture.open().unwrap_err();
 
             assert!(error.to_string().contains(&fix), "{error}");
         }
@@ -113,13 +108,13 @@ async fn a_folder_that_everybody_can_write_to_is_refused() {
 
 #[test]
 fn a_single_file_that_is_unsafe_is_refused_at_once() {
-    let desk = Desk::new(LayoutKind::SingleFile);
-    drop(desk.storage());
-    let file = desk.folder().join("login");
+    let fixture = Fixture::new(LayoutKind::SingleFile);
+    drop(fixture.storage());
+    let file = fixture.folder().join("login");
     std::fs::write(&file, "open to all").unwrap();
     std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
 
-    let error = desk.open().unwrap_err();
+    let error = fixture.open().unwrap_err();
 
     assert!(error.to_string().contains("chmod 600"), "{error}");
 }
@@ -127,9 +122,9 @@ fn a_single_file_that_is_unsafe_is_refused_at_once() {
 #[tokio::test]
 async fn a_folder_that_is_gone_is_an_error_and_not_an_empty_storage() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
-        std::fs::remove_dir_all(desk.folder()).unwrap();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
+        std::fs::remove_dir_all(fixture.folder()).unwrap();
 
         check_refused(&storage, &key(), "is gone").await;
     }
@@ -149,10 +144,10 @@ fn a_path_without_a_name_is_refused() {
 
 #[tokio::test]
 async fn one_record_that_is_unsafe_is_not_in_the_way_of_others_in_a_directory() {
-    let desk = Desk::new(LayoutKind::Directory);
-    let storage = desk.storage();
+    let fixture = Fixture::new(LayoutKind::Directory);
+    let storage = fixture.storage();
     storage.set(&key(), &record("old")).await.unwrap();
-    std::fs::set_permissions(desk.file(), Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(fixture.file(), Permissions::from_mode(0o644)).unwrap();
 
     storage.set(&other_key(), &record("fine")).await.unwrap();
 

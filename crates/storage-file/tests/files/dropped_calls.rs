@@ -1,16 +1,12 @@
 //! Callers that give up: at most one write is under way, and none lands late.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod desk;
-
 use std::fs::File;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
-use desk::{Desk, LAYOUTS, files, key, record};
+use crate::support::{Fixture, LAYOUTS, files, key, record};
 use tokenkeeper::TokenStorage;
 
 #[test]
@@ -23,8 +19,8 @@ fn a_write_that_was_dropped_does_not_land_after_a_later_one() {
         .unwrap();
     runtime.block_on(async {
         for layout in LAYOUTS {
-            let desk = Desk::new(layout);
-            let storage = desk.storage();
+            let fixture = Fixture::new(layout);
+            let storage = fixture.storage();
             let (open_gate, gate) = mpsc::channel::<()>();
             let held = tokio::task::spawn_blocking(move || gate.recv().unwrap());
             let (key, first, second) = (key(), record("first"), record("second"));
@@ -49,10 +45,10 @@ fn a_write_that_was_dropped_does_not_land_after_a_later_one() {
 #[tokio::test]
 async fn a_write_that_was_dropped_while_another_process_had_the_lock_keeps_nobody_waiting() {
     for layout in LAYOUTS {
-        let desk = Desk::new(layout);
-        let storage = desk.storage();
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
         storage.set(&key(), &record("old")).await.unwrap();
-        let files = files(&desk.folder());
+        let files = files(&fixture.folder());
         let is_lock = |path: &&PathBuf| path.to_str().unwrap().contains("lock");
         let lock = File::open(files.iter().find(is_lock).unwrap()).unwrap();
         lock.lock().unwrap();

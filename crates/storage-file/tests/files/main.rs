@@ -1,0 +1,14 @@
+//! Storages in files: the contract, files that are damaged or unsafe, callers that give up, managers.
+//!
+//! Tests that start this program anew are in binaries of their own, because they do it by name.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod contract;
+mod damaged_files;
+mod dropped_calls;
+mod managers;
+#[cfg(unix)]
+mod private_files;
+mod scratch;
+mod support;
