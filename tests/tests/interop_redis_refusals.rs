@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeeper::{
-    CasOutcome, Error, ErrorKind, LeaseRequest, Order, Secret, SharedTokenStorage, StorageKey,
-    SystemClock, TokenRecord, TokenStorage,
+    CasOutcome, Clock, Error, ErrorKind, LeaseRequest, Order, Secret, SharedTokenStorage,
+    StorageKey, SystemClock, TokenRecord, TokenStorage,
 };
 use tokenkeeper_storage_redis::RedisStorage;
 use tokenkeeper_tests::{RedisServer, server_url};
@@ -227,4 +227,56 @@ async fn a_user_without_permission_is_told_so() {
 
     assert!(storage.get(&key()).await.unwrap().is_none());
     assert_says(&storage.set(&key(), &record(b"one")).await.unwrap_err(), "NOPERM");
+}
+
+#[tokio::test]
+async fn a_user_who_cannot_replace_the_record_gets_no_lease() {
+    let server = RedisServer::start();
+    for (user, may) in [
+        ("no-scripts", &["~*", "+@all", "-eval", "-evalsha"][..]),
+        ("no-set", &["~*", "+@all", "-set"]),
+        ("leases-only", &["~*:lease", "+@all"]),
+        ("reads-records", &["%R~tokenkeeper:{alice}", "~*:lease", "+@all"]),
+    ] {
+        let user_setting = ["ACL", "SETUSER", user, "on", ">pw"];
+        server.run::<()>(&[&user_setting[..], may].concat());
+        let storage = RedisStorage::builder(&server.url()).username(user);
+        let storage = storage.password(Secret::from("pw")).build().unwrap();
+        for there in [None, Some(record(b"one"))] {
+            let owner = RedisStorage::new(&server.url()).unwrap();
+            if let Some(there) = &there {
+                owner.set(&key(), there).await.unwrap();
+            }
+
+            let error = storage.lease(&key(), &want()).await.unwrap_err();
+
+            assert_says(&error, "NOPERM");
+            let found = owner.get(&key()).await.unwrap().map(|found| found.payload().to_vec());
+            assert_eq!(found, there.map(|there| there.payload().to_vec()), "{user}");
+            owner.lease(&key(), &want()).await.unwrap().release().await.unwrap();
+            owner.delete(&key()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lease_leaves_the_record_its_version_and_its_end_as_they_were() {
+    let server = RedisServer::start();
+    let storage = RedisStorage::new(&server.url()).unwrap();
+    let end = SystemClock.now().wall() + Duration::from_secs(3_600);
+    let ends = TokenRecord::from_parts(b"ends".to_vec(), Order::new(1, 1), Some(end), false);
+    for (there, has_end) in [(record(b"stays"), false), (ends, true)] {
+        storage.set(&key(), &there).await.unwrap();
+        let (version, _) = storage.load(&key()).await.unwrap().unwrap();
+
+        storage.lease(&key(), &want()).await.unwrap().release().await.unwrap();
+
+        let (after, found) = storage.load(&key()).await.unwrap().unwrap();
+        assert_eq!((after, found.payload()), (version, there.payload()));
+        let left = server.run::<i64>(&["PTTL", "tokenkeeper:{alice}"]);
+        assert_eq!(left > 0, has_end, "{left}");
+    }
+    storage.delete(&key()).await.unwrap();
+    storage.lease(&key(), &want()).await.unwrap().release().await.unwrap();
+    assert!(!storage.exists(&key()).await.unwrap(), "a lease made a record");
 }

@@ -115,6 +115,42 @@ async fn a_connection_outlives_the_runtime_that_it_was_opened_on() {
 }
 
 #[tokio::test]
+async fn a_runtime_that_stands_still_keeps_no_other_from_redis() {
+    let server = RedisServer::start();
+    let storage = impatient(&server);
+    let (first, (end, ended)) = (storage.clone(), std::sync::mpsc::channel::<()>());
+    let (opened, is_open) = tokio::sync::oneshot::channel();
+    let opener = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert!(runtime.block_on(first.get(&key())).unwrap().is_none());
+        opened.send(()).unwrap();
+        let _ = ended.recv(); // the runtime is there, and runs nothing any more
+    });
+    is_open.await.unwrap();
+
+    assert!(storage.get(&key()).await.unwrap().is_none());
+
+    drop(end);
+    opener.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_came_while_this_process_was_busy_counts() {
+    let server = RedisServer::start();
+    let storage = impatient(&server);
+    storage.ping().await.unwrap();
+    let computes = async {
+        tokio::task::yield_now().await;
+        std::thread::sleep(Duration::from_secs(1)); // more than the storage waits for
+    };
+
+    let key = key();
+    let (found, ()) = tokio::join!(storage.get(&key), computes);
+
+    assert!(found.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_server_that_was_restarted_empty_knows_no_version_of_before() {
     let mut server = RedisServer::start();
     let storage = RedisStorage::new(&server.url()).unwrap();

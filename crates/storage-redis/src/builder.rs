@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use tokenkeeper::{Error, ErrorKind, Secret};
 
@@ -14,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::keys::{USUAL_PREFIX, check_prefix};
 use crate::link::{Link, Replicas, Target};
 use crate::notices::Listeners;
+use crate::sockets::{plaintext_host, tcp_settings};
 use crate::storage::RedisStorage;
 
 /// Makes a [`RedisStorage`]. Nothing is sent before its first use.
@@ -29,12 +28,39 @@ pub struct RedisStorageBuilder {
     replicas: usize,
     replica_timeout: Duration,
     announces: bool,
+    allows_plaintext: bool,
     #[cfg(feature = "tls-rustls")]
     tls: crate::tls::Tls,
 }
 
+impl RedisStorage {
+    /// A storage at this URL with the usual options: `rediss://[user:password@]host[:port][/db]`
+    /// (feature `tls-rustls`), `redis://` for this host, `unix:///path` for a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the URL is none; it is not shown, because it may hold a password. So
+    /// is `redis://` to another host: see
+    /// [`danger_allow_plaintext`](RedisStorageBuilder::danger_allow_plaintext).
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Self::builder(url).build()
+    }
+
+    /// A storage at this URL with options of your own.
+    pub fn builder(url: &str) -> RedisStorageBuilder {
+        RedisStorageBuilder::new(url)
+    }
+
+    /// A storage on a Redis Cluster, found through any of these nodes. All must have the same user,
+    /// password and kind of TLS in their URLs.
+    #[cfg(feature = "cluster")]
+    pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> RedisStorageBuilder {
+        RedisStorageBuilder::cluster(urls.into_iter().map(Secret::from).collect())
+    }
+}
+
 impl RedisStorageBuilder {
-    pub(crate) fn new(url: &str) -> Self {
+    fn new(url: &str) -> Self {
         Self {
             urls: vec![Secret::from(url)],
             #[cfg(feature = "cluster")]
@@ -46,13 +72,14 @@ impl RedisStorageBuilder {
             replicas: 0,
             replica_timeout: USUAL_REPLICA_TIMEOUT,
             announces: false,
+            allows_plaintext: false,
             #[cfg(feature = "tls-rustls")]
             tls: crate::tls::Tls::default(),
         }
     }
 
     #[cfg(feature = "cluster")]
-    pub(crate) fn cluster(urls: Vec<Secret>) -> Self {
+    fn cluster(urls: Vec<Secret>) -> Self {
         Self { urls, is_cluster: true, ..Self::new("") }
     }
 
@@ -133,6 +160,18 @@ impl RedisStorageBuilder {
         self
     }
 
+    /// Allows `redis://` to another host. Refresh tokens and the password of the server then cross the
+    /// network readable: for a network that encrypts by itself (a mesh, a tunnel, a VPN), and for
+    /// records that `tokenkeeper-storage-encrypted` encrypts.
+    ///
+    /// # Default
+    ///
+    /// No: `build` refuses it. Hosts of the loopback interface and sockets need no permission.
+    pub fn danger_allow_plaintext(mut self) -> Self {
+        self.allows_plaintext = true;
+        self
+    }
+
     /// Certificate authorities to trust in the place of the operating system's, as PEM.
     ///
     /// # Default
@@ -184,7 +223,7 @@ impl RedisStorageBuilder {
     fn target(&self, nodes: Vec<ConnectionInfo>) -> Result<Target, Error> {
         #[cfg(feature = "cluster")]
         if self.is_cluster {
-            return Ok(Target::Cluster(Box::new(self.cluster_target(nodes)?)));
+            return Ok(Target::Cluster(Arc::new(self.cluster_target(nodes)?)));
         }
         let node = nodes.into_iter().next().ok_or_else(|| wrong(NO_URL))?;
         self.client(node).map(|client| Target::Single(Box::new(client)))
@@ -233,6 +272,9 @@ impl RedisStorageBuilder {
         if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
             return Err(wrong(INSECURE));
         }
+        if let (Some(host), false) = (plaintext_host(info.addr()), self.allows_plaintext) {
+            return Err(in_clear(host));
+        }
         #[cfg(feature = "tls-rustls")]
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             crate::tls::choose_cryptography();
@@ -258,14 +300,18 @@ impl fmt::Debug for RedisStorageBuilder {
             .field("replicas", &self.replicas)
             .field("replica_timeout", &self.replica_timeout)
             .field("announces", &self.announces)
+            .field("allows_plaintext", &self.allows_plaintext)
             .finish_non_exhaustive()
     }
 }
 
-/// Small commands are sent at once, and a server that vanished is noticed by those who only listen.
-pub(crate) fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive)
+/// The host is that of the URL as it was parsed, so it holds no password.
+fn in_clear(host: &str) -> Error {
+    let what = format!("Redis storage: redis:// would carry refresh tokens in clear to {host}");
+    Error::new(ErrorKind::Config, what).with_advice(
+        "use rediss:// (feature `tls-rustls`), or danger_allow_plaintext() where the network \
+         encrypts",
+    )
 }
 
 fn wrong(what: &'static str) -> Error {
@@ -284,6 +330,26 @@ const NO_TLS: &str = "the URL asks for TLS, which is the feature `tls-rustls` of
 const BAD_URL: &str = "the URL is none of redis://[user:password@]host[:port][/db], rediss://… and \
                        unix:///path (it is not shown because it may hold a password)";
 const NO_URL: &str = "no URL was given; it needs at least one";
-const KEEPALIVE: Duration = Duration::from_secs(30); // less than middleboxes forget connections after
 const USUAL_TIMEOUT: Duration = Duration::from_secs(4); // the manager gives a storage call 5 s
 const USUAL_REPLICA_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refresh_tokens_go_in_clear_to_another_host_only_if_that_was_allowed() {
+        for url in ["redis://redis.example.org", "redis://:planted@10.0.0.7:6380/1"] {
+            let error = RedisStorage::new(url).unwrap_err();
+
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("rediss://"), "{error}");
+            assert!(error.to_string().contains("danger_allow_plaintext()"), "{error}");
+            assert!(!format!("{error:#?}").contains("planted"), "{error:#?}");
+            assert!(RedisStorage::builder(url).danger_allow_plaintext().build().is_ok());
+        }
+        for here in ["redis://127.0.0.1:1", "redis://localhost", "unix:///run/redis.sock"] {
+            assert!(RedisStorage::new(here).is_ok(), "{here}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, SingleNodeRoutingInfo, SlotAddr};
 use redis::{ConnectionInfo, Pipeline, RedisResult, Value};
 
-use crate::builder::tcp_settings;
+use crate::sockets::tcp_settings;
 
 /// A client that finds the node of a key, and follows when it moves.
 pub(crate) struct Cluster {

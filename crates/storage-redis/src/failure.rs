@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use redis::{ErrorKind as RedisKind, RedisError, ServerErrorKind};
 use tokenkeeper::{Error, ErrorKind};
+use tokio::time::Instant;
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// None came in time.
     Late(Duration),
+    /// This process looked so long after the time was over that it cannot tell.
+    Busy { limit: Duration, late: Duration },
     /// The server refused, or the connection did not live long enough.
     Refused(RedisError),
     /// An answer that the command never gives.
@@ -24,6 +27,15 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// For a call whose time, `limit`, was over at the deadline.
+    ///
+    /// A runtime that is kept from its work by something that computes or blocks notices that late,
+    /// and whatever Redis answered meanwhile too: that is no fault of Redis.
+    pub(crate) fn late(limit: Duration, deadline: Instant) -> Self {
+        let late = deadline.elapsed();
+        if late >= BUSY { Self::Busy { limit, late } } else { Self::Late(limit) }
+    }
+
     /// The whole error. `doing` is "cannot load" or the like, `name` what it was in Redis.
     pub(crate) fn into_error(self, doing: &str, name: &str, server: &str) -> Error {
         let why = match self {
@@ -33,6 +45,12 @@ impl Failure {
                     "no answer from Redis at {server} within {limit:?}, so a write may have happened"
                 )
             }
+            Self::Busy { limit, late } => format!(
+                "this process was busy for {:.1} s, so what Redis at {server} answered was not read \
+                 within {limit:?}, and a write may have happened; keep what computes or blocks off \
+                 the runtime that asks for tokens (spawn_blocking), or give it more CPU",
+                late.as_secs_f64()
+            ),
             Self::Refused(error) => format!("Redis at {server} {}", complaint(&error)),
             Self::Nonsense => {
                 format!(
@@ -103,10 +121,7 @@ fn server_complaint(kind: ServerErrorKind) -> Option<&'static str> {
         }
         ServerErrorKind::ClusterDown => "says that its cluster is down (CLUSTERDOWN)",
         ServerErrorKind::MasterDown => "is a replica that lost its primary (MASTERDOWN)",
-        ServerErrorKind::NoPerm => {
-            "does not let this user do that (NOPERM); allow the commands, keys and channels that \
-             the documentation of tokenkeeper-storage-redis lists"
-        }
+        ServerErrorKind::NoPerm => NOT_ALLOWED,
         _ => return None,
     })
 }
@@ -140,6 +155,9 @@ fn extension_complaint(error: &RedisError) -> String {
 /// For what has no text of its own here: the code of the server, if it looks like one.
 fn other_complaint(error: &RedisError) -> String {
     let said = error.detail().unwrap_or_default();
+    if said.contains("user executing the script can't") {
+        return NOT_ALLOWED.to_owned(); // what Redis 7.0 says in the place of NOPERM within a script
+    }
     if let Some(known) = KNOWN_DETAILS.iter().find(|known| said.contains(**known)) {
         return format!("answered: {known}");
     }
@@ -150,6 +168,12 @@ fn other_complaint(error: &RedisError) -> String {
         _ => format!("could not be used ({})", error.category()),
     }
 }
+
+/// Timers are late by milliseconds; by so much only where nothing ran that could have looked.
+const BUSY: Duration = Duration::from_millis(500);
+
+const NOT_ALLOWED: &str = "does not let this user do that (NOPERM); allow the commands, keys and \
+                           channels that the documentation of tokenkeeper-storage-redis lists";
 
 /// Texts of Redis that help, and quote nothing.
 const KNOWN_DETAILS: &[&str] = &[
@@ -165,6 +189,7 @@ mod tests {
     use redis::make_extension_error;
 
     use super::*;
+    use crate::RedisStorage;
 
     fn text(failure: Failure) -> String {
         failure.into_error("cannot load", "tokenkeeper:{a}", "127.0.0.1:6379").to_string()
@@ -179,6 +204,26 @@ mod tests {
             "cannot load tokenkeeper:{a}: Redis at 127.0.0.1:6379 is out of memory (OOM), so \
              nothing was written; raise its maxmemory or make room"
         );
+    }
+
+    #[tokio::test]
+    async fn a_process_that_was_busy_does_not_blame_redis() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", silent.local_addr().unwrap());
+        let storage =
+            RedisStorage::builder(&url).timeout(Duration::from_millis(50)).build().unwrap();
+        let computes = async {
+            tokio::task::yield_now().await;
+            std::thread::sleep(BUSY * 2); // keeps the only thread of this runtime
+        };
+
+        let (answer, ()) = tokio::join!(storage.ping(), computes);
+
+        let error = answer.unwrap_err().to_string();
+        assert!(error.contains("this process was busy for"), "{error}");
+        assert!(!error.contains("no answer from Redis"), "{error}");
+        let idle = storage.ping().await.unwrap_err().to_string();
+        assert!(idle.contains("no answer from Redis"), "{idle}");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use redis::{Cmd, Value};
 use tokenkeeper::{Error, ErrorKind, Lease, LeaseHandle, LeaseRequest};
 
 use crate::failure::Failure;
+use crate::home;
+use crate::keys::Names;
 use crate::link::{Ask, Link};
 use crate::scripts;
 use crate::stored_value::random_name;
@@ -20,7 +22,7 @@ use crate::stored_value::random_name;
 /// Asks again and again until the lease is free or the asker's patience is over.
 pub(crate) async fn wait_for(
     link: &Arc<Link>,
-    name: String,
+    names: Names,
     want: &LeaseRequest,
 ) -> Result<Lease, Error> {
     let clock = want.clock();
@@ -28,14 +30,15 @@ pub(crate) async fn wait_for(
     let mut pause = SHORTEST_PAUSE;
     loop {
         let asked_at = clock.now();
-        if let Some(lease) = Attempt::new(link, &name)?.take(want.ttl()).await? {
+        if let Some(lease) = Attempt::new(link, &names)?.take(want.ttl()).await? {
             return Ok(want.granted(asked_at, Box::new(lease)));
         }
         let patience = want.longest_wait().saturating_sub(clock.now().since(&started));
         if patience.is_zero() {
             let what = format!(
-                "cannot get the lease {name}: another process holds it, and lets go of it within \
-                 its lease time"
+                "cannot get the lease {}: another process holds it, and lets go of it within its \
+                 lease time",
+                names.lease()
             );
             return Err(Error::new(ErrorKind::Storage, what));
         }
@@ -49,40 +52,38 @@ pub(crate) async fn wait_for(
 /// One attempt to take a lease, which leaves nothing behind if its asker is dropped meanwhile.
 struct Attempt {
     holder: Option<RedisLease>,
+    record: String,
 }
 
 impl Attempt {
-    fn new(link: &Arc<Link>, name: &str) -> Result<Self, Error> {
-        let (link, name, owner) = (Arc::clone(link), name.to_owned(), random_name()?);
-        Ok(Self { holder: Some(RedisLease { link, name, owner }) })
+    fn new(link: &Arc<Link>, names: &Names) -> Result<Self, Error> {
+        let (link, name, owner) = (Arc::clone(link), names.lease(), random_name()?);
+        let holder = Some(RedisLease { link, name, owner });
+        Ok(Self { holder, record: names.record.clone() })
     }
 
     /// The lease, unless somebody else has it.
     async fn take(mut self, ttl: Duration) -> Result<Option<RedisLease>, Error> {
         let Some(holder) = &self.holder else { return Ok(None) };
-        // `GET` makes it answer with the owner, and after a repeated command that may be us.
-        let mut set = redis::cmd("SET");
-        set.arg(&holder.name).arg(&holder.owner).arg("NX").arg("GET").arg("PX").arg(millis(ttl));
-        let is_ours = match holder.send(set).await {
+        let mut take = scripts::run_on(scripts::LEASE, &[&self.record, &holder.name]);
+        take.arg(&holder.owner).arg(millis(ttl));
+        let is_ours = match holder.send(take).await {
             Ok(Value::Nil) => true,
             Ok(Value::BulkString(owner)) => owner == holder.owner.as_bytes(),
-            Ok(_) => return Err(holder.failed("cannot get the lease", Failure::Nonsense)),
-            Err(failure) => return Err(holder.failed("cannot get the lease", failure)),
+            Ok(_) => return Err(holder.failed(NOT_LEASED, Failure::Nonsense)),
+            Err(failure) => return Err(holder.failed(NOT_LEASED, failure)),
         };
         Ok(self.holder.take().filter(|_| is_ours))
     }
 }
 
 /// If the answer was not waited for or did not come, Redis may have granted the lease to nobody, who
-/// cannot have spent anything: it is given back, where there is a runtime to do it.
+/// cannot have spent anything: it is given back.
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let (Some(holder), Ok(runtime)) =
-            (self.holder.take(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        runtime.spawn(async move { Box::new(holder).release().await });
+        if let Some(holder) = self.holder.take() {
+            home::spawn(async move { drop(Box::new(holder).release().await) });
+        }
     }
 }
 
@@ -145,6 +146,7 @@ fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, LONGEST_TTL)
 }
 
+const NOT_LEASED: &str = "cannot get the lease";
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20); // an exchange takes longer than that
 const LONGEST_PAUSE: Duration = Duration::from_millis(160); // 32 processes ask 270 times a second
 const LONGEST_TTL: u64 = 1 << 53;

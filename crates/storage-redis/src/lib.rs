@@ -5,13 +5,17 @@
 //! first. The manager asks Redis when a token has to be renewed, never when it is served: a cold
 //! start on a fresh stored token costs one round trip, a refresh four (lease, load, write, release).
 //!
+//! The lease shows that the record can be written: in the same step it writes what is there once
+//! more. Where the user may not do that, or the server is a replica or full, the lease fails, and no
+//! refresh token is spent whose successor could not be stored.
+//!
 //! # Examples
 //!
-//! ```
+//! ```no_run
 //! use std::time::Duration;
 //! use tokenkeeper_storage_redis::RedisStorage;
 //!
-//! let storage = RedisStorage::builder("redis://:secret@redis.example.org:6379/2")
+//! let storage = RedisStorage::builder("rediss://:secret@redis.example.org:6379/2")
 //!     .key_prefix("billing:")
 //!     .timeout(Duration::from_secs(2))
 //!     .announce_changes(true)
@@ -35,6 +39,7 @@
 //! | is down, at the start or later | fails at once | the next call connects |
 //! | closed a connection that nobody used | succeeds, on a new connection | |
 //! | stands still, or is too slow | fails after the timeout; a write may have happened, or happen later if nothing else was written | the next call connects anew, and nothing queues up |
+//! | is well, and this process was too busy to look | fails after the timeout, and says for how long the process was busy | |
 //! | restarted empty | finds nothing; versions and leases of before are not taken for new ones | the manager writes back what it holds; two processes may hold a lease |
 //! | is full (`maxmemory`, `noeviction`) | writes and leases fail with OOM; what is there stays | works again when there is room |
 //! | evicts keys (any other `maxmemory-policy`) | finds nothing | a refresh token is lost with its record: do not do this |
@@ -65,14 +70,15 @@
 //! `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`, and `SELECT` with a database in
 //! the URL; on keys `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
 //!
-//! Records hold secrets as they are. Use TLS where the network is not yours, and wrap the storage in
-//! `tokenkeeper-storage-encrypted` where Redis is not.
+//! Records hold secrets as they are. `redis://` to another host is refused unless
+//! [`danger_allow_plaintext`](RedisStorageBuilder::danger_allow_plaintext) says that the network
+//! encrypts; wrap the storage in `tokenkeeper-storage-encrypted` where Redis is not yours.
 //!
 //! # Names
 //!
 //! | in Redis | what |
 //! |---|---|
-//! | `tokenkeeper:{<storage key>}` | the record, a string: a line with the version, then the record; expires a minute after the record's end |
+//! | `tokenkeeper:{<storage key>}` | the record, a string: a line with the version, then the record; expires a minute after the record's end, counted from the write |
 //! | `tokenkeeper:{<storage key>}:lease` | the random name of the holder; expires with the lease |
 //! | `tokenkeeper:{<storage key>}:changes` | the channel on which writes are announced |
 //!
@@ -89,11 +95,13 @@ mod builder;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod failure;
+mod home;
 mod keys;
 mod lease;
 mod link;
 mod notices;
 mod scripts;
+mod sockets;
 mod storage;
 mod stored_value;
 #[cfg(feature = "tls-rustls")]

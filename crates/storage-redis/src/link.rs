@@ -15,6 +15,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::failure::Failure;
+use crate::home;
 
 /// How to get to the server, and the connection to it if there is one.
 pub(crate) struct Link {
@@ -30,7 +31,7 @@ pub(crate) struct Link {
 pub(crate) enum Target {
     Single(Box<Client>),
     #[cfg(feature = "cluster")]
-    Cluster(Box<crate::cluster::Cluster>),
+    Cluster(std::sync::Arc<crate::cluster::Cluster>),
 }
 
 #[derive(Clone)]
@@ -38,6 +39,8 @@ struct Open {
     connection: Connection,
     /// Tells one connection from the next, so that nobody throws away its successor.
     number: u64,
+    /// The process that opened it. One that was forked since has a copy that answers nobody.
+    process: u32,
 }
 
 #[derive(Clone)]
@@ -86,9 +89,8 @@ impl Link {
     }
 
     /// When calls that begin now have to be over.
-    #[expect(clippy::disallowed_methods, reason = "it is asked for its end, and never waited for")]
     pub(crate) fn deadline(&self) -> Instant {
-        sleep(self.limit).deadline() // unlike a sum, not past the end of time, whatever the limit
+        deadline_in(self.limit)
     }
 
     /// Sends what `ask` makes, and once more what it makes then if the connection turns out to be
@@ -112,7 +114,7 @@ impl Link {
             Err(_) => {
                 // A connection that hangs may hang for ever, and what waits on it goes with it.
                 self.discard(number);
-                Err(Failure::Late(self.limit))
+                Err(Failure::late(self.limit, deadline))
             }
         }
     }
@@ -140,18 +142,22 @@ impl Link {
     }
 
     async fn connection(&self) -> Result<Open, RedisError> {
-        if let Some(open) = self.open.lock().clone() {
+        if let Some(open) = self.open_here() {
             return Ok(open);
         }
         let mut opened = self.opening.lock().await;
-        if let Some(open) = self.open.lock().clone() {
-            return Ok(open); // somebody else was here first
+        if let Some(open) = self.open_here() {
+            return Ok(open); // another call was here first
         }
         let connection = self.target.connect().await?;
         *opened += 1;
-        let open = Open { connection, number: *opened };
+        let open = Open { connection, number: *opened, process: std::process::id() };
         *self.open.lock() = Some(open.clone());
         Ok(open)
+    }
+
+    fn open_here(&self) -> Option<Open> {
+        self.open.lock().clone().filter(|open| open.process == std::process::id())
     }
 
     fn discard(&self, number: Option<u64>) {
@@ -180,11 +186,18 @@ impl Target {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(None)
                     .set_response_timeout(None);
-                let connecting = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(Connection::Single(Box::pin(connecting).await?))
+                let client = client.clone();
+                let connecting = async move {
+                    client.get_multiplexed_async_connection_with_config(&config).await
+                };
+                Ok(Connection::Single(home::run(Box::pin(connecting)).await??))
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(cluster) => Ok(Connection::Cluster(cluster.connect().await?)),
+            Self::Cluster(cluster) => {
+                let cluster = std::sync::Arc::clone(cluster);
+                let connecting = async move { cluster.connect().await };
+                Ok(Connection::Cluster(home::run(connecting).await??))
+            }
         }
     }
 }
@@ -242,6 +255,12 @@ impl Replicas {
             _ => Err(Failure::Nonsense),
         }
     }
+}
+
+/// When what begins now and may take so long has to be over.
+#[expect(clippy::disallowed_methods, reason = "it is asked for its end, and never waited for")]
+pub(crate) fn deadline_in(limit: Duration) -> Instant {
+    sleep(limit).deadline() // unlike a sum, not past the end of time, whatever the limit
 }
 
 /// Whether another connection may do better: this one is gone, or leads to a server that was a

@@ -18,9 +18,11 @@ use redis::{
 };
 use tokenkeeper::{ChangeNotices, Error, ErrorKind, Order};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::failure::Failure;
+use crate::home;
+use crate::link::deadline_in;
 
 /// All who listen through one storage.
 pub(crate) struct Listeners {
@@ -53,13 +55,13 @@ impl Listeners {
 
     /// Subscribes on the connection that stands, or on a new one, and gives its number.
     async fn subscribe(self: &Arc<Self>, channel: &str) -> Result<u64, Failure> {
-        let subscribing = timeout(self.limit, self.try_subscribe(channel)).await;
-        match subscribing {
+        let deadline = deadline_in(self.limit);
+        match timeout_at(deadline, self.try_subscribe(channel)).await {
             Ok(result) => Ok(result?),
             Err(_) => {
                 // It may hang for ever, and others wait for messages from it.
                 self.connection.lock().await.take();
-                Err(Failure::Late(self.limit))
+                Err(Failure::late(self.limit, deadline))
             }
         }
     }
@@ -87,8 +89,11 @@ impl Listeners {
                 .set_connection_timeout(Some(self.limit / 2)) // leaves time for another node
                 .set_response_timeout(None)
                 .set_push_sender(lifeline);
-            let connecting = node.get_multiplexed_async_connection_with_config(&config);
-            result = Box::pin(connecting).await.map(|connection| (number, connection));
+            let node = node.clone();
+            let connecting =
+                async move { node.get_multiplexed_async_connection_with_config(&config).await };
+            let connected = home::run(Box::pin(connecting)).await.and_then(|connected| connected);
+            result = connected.map(|connection| (number, connection));
             if result.is_ok() {
                 break;
             }
@@ -134,9 +139,9 @@ impl Listeners {
             if let Ok(mut connection) = self.connection.try_lock() {
                 *connection = None;
             }
-        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        } else {
             let (listeners, channel) = (Arc::clone(self), channel.to_owned());
-            runtime.spawn(async move { listeners.unsubscribe(&channel).await });
+            home::spawn(async move { listeners.unsubscribe(&channel).await });
         }
     }
 

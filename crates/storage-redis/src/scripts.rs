@@ -12,8 +12,9 @@ use redis::Cmd;
 /// A command may come twice, and this knows what it has written already: it answers 1 for this
 /// attempt and 2 for the earlier one, so that who waits for replicas waits for that, too.
 ///
-/// `ARGV`: `1` if a version is expected, that version, the new value, its end or nothing, the
-/// channel or nothing, the message, the version of the earlier attempt or nothing.
+/// `ARGV`: `1` if a version is expected, that version, the new value, how many milliseconds it has
+/// left or nothing, the channel or nothing, the message, the version of the earlier attempt or
+/// nothing.
 pub(crate) const COMPARE_AND_SET: &str = concat!(
     "local found = redis.call('GET', KEYS[1])\n",
     "local version = found and string.sub(found, 1, 47)\n",
@@ -21,7 +22,7 @@ pub(crate) const COMPARE_AND_SET: &str = concat!(
     "if ARGV[7] ~= '' and version == ARGV[7] then return 2 end\n",
     "if version ~= (ARGV[1] == '1' and ARGV[2]) then return found end\n",
     "if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[3])\n",
-    "else redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4]) end\n",
+    "else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end\n",
     "if ARGV[5] ~= '' then redis.pcall('PUBLISH', ARGV[5], ARGV[6]) end\n",
     "return 1",
 );
@@ -39,6 +40,24 @@ pub(crate) const COMPARE_AND_DELETE: &str = concat!(
     "return 1",
 );
 
+/// Takes a lease that is free, and shows in the same step that the record can be replaced: it writes
+/// what is there once more, with the command that the next write needs. A user who may not run that,
+/// a replica, a server that is full: each is an error before a refresh token is spent, and the lease
+/// is not taken.
+///
+/// Answers with the owner if there is one, which is the asker after a repeated command.
+///
+/// `KEYS`: the record, the lease. `ARGV`: the owner, milliseconds.
+pub(crate) const LEASE: &str = concat!(
+    "local holder = redis.call('GET', KEYS[2])\n",
+    "if holder then return holder end\n",
+    "local found = redis.call('GET', KEYS[1])\n",
+    "if found then redis.call('SET', KEYS[1], found, 'KEEPTTL')\n",
+    "else redis.call('SET', KEYS[1], '', 'PX', 60000) redis.call('DEL', KEYS[1]) end\n",
+    "redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])\n",
+    "return false",
+);
+
 /// Starts the time of a lease anew if it is still the owner's. `ARGV`: the owner, milliseconds.
 pub(crate) const RENEW: &str = concat!(
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n",
@@ -53,7 +72,12 @@ pub(crate) const RELEASE: &str = concat!(
 
 /// A call of a script on one key; what it is to be told comes after.
 pub(crate) fn run(script: &str, key: &str) -> Cmd {
+    run_on(script, &[key])
+}
+
+/// A call of a script on keys that share a hash tag.
+pub(crate) fn run_on(script: &str, keys: &[&str]) -> Cmd {
     let mut eval = redis::cmd("EVAL");
-    eval.arg(script).arg(1).arg(key);
+    eval.arg(script).arg(keys.len()).arg(keys);
     eval
 }

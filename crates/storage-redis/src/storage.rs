@@ -5,27 +5,24 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokenkeeper::{
-    CasOutcome, ChangeNotices, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey,
-    TokenRecord, TokenStorage, Version,
+    CasOutcome, ChangeNotices, Clock, Error, Lease, LeaseRequest, SharedTokenStorage, StorageKey,
+    SystemClock, TokenRecord, TokenStorage, Version,
 };
 use tokio::time::Instant;
 
-#[cfg(feature = "cluster")]
-use tokenkeeper::Secret;
-
-use crate::builder::RedisStorageBuilder;
 use crate::failure::Failure;
 use crate::keys::Names;
 use crate::lease;
 use crate::link::{Ask, Link, Replicas};
 use crate::notices::{Listeners, message_of};
 use crate::scripts;
-use crate::stored_value::{StoredValue, end_of};
+use crate::stored_value::{StoredValue, time_left};
 
 /// Keeps records in Redis 7 or Valkey, for any number of processes.
 ///
-/// Making one connects to nothing: the first call does, on the runtime that it runs on, and a
-/// connection that breaks is replaced by the next call. Clones share the connection. The crate's
+/// Making one connects to nothing: the first call does, and a connection that breaks is replaced by
+/// the next call. Connections live on a thread of this crate, one for the process, so that no runtime
+/// of the program has to last or to be idle for them. Clones share the connection. The crate's
 /// documentation says what happens when the server is away, slow, full or not what it should be.
 #[derive(Clone, Debug)]
 pub struct RedisStorage {
@@ -39,34 +36,8 @@ pub struct RedisStorage {
 }
 
 impl RedisStorage {
-    /// A storage at this URL with the usual options: `redis://[user:password@]host[:port][/db]`,
-    /// `rediss://` for TLS, `unix:///path` for a socket.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if the URL is none; it is not shown,
-    /// because it may hold a password.
-    pub fn new(url: &str) -> Result<Self, Error> {
-        Self::builder(url).build()
-    }
-
-    /// A storage at this URL with options of your own.
-    pub fn builder(url: &str) -> RedisStorageBuilder {
-        RedisStorageBuilder::new(url)
-    }
-
-    /// A storage on a Redis Cluster, found through any of these nodes. All must have the same user,
-    /// password and kind of TLS in their URLs.
-    #[cfg(feature = "cluster")]
-    pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> RedisStorageBuilder {
-        RedisStorageBuilder::cluster(urls.into_iter().map(Secret::from).collect())
-    }
-
     /// Asks the server for a sign of life: for a readiness probe, or for a program that would
     /// rather not start without its storage.
-    ///
-    /// If it is the first call, the connection lives on the runtime that it is made on. When that
-    /// runtime ends, the next call connects anew; while it stands still, calls wait in vain.
     ///
     /// # Errors
     ///
@@ -137,7 +108,7 @@ impl RedisStorage {
                 Some(version) => cas.arg(1).arg(version.as_bytes()),
                 None => cas.arg(0).arg(""),
             };
-            cas.arg(value.bytes()).arg(end_of(record));
+            cas.arg(value.bytes()).arg(time_left(record, SystemClock.now().wall()));
             cas.arg(&channel).arg(message_of(record.order()));
             cas.arg(tried.last().map_or(&[][..], Version::as_bytes));
             tried.push(value.into_version());
@@ -243,7 +214,7 @@ impl SharedTokenStorage for RedisStorage {
     }
 
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error> {
-        lease::wait_for(&self.link, self.names(key).lease(), want).await
+        lease::wait_for(&self.link, self.names(key), want).await
     }
 
     fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {

@@ -3,7 +3,7 @@
 //! The head is the version: random, made anew for every attempt to write, so that no version comes
 //! back after a delete, or in a Redis that was restarted empty, where a counter would start anew.
 
-use std::time::UNIX_EPOCH;
+use std::time::SystemTime;
 
 use tokenkeeper::{Error, ErrorKind, TokenRecord, Version};
 use zeroize::Zeroizing;
@@ -45,13 +45,15 @@ impl StoredValue {
     }
 }
 
-/// The time at which Redis may forget the record, in milliseconds since 1970 as `PXAT` wants it;
-/// nothing for a record that stays.
-pub(crate) fn end_of(record: &TokenRecord) -> String {
+/// How long Redis has to keep the record, in milliseconds as `PX` wants it; nothing for a record that
+/// stays.
+///
+/// It is what is left, not the point in time: the end was counted by the clock of this host, and
+/// Redis would judge it by its own, which may be half an hour ahead.
+pub(crate) fn time_left(record: &TokenRecord, now: SystemTime) -> String {
     let Some(end) = record.keep_until() else { return String::new() };
-    let since_1970 = end.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let millis = since_1970.as_millis().saturating_add(CLOCK_MARGIN).min(LATEST_END);
-    millis.to_string()
+    let left = end.duration_since(now).unwrap_or_default();
+    left.as_millis().saturating_add(MARGIN).min(LONGEST_LIFE).to_string()
 }
 
 /// 128 random bits as 32 hexadecimal digits, which no other write or lease will ever have.
@@ -66,12 +68,12 @@ pub(crate) fn random_name() -> Result<String, Error> {
 
 const MARK: &str = "tokenkeeper 1 "; // 1 is the version of this layout
 const HEAD_LENGTH: usize = MARK.len() + 32 + 1; // the scripts say 47
-const CLOCK_MARGIN: u128 = 60_000; // Redis ends records by its own clock, which may be ahead of ours
-const LATEST_END: u128 = 1 << 53; // in 285 000 years; more makes Redis count past its own range
+const MARGIN: u128 = 60_000; // milliseconds; the clocks of two hosts that write one record differ
+const LONGEST_LIFE: u128 = 1 << 53; // 285 000 years; more makes Redis count past its own range
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::{Duration, UNIX_EPOCH};
 
     use tokenkeeper::Order;
 
@@ -120,12 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn ends_in_the_past_and_in_ages_are_ones_that_redis_takes() {
-        let at = |seconds| Some(UNIX_EPOCH + Duration::from_secs(seconds));
+    fn redis_is_told_what_is_left_and_not_when_that_is_over() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let left = |end, now| time_left(&record(end), now);
 
-        assert_eq!(end_of(&record(None)), "");
-        assert_eq!(end_of(&record(at(0))), "60000");
-        assert_eq!(end_of(&record(at(1_000))), "1060000");
-        assert_eq!(end_of(&record(at(u64::MAX >> 1))), "9007199254740992");
+        assert_eq!(left(None, at(0)), "");
+        for now in [0, 1_000, 1_900_000_000] {
+            assert_eq!(left(Some(at(now + 30)), at(now)), "90000");
+        }
+        assert_eq!(left(Some(at(0)), at(5_000)), "60000", "an end that has passed");
+        assert_eq!(left(Some(at(u64::MAX >> 1)), at(0)), "9007199254740992");
     }
 }
