@@ -4,9 +4,12 @@
 //! sync the folder. A reader sees the old file or the new one, whole, and needs no lock; a crash at
 //! any point leaves either. What it leaves beside them is removed by the next who has the lock.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokenkeeper::Error;
 use zeroize::Zeroizing;
@@ -14,13 +17,18 @@ use zeroize::Zeroizing;
 use crate::lock::Lock;
 use crate::ownership::{ANOTHER_PATH, Account, cannot, create_folder, private, refused};
 use crate::place::Target;
+use crate::windows_names::{is_in_use, while_in_use};
 
 /// The file operations, for one account.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     account: Account,
+    /// The files whose last replacement through this succeeded, each as a hash: a map of many users
+    /// has many.
+    replaced: Arc<Mutex<HashSet<u64>>>,
+    replaces_with_gaps: bool,
     #[cfg(all(test, unix))]
-    faults: Option<std::sync::Arc<crate::faults::Faults>>,
+    faults: Option<Arc<crate::faults::Faults>>,
 }
 
 /// What a file has to survive.
@@ -48,14 +56,27 @@ impl Disk {
     pub(crate) fn new(account: Account) -> Self {
         Self {
             account,
+            replaced: Arc::default(),
+            replaces_with_gaps: cfg!(windows),
             #[cfg(all(test, unix))]
             faults: None,
         }
     }
 
     #[cfg(all(test, unix))]
-    pub(crate) fn with_faults(self, faults: std::sync::Arc<crate::faults::Faults>) -> Self {
+    pub(crate) fn with_faults(self, faults: Arc<crate::faults::Faults>) -> Self {
         Self { faults: Some(faults), ..self }
+    }
+
+    /// As on a system where a file is missing for a moment while another takes its name.
+    #[cfg(all(test, unix))]
+    pub(crate) fn with_gaps(self) -> Self {
+        Self { replaces_with_gaps: true, ..self }
+    }
+
+    /// Whether a file that is not found may be one that is just being replaced.
+    pub(crate) fn replaces_with_gaps(&self) -> bool {
+        self.replaces_with_gaps
     }
 
     /// Makes the folder and what is missing above it, as durable as what will be in it.
@@ -79,7 +100,12 @@ impl Disk {
     /// The lock, or nothing if somebody has it.
     pub(crate) fn try_lock(&self, path: &Path) -> Result<Option<Lock>, Error> {
         self.step(Step::Lock).map_err(|error| cannot("lock", path, &error))?;
-        Lock::try_take(path)
+        self.try_lock_quietly(path)
+    }
+
+    /// The same, where no fault is meant.
+    pub(crate) fn try_lock_quietly(&self, path: &Path) -> Result<Option<Lock>, Error> {
+        Lock::try_take(path, self.account)
     }
 
     /// Refuses what is under the path, if something is and it is not ours alone.
@@ -97,7 +123,8 @@ impl Disk {
         if !self.check_file(path)? {
             return Ok(None);
         }
-        let file = match private(OpenOptions::new().read(true)).open(path) {
+        let open = || private(OpenOptions::new().read(true)).open(path);
+        let file = match patiently(open) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -117,10 +144,45 @@ impl Disk {
         Ok(Some(bytes))
     }
 
+    /// Shows that the file can be replaced, before something depends on it: by the file itself, in the
+    /// way of every other replacement. To be called with the lock held.
+    ///
+    /// Nothing is done if the last one through this succeeded. Where nothing is, or nothing that may
+    /// be read, there is nothing to show: who reads it is told what is wrong.
+    pub(crate) fn prove_replaceable(&self, target: &Target, folder: &Path) -> Result<(), Error> {
+        if self.replaced().contains(&hash_of(&target.path)) {
+            return Ok(());
+        }
+        let Ok(Some(bytes)) = self.read(&target.path) else { return Ok(()) };
+        self.replace(target, folder, &bytes, Survives::Machine)
+    }
+
+    fn replaced(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts the bytes in the place of the file. To be called with the lock held.
     ///
     /// On an error the old file is there, or the new one if only its name could not be synced.
     pub(crate) fn replace(
+        &self,
+        target: &Target,
+        folder: &Path,
+        bytes: &[u8],
+        survives: Survives,
+    ) -> Result<(), Error> {
+        let done = self.try_replace(target, folder, bytes, survives);
+        if survives == Survives::Machine {
+            let mut replaced = self.replaced();
+            match &done {
+                Ok(()) => drop(replaced.insert(hash_of(&target.path))),
+                Err(_) => drop(replaced.remove(&hash_of(&target.path))),
+            }
+        }
+        done
+    }
+
+    fn try_replace(
         &self,
         target: &Target,
         folder: &Path,
@@ -137,10 +199,10 @@ impl Disk {
         self.remove_leftover(target)?;
         let renamed = self.write(temporary, bytes, survives).and_then(|()| {
             self.step(Step::Rename)?;
-            std::fs::rename(temporary, path)
+            patiently(|| std::fs::rename(temporary, path))
         });
         if let Err(error) = renamed {
-            let _ = std::fs::remove_file(temporary); // the next writer tries again
+            let _ = patiently(|| std::fs::remove_file(temporary)); // the next writer tries again
             return Err(cannot("write", path, &error));
         }
         match survives {
@@ -158,7 +220,9 @@ impl Disk {
     ) -> Result<(), Error> {
         self.remove_leftover(target)?;
         let path = &target.path;
-        match self.step(Step::Remove).and_then(|()| std::fs::remove_file(path)) {
+        let removed =
+            self.step(Step::Remove).and_then(|()| patiently(|| std::fs::remove_file(path)));
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(cannot("remove", path, &error))
             }
@@ -170,7 +234,7 @@ impl Disk {
 
     /// Removes what a writer left that was killed. Whoever has the lock knows that it is dead.
     pub(crate) fn remove_leftover(&self, target: &Target) -> Result<(), Error> {
-        match std::fs::remove_file(&target.temporary) {
+        match patiently(|| std::fs::remove_file(&target.temporary)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(cannot("remove", &target.temporary, &error))
             }
@@ -222,6 +286,17 @@ impl Disk {
     fn tear(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.tear(file, bytes))
     }
+}
+
+fn hash_of(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Does what fails while another program has the file open, on the thread of a file operation.
+fn patiently<T>(attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    while_in_use(attempt, is_in_use, std::thread::sleep)
 }
 
 const LARGEST: u64 = 64 << 20; // bytes; thousands of records, and little enough to read by mistake

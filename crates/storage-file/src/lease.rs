@@ -80,7 +80,8 @@ impl FileLease {
                 if let Some(left) = book.held_for(&name, &now) {
                     return Ok(Err(left));
                 }
-                book.grant(&name, owner, ttl, &now);
+                disk.prove_replaceable(&place.records, &place.folder)?;
+                book.grant(&name, owner, ttl, &HostTime::now());
                 write(disk, place, &book)?;
                 Ok(Ok(Self { storage: handler, key: name, owner, runtime, released: false }))
             })

@@ -1,6 +1,6 @@
 //! Keeps the tokens of tokenkeeper in files, for the processes of one host.
 //!
-//! [`FileStorage`] is private (mode 0600), atomic (a crash leaves the old record or the new one) and
+//! [`FileStorage`] is private (mode 0600 on Unix), atomic (a crash leaves the old record or the new one) and
 //! shared: processes that use the same path make one exchange between them for each rotation of a
 //! refresh token.
 //!
@@ -55,7 +55,14 @@
 //! A file that is whole and holds something else than a record of a manager is the manager's to
 //! judge, as in every storage.
 //!
+//! So is a folder that is not safe: one that every user can write to, or that lies in one where
+//! another than root and this user can replace it. A sticky folder above, such as `/tmp`, is fine.
+//!
 //! # Leases
+//!
+//! Before the first lease of a key in a process, the record is replaced by itself, in the way that the
+//! next write replaces it. A record that is a mount of its own, immutable, or in a folder without
+//! permission is an error then, and no refresh token is spent whose successor could not be stored.
 //!
 //! A lease stands in a file with its owner and its end, not in a lock that the operating system
 //! frees when its holder dies: the request of a holder that was killed may still be on its way, and
@@ -76,8 +83,10 @@
 //!   [`keep_until`](tokenkeeper::TokenRecord::keep_until) has passed: a wall clock that was stepped
 //!   must not end a login.
 //! - Files are as safe as the account that owns them. `tokenkeeper-storage-encrypted` encrypts them.
-//! - Where there is no Unix, owners and modes are not checked and a folder is not synced: a file is
-//!   then as private as its folder, and a power failure may bring back the record of before.
+//! - Where there is no Unix, owners and modes are neither set nor checked and a folder is not synced: a
+//!   file is then as private as its folder, and a power failure may bring back the record of before.
+//! - On Windows a file that another program has open cannot be replaced. That is tried again for a
+//!   second and a half.
 //! - Calls want a tokio runtime, as the contract of storages says.
 
 mod disk;
@@ -93,7 +102,10 @@ mod lease;
 mod lease_book;
 mod lock;
 mod ownership;
+mod paths;
 mod place;
+mod records;
 mod storage;
+mod windows_names;
 
 pub use storage::FileStorage;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokenkeeper::StorageKey;
 
 use crate::entries::sha256;
+use crate::windows_names::is_device;
 
 /// Where a storage keeps its records.
 #[derive(Clone, Debug)]
@@ -130,7 +131,9 @@ fn slug(key: &StorageKey) -> String {
         c if c.is_ascii_alphanumeric() || c == '.' || c == '-' => c,
         _ => '_',
     };
-    key.as_str().chars().take(SLUG).map(readable).collect()
+    let slug: String = key.as_str().chars().take(SLUG).map(readable).collect();
+    // `nul.x-….token` is a device on Windows, `nul_x-….token` is a file.
+    if is_device(&slug) { slug.replacen('.', "_", 1) } else { slug }
 }
 
 fn stripe_of(hash: &str) -> usize {
@@ -181,6 +184,14 @@ mod tests {
         let names: HashSet<_> = keys.iter().map(|key| name(key).to_lowercase()).collect();
 
         assert_eq!(names.len(), keys.len());
+    }
+
+    #[test]
+    fn no_key_leads_to_a_device() {
+        for key in ["nul", "nul.x", "NUL.X", "con.x", "aux.example", "com1.x", "lpt9.a.b", "prn."] {
+            assert!(!is_device(&name(key)), "{}", name(key));
+        }
+        assert!(name("example.nul").starts_with("example.nul-"), "the others keep their names");
     }
 
     #[test]

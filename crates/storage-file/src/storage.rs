@@ -1,8 +1,7 @@
 //! The storage: every call is a piece of blocking work, and writes take their turn.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::disk::{Disk, Survives};
-use crate::entries::{Entries, Unreadable};
-use crate::identifier::Identifier;
 use crate::lease::FileLease;
-use crate::lock::Lock;
-use crate::ownership::{Account, UPDATE, refused, unreadable};
+use crate::ownership::{Account, refused};
+use crate::paths;
 use crate::place::{Layout, Place};
+use crate::records::{entries, found, write};
 
 /// Keeps records in files, which processes of one host share.
 ///
@@ -55,10 +53,12 @@ impl FileStorage {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the path is empty. [`ErrorKind::Storage`] if the folder cannot be
-    /// made, belongs to another user than this or root, or can be written by everybody.
+    /// [`ErrorKind::Config`] if the path is empty, or begins with what a shell would have replaced
+    /// (`~`, `$HOME`). [`ErrorKind::Storage`] if the folder cannot be made, belongs to another user
+    /// than this or root, can be written by everybody, or lies in a folder in which another can
+    /// replace it.
     pub fn directory(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::new(Layout::Directory(absolute(path.as_ref())?))
+        Self::new(Layout::Directory(paths::directory(path.as_ref())?))
     }
 
     /// Keeps all records in this file: for a program that keeps one login, or a few.
@@ -68,18 +68,12 @@ impl FileStorage {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the path is empty or ends in no name. [`ErrorKind::Storage`] if its
-    /// folder cannot be made, belongs to another user than this or root, or can be written by
-    /// everybody. [`ErrorKind::RecordUnreadable`] if there is a file that is somebody else's, open to
+    /// [`ErrorKind::Config`] if the path is empty, ends in no name or in one that Windows has for
+    /// devices, or begins with what a shell would have replaced. [`ErrorKind::Storage`] if its folder
+    /// is refused, as by [`directory`](Self::directory). [`ErrorKind::RecordUnreadable`] if there is a file that is somebody else's, open to
     /// others, or a link.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let file = absolute(path.as_ref())?;
-        let names_a_folder = file.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
-        let (Some(folder), Some(_), false) =
-            (file.parent().map(Path::to_path_buf), file.file_name(), names_a_folder)
-        else {
-            return Err(no_path("must end in the name of a file"));
-        };
+        let (folder, file) = paths::file(path.as_ref())?;
         Self::new(Layout::SingleFile { folder, file })
     }
 
@@ -154,7 +148,7 @@ impl Shelf {
     fn remove_leftovers(&self) {
         for (leftover, lock) in self.layout.leftovers() {
             // A folder that cannot be written has nothing that we could clean.
-            if let Ok(Some(_lock)) = Lock::try_take(&lock) {
+            if let Ok(Some(_lock)) = self.disk.try_lock_quietly(&lock) {
                 let _ = std::fs::remove_file(leftover);
             }
         }
@@ -239,11 +233,13 @@ impl TokenStorage for FileStorage {
 impl SharedTokenStorage for FileStorage {
     async fn load(&self, key: &StorageKey) -> Result<Option<(Version, TokenRecord)>, Error> {
         let name = key.clone();
-        self.unlocked(key, move |disk, place| {
-            let bytes = disk.read(&place.records.path)?;
-            Ok(entries(place, bytes.as_deref().map(Vec::as_slice), &name)?.get(&name))
-        })
-        .await
+        let there = self.unlocked(key, move |disk, place| found(disk, place, &name)).await?;
+        if there.is_some() || !self.shelf.disk.replaces_with_gaps() {
+            return Ok(there);
+        }
+        // It may be missing for the moment in which it is replaced, and nobody replaces it now.
+        let name = key.clone();
+        self.locked(key, move |disk, place| found(disk, place, &name)).await
     }
 
     async fn compare_and_set(
@@ -281,48 +277,6 @@ impl fmt::Debug for FileStorage {
     }
 }
 
-/// The records of a file, or the error that says why it must be left alone.
-fn entries<'a>(
-    place: &Place,
-    bytes: Option<&'a [u8]>,
-    key: &StorageKey,
-) -> Result<Entries<'a>, Error> {
-    let Some(bytes) = bytes else { return Ok(Entries::default()) };
-    let (why, advice) = match Entries::parse(bytes) {
-        Ok(entries) if place.is_own && entries.has_others(key) => (
-            "holds the tokens of another key, so it was renamed or copied".to_owned(),
-            "rename it back or delete it",
-        ),
-        Ok(entries) => return Ok(entries),
-        Err(Unreadable::Foreign) => (
-            "is not a file of tokenkeeper, or was cut off".to_owned(),
-            "name another path, or restore or delete it",
-        ),
-        Err(Unreadable::Damaged) => {
-            ("was cut off or altered".to_owned(), "restore it, or delete it and log in anew")
-        }
-        Err(Unreadable::Newer(format)) => {
-            (format!("was written by a newer version of tokenkeeper, in format {format}"), UPDATE)
-        }
-    };
-    Err(unreadable(format!("{} {why}", place.records.path.display()), advice))
-}
-
-/// Writes the records of a file, with this one among them.
-fn write(
-    disk: &Disk,
-    place: &Place,
-    entries: Entries<'_>,
-    key: &StorageKey,
-    record: &TokenRecord,
-) -> Result<Version, Error> {
-    let version = Identifier::random()?;
-    let record = record.to_bytes();
-    let bytes = entries.with(key, version, &record).to_bytes();
-    disk.replace(&place.records, &place.folder, &bytes, Survives::Machine)?;
-    Ok(version.to_version())
-}
-
 /// Runs work that may wait for a disk on a thread that may.
 async fn blocking<T, W>(work: W) -> Result<T, Error>
 where
@@ -349,17 +303,6 @@ pub(crate) fn runtime() -> Result<Handle, Error> {
             .with_advice("call the storage in one")
             .with_source(error)
     })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => no_path("must not be empty"),
-        _ => no_path(&format!("cannot be made absolute: {error}")),
-    })
-}
-
-fn no_path(why: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("path of the file storage: {why}"))
 }
 
 // A write takes milliseconds. Less than the 5 s after which a manager gives up, so that its error is

@@ -213,7 +213,8 @@ async fn a_file_of_another_user_is_refused_and_left_alone() {
             std::os::unix::fs::chown(layout.folder(), Some(4_243), None).unwrap();
         }
         let error = account.check_folder(layout.folder()).unwrap_err().to_string();
-        assert!(error.contains("the folder") && error.contains("chown 4242"), "{error}");
+        assert!(error.contains("the folder") && error.contains("user 4242"), "{error}");
+        assert!(!error.contains("chown"), "whose folder it is is not ours to change: {error}");
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(layout.folder(), Some(0), None).unwrap();
         }
@@ -229,7 +230,7 @@ async fn a_lock_that_is_not_let_go_is_an_error_that_names_it_and_blocks_nobody()
         let disk = Disk::new(Account::current());
         let storage = FileStorage::on_disk(layout.clone(), disk, Arc::new(clock.clone())).unwrap();
         let path = layout.place(&key()).lock;
-        let lock = Lock::try_take(&path).unwrap().unwrap();
+        let lock = Lock::try_take(&path, Account::current()).unwrap().unwrap();
 
         // On the one thread of this runtime, so it would never end if the write waited on it.
         let (key, record) = (key(), record("new"));
@@ -249,7 +250,8 @@ async fn those_who_queue_behind_a_write_that_waits_for_the_lock_give_up_with_it(
         let clock = ManualClock::new();
         let disk = Disk::new(Account::current());
         let storage = FileStorage::on_disk(layout.clone(), disk, Arc::new(clock.clone())).unwrap();
-        let _lock = Lock::try_take(&layout.place(&key()).lock).unwrap().unwrap();
+        let _lock =
+            Lock::try_take(&layout.place(&key()).lock, Account::current()).unwrap().unwrap();
         let (key, record) = (key(), record("new"));
 
         let queued = storage.set(&key, &record);
@@ -281,7 +283,7 @@ async fn what_a_live_writer_has_under_way_is_not_cleaned_away() {
     for layout in layouts(folder.path()) {
         let first = storage(&layout, &Arc::default());
         let place = layout.place(&key());
-        let writer = Lock::try_take(&place.lock).unwrap().unwrap();
+        let writer = Lock::try_take(&place.lock, Account::current()).unwrap().unwrap();
         std::fs::write(&place.records.temporary, "half").unwrap();
 
         drop(storage(&layout, &Arc::default())); // starts while the other writes
@@ -292,6 +294,46 @@ async fn what_a_live_writer_has_under_way_is_not_cleaned_away() {
         assert!(leftovers(&layout).is_empty());
         drop(first);
     }
+}
+
+#[tokio::test]
+async fn a_record_that_is_missing_while_it_is_replaced_is_waited_for() {
+    let folder = TempDir::new().unwrap();
+    for layout in layouts(folder.path()) {
+        let disk = Disk::new(Account::current()).with_gaps();
+        let clock = ManualClock::new();
+        let storage = FileStorage::on_disk(layout.clone(), disk, Arc::new(clock.clone())).unwrap();
+        storage.set(&key(), &record("old")).await.unwrap();
+        let place = layout.place(&key());
+        let lock = Lock::try_take(&place.lock, Account::current()).unwrap().unwrap();
+        let replaced = std::fs::read(&place.records.path).unwrap();
+        std::fs::remove_file(&place.records.path).unwrap();
+
+        let key = key();
+        let replaces = async {
+            while clock.sleepers() == 0 {
+                tokio::task::yield_now().await;
+            }
+            disk_write(&place.records.path, &replaced);
+            drop(lock);
+            clock.advance(Duration::from_millis(20)); // the next look at the lock
+        };
+        let (found, ()) = tokio::join!(storage.get(&key), in_time(replaces));
+
+        assert_eq!(found.unwrap().unwrap().payload(), b"old");
+        storage.delete(&key).await.unwrap();
+        assert!(storage.get(&key).await.unwrap().is_none(), "what nobody replaces is missing");
+    }
+}
+
+/// As private as what was there.
+fn disk_write(path: &std::path::Path, bytes: &[u8]) {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.unwrap().write_all(bytes).unwrap();
 }
 
 const WRITE: [Step; 6] =

@@ -2,7 +2,7 @@
 //!
 //! Tests that start this program anew are in binaries of their own, because they do it by name.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod contract;
 mod damaged_files;
@@ -12,3 +12,5 @@ mod managers;
 mod private_files;
 mod scratch;
 mod support;
+#[cfg(target_os = "linux")]
+mod unwritable_records;

@@ -91,17 +91,19 @@ async fn what_is_no_file_is_refused() {
 #[tokio::test]
 async fn a_folder_that_everybody_can_write_to_is_refused() {
     for layout in LAYOUTS {
-        for bad in [0o777, 0o1777, 0o702] {
+        for (bad, fix) in
+            [(0o777, "chmod o-w "), (0o702, "chmod o-w "), (0o1777, "name a folder in")]
+        {
             let fixture = Fixture::new(layout);
             let storage = fixture.storage();
             storage.set(&key(), &record("old")).await.unwrap();
             std::fs::set_permissions(fixture.folder(), Permissions::from_mode(bad)).unwrap();
 
-            let fix = format!("chmod o-w {}", fixture.folder().display());
-            check_refused(&storage, &key(), &fix).await;
-            let error = fixture.open().unwrap_err();
+            check_refused(&storage, &key(), fix).await;
+            let error = fixture.open().unwrap_err().to_string();
 
-            assert!(error.to_string().contains(&fix), "{error}");
+            assert!(error.contains(fix), "{error}");
+            assert_eq!(error.contains("chmod"), bad != 0o1777, "{error}");
         }
     }
 }
@@ -155,6 +157,88 @@ async fn one_record_that_is_unsafe_is_not_in_the_way_of_others_in_a_directory() 
     storage.get(&key()).await.unwrap_err();
 }
 
+#[test]
+fn a_folder_that_all_users_share_is_never_to_be_closed_to_them() {
+    for shared in ["/tmp", "/var/tmp", "/dev/shm"] {
+        let error = FileStorage::directory(shared).unwrap_err().to_string();
+
+        assert!(error.contains(&format!("name a folder in {shared}")), "{error}");
+        assert!(!error.contains("chmod") && !error.contains("chown"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_above_in_which_everybody_can_replace_ours_is_refused() {
+    for layout in LAYOUTS {
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
+        storage.set(&key(), &record("old")).await.unwrap();
+        let above = fixture.scratch.path();
+        std::fs::set_permissions(above, Permissions::from_mode(0o777)).unwrap();
+
+        check_refused(&storage, &key(), "can be replaced by every user").await;
+        let error = fixture.open().unwrap_err().to_string();
+
+        assert!(error.contains(above.to_str().unwrap()), "{error}");
+        std::fs::set_permissions(above, Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(storage.get(&key()).await.unwrap().unwrap().payload(), b"old");
+    }
+}
+
+#[tokio::test]
+async fn the_folders_above_count_where_a_link_leads_too() {
+    let fixture = Fixture::new(LayoutKind::Directory);
+    let open = fixture.scratch.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::create_dir(open.join("tokens")).unwrap();
+    std::fs::set_permissions(open.join("tokens"), Permissions::from_mode(0o700)).unwrap();
+    symlink(open.join("tokens"), fixture.folder()).unwrap();
+    fixture.open().unwrap();
+    std::fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+
+    let error = fixture.open().unwrap_err().to_string();
+
+    assert!(error.contains("can be replaced by every user"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lock_that_others_can_take_or_that_is_a_link_is_refused() {
+    for layout in LAYOUTS {
+        let fixture = Fixture::new(layout);
+        let storage = fixture.storage();
+        storage.set(&key(), &record("old")).await.unwrap();
+        let is_lock = |path: &std::path::PathBuf| path.to_str().unwrap().contains("lock");
+        let lock = files(&fixture.folder()).into_iter().find(is_lock).unwrap();
+        std::fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
+
+        let error = storage.set(&key(), &record("new")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+        assert!(error.to_string().contains(&format!("chmod 600 {}", lock.display())), "{error}");
+
+        let away = fixture.scratch.path().join("away");
+        std::fs::rename(&lock, &away).unwrap();
+        symlink(&away, &lock).unwrap();
+        let error = storage.set(&key(), &record("new")).await.unwrap_err();
+        assert!(error.to_string().contains("is a symbolic link"), "{error}");
+        std::fs::remove_file(&lock).unwrap();
+        storage.set(&key(), &record("new")).await.unwrap();
+    }
+}
+
+#[test]
+fn what_a_shell_would_have_replaced_is_no_name_of_a_folder() {
+    for path in ["~", "~/tokens", "$HOME/tokens", "${XDG_DATA_HOME}/tokens", "%APPDATA%/tokens"] {
+        let as_directory = FileStorage::directory(path).unwrap_err();
+        let as_file = FileStorage::single_file(format!("{path}/login")).unwrap_err();
+
+        for error in [as_directory, as_file] {
+            assert_eq!(error.kind(), ErrorKind::Config, "{path}: {error}");
+            assert!(error.to_string().contains("home_dir()"), "{error}");
+        }
+        assert!(!Path::new(path).exists());
+    }
+}
+
 async fn check_refused(storage: &FileStorage, key: &StorageKey, why: &str) {
     let new = record("new");
     let errors: [Error; 4] = [
@@ -164,7 +248,10 @@ async fn check_refused(storage: &FileStorage, key: &StorageKey, why: &str) {
         storage.delete(key).await.unwrap_err(),
     ];
     for error in errors {
-        let is_about_a_folder = why.contains("chmod o-w") || why == "is gone";
+        let is_about_a_folder =
+            ["chmod o-w", "name a folder", "is gone", "can be replaced", "lock"]
+                .iter()
+                .any(|part| why.contains(part));
         let kind = if is_about_a_folder { ErrorKind::Storage } else { ErrorKind::RecordUnreadable };
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(why), "{error}");
