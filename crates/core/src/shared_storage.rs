@@ -22,7 +22,11 @@ use crate::storage::TokenStorage;
 ///   key, not even after a delete.
 /// - `compare_and_set` is atomic against every other write.
 /// - At any time at most one [`Lease`] of a key is alive. It ends when it is released or its time
-///   is up, and only its holder can release or renew it.
+///   is up, and only its holder can release or renew it. Its time is counted by one clock for all
+///   who ask, which nobody steps: that of the backend. The wall clock of an asker is neither.
+/// - A lease is granted only where the record under the key can be replaced: whoever has it spends the
+///   refresh token that is stored there, and has to store the next one. It is shown before the first
+///   lease of a process, at the record itself and by the command of a write.
 /// - A storage that may forget a lease or a write (a failover) says so in its documentation.
 /// - A wrapper forwards [`notices`](Self::notices) too: with the default nobody hears anything.
 #[async_trait]
@@ -57,8 +61,8 @@ pub trait SharedTokenStorage: TokenStorage {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it was not to be had in that time, or
-    /// the storage failed.
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) if it was not to be had in that time, the
+    /// record cannot be replaced, or the storage failed.
     async fn lease(&self, key: &StorageKey, want: &LeaseRequest) -> Result<Lease, Error>;
 
     /// Tells from now on when the record under the key may have been written, if the storage can

@@ -7,7 +7,7 @@
 //! | [`ScriptedProvider`], [`Step`] | a provider that follows a script and speaks no HTTP |
 //! | [`FaultyStorage`], [`PlainStorage`] | storages that fail on demand, or hide that they can be shared |
 //! | [`Gate`] | holds futures until a test lets them go, so that no test is ordered by sleeping |
-//! | [`contract`], [`storage_contract!`], [`shared_storage_contract!`] | what every storage must do, one test for each rule |
+//! | [`contract`], [`storage_contract!`], [`shared_storage_contract!`], [`shared_backend_contract!`] | what every storage must do, one test for each rule |
 //!
 //! # A storage of your own
 //!

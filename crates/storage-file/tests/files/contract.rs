@@ -37,3 +37,20 @@ mod behind_a_pointer {
         tokenkeeper_testkit::shared_storage_contract!(super::storage());
     }
 }
+
+/// Handles and processes that open the same path.
+mod handles_on_a_directory {
+    use tokenkeeper_storage_file::FileStorage;
+
+    tokenkeeper_testkit::shared_backend_contract!(
+        folder => FileStorage::directory(folder.join("tokens")).unwrap()
+    );
+}
+
+mod handles_on_a_single_file {
+    use tokenkeeper_storage_file::FileStorage;
+
+    tokenkeeper_testkit::shared_backend_contract!(
+        folder => FileStorage::single_file(folder.join("login")).unwrap()
+    );
+}

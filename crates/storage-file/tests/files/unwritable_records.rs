@@ -11,7 +11,7 @@ use tokenkeeper::{
     TokenStorage,
 };
 use tokenkeeper_storage_file::FileStorage;
-use tokenkeeper_testkit::ScriptedProvider;
+use tokenkeeper_testkit::{ScriptedProvider, contract};
 
 use crate::support::{Fixture, LAYOUTS, key, record};
 
@@ -100,6 +100,23 @@ async fn a_manager_spends_no_refresh_token_whose_successor_it_could_not_store() 
         manager().force_refresh().await.unwrap();
         assert_eq!(provider.refreshes(), 1);
     }
+}
+
+#[test]
+fn the_rule_of_the_contract_holds_for_mounts() {
+    fn open(folder: PathBuf) -> contract::Opening {
+        Box::pin(async move {
+            let storage = FileStorage::single_file(folder.join("login")).unwrap();
+            let storage: contract::OpenedStorage = Arc::new(storage);
+            storage
+        })
+    }
+    let backend = contract::SharedBackend::new(open, module_path!());
+    let (file, mut mount) = (backend.folder().join("login"), None);
+    contract::run(contract::a_lease_shows_that_the_record_can_be_replaced(
+        backend,
+        async move |_, is_forbidden| mount = is_forbidden.then(|| Obstacle::mounted(file.clone())),
+    ));
 }
 
 async fn lease(storage: &FileStorage) -> Result<Lease, Error> {

@@ -15,7 +15,7 @@ pub async fn keys_are_separate(storage: Arc<dyn TokenStorage>) {
     let rule = Rule::new(
         "keys_are_separate",
         "map keys to names one to one: all 200 characters count, letter case counts, and . _ : @ - \
-         are five different characters",
+         are five different characters; hash them where file systems fold or refuse some",
     );
     let base = format!("Contract{}", random_word());
     let mut texts: Vec<String> = ["", "x", "X", "xx", ".", "_", ":", "@", "-", ".x", ":x", "-x"]
@@ -27,6 +27,10 @@ pub async fn keys_are_separate(storage: Arc<dyn TokenStorage>) {
     }
     let long = format!("{base}{}", "k".repeat(199 - base.len()));
     texts.extend([format!("{long}1"), format!("{long}2"), format!("{long}K"), long]);
+    // Names of devices, which some file systems do not give to files, and what they may become.
+    for device in ["con", "aux", "nul", "com1"] {
+        texts.extend([".", "_", "-"].map(|dot| format!("{device}{dot}{base}")));
+    }
     texts.push(base.to_uppercase());
     texts.push(base.to_lowercase());
 
@@ -66,6 +70,9 @@ pub async fn every_key_can_be_used(storage: Arc<dyn TokenStorage>) {
         format!("{word}:::@@@---___..."),
         format!("{word}."),    // some file systems cut off a dot at the end
         format!("nul.{word}"), // others have names of their own
+        format!("con.{word}"),
+        format!("aux.{word}.x"),
+        format!("COM1.{word}"),
         "0123456789".chars().chain(word.chars()).collect(),
         format!("{word}{}", "@".repeat(200 - word.len())), // three times as long in percent-encoding
         format!("{word}{}", "Z".repeat(200 - word.len())),

@@ -88,3 +88,39 @@ mod shared_faulty {
         tokenkeeper::MemoryStorage::new()
     ));
 }
+
+/// Handles on one memory. Other processes have theirs, and leases end by the clock of the asker, so
+/// only the other rules of handles hold.
+mod handles_on_one_memory {
+    use std::path::PathBuf;
+    use std::sync::{Arc, LazyLock};
+
+    use tokenkeeper::MemoryStorage;
+    use tokenkeeper_testkit::contract::{self, OpenedStorage, Opening, SharedBackend};
+
+    static MEMORY: LazyLock<MemoryStorage> = LazyLock::new(MemoryStorage::new);
+
+    fn open(_: PathBuf) -> Opening {
+        Box::pin(async {
+            let storage: OpenedStorage = Arc::new(MEMORY.clone());
+            storage
+        })
+    }
+
+    macro_rules! keeps {
+        ($($rule:ident)*) => {$(
+            #[test]
+            fn $rule() {
+                contract::run(contract::$rule(SharedBackend::new(open, module_path!())));
+            }
+        )*};
+    }
+
+    keeps! {
+        handles_see_the_same_records
+        a_version_counts_for_every_handle
+        no_two_handles_give_the_same_version
+        a_lease_excludes_other_handles
+        a_lease_that_was_lost_is_another_handles
+    }
+}

@@ -3,4 +3,6 @@
 mod broken;
 
 mod defects;
+mod imitation;
 mod keepers;
+mod shared_backends;
