@@ -1,8 +1,12 @@
 //! A storage of your own, and the proof that it is one: `cargo run --example custom_storage` and
 //! `cargo test --example custom_storage`
 //!
-//! This one keeps each record in a file, so that a login survives a restart. What a storage needs
-//! is the three methods below; the contract suite of the test kit checks what they have to keep to.
+//! This one keeps each record in a file, so that a login survives a restart of the program. What a
+//! storage needs is the three methods below; the contract suite of the test kit checks what they have
+//! to keep to. It is for one process: several need a shared storage, and the other suites.
+//!
+//! A power failure may bring back the record of before, and who may read the folder may read the tokens.
+//! `tokenkeeper-storage-file` is the storage for production.
 
 use std::error::Error;
 use std::fs;
@@ -10,6 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokenkeeper::{ErrorKind, StorageKey, TokenManager, TokenRecord, TokenStorage, async_trait};
 use tokenkeeper_providers::{ClientAuth, PasswordProvider};
@@ -17,8 +22,6 @@ use tokenkeeper_testkit::FakeAuthServer;
 use tokio::sync::Mutex;
 
 /// One file for each key, in a folder that only this process uses.
-///
-/// File systems that fold letter case or refuse a colon would need the key encoded.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
@@ -38,7 +41,7 @@ impl Folder {
         key: &StorageKey,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, tokenkeeper::Error> {
-        let file = self.path.join(format!("{key}.token"));
+        let file = self.path.join(file_name(key));
         let turn = self.turn.clone().lock_owned().await;
         let work = move || {
             let _turn = turn;
@@ -74,6 +77,14 @@ impl TokenStorage for Folder {
         self.with_file(key, |file| none_if_missing(fs::remove_file(file))).await?;
         Ok(())
     }
+}
+
+/// A hash of the key: file systems fold letter case, refuse colons, take `con.x` for a device, and have
+/// names of at most 255 characters, while a key may have 200 of any kind.
+fn file_name(key: &StorageKey) -> String {
+    let hash = Sha256::digest(key.as_str().as_bytes());
+    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}.token")
 }
 
 fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -114,6 +125,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
 mod contract {
     // One test for each rule, so that a failure names the rule.
     tokenkeeper_testkit::storage_contract!(super::Folder::new(tests_folder()));
+
+    #[test]
+    fn every_file_has_a_name_that_every_file_system_takes() {
+        let name = |key: &str| super::file_name(&tokenkeeper::StorageKey::new(key).unwrap());
+        let keys = ["a", "A", "a:b", "a_b", "con.x", "nul", "a.", &"k".repeat(200)];
+        let names: std::collections::HashSet<_> = keys.iter().map(|key| name(key)).collect();
+
+        assert_eq!(names.len(), keys.len());
+        for name in names {
+            let is_plain = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase() || c == '.';
+            assert!(name.len() < 100 && name.chars().all(is_plain), "{name}");
+        }
+    }
 
     /// One for the whole run: the rules use keys that no other test uses.
     fn tests_folder() -> std::path::PathBuf {
