@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::{Clock, Now};
 use crate::error::{Error, ErrorKind};
 use crate::identity::StorageKey;
+use crate::list_keys::{KeyCursor, KeyPage, ListKeys};
 use crate::record::{Order, TokenRecord};
 use crate::shared_storage::{
     CasOutcome, ChangeNotices, Lease, LeaseHandle, LeaseRequest, SharedTokenStorage, Version,
@@ -21,7 +22,10 @@ use crate::storage::TokenStorage;
 /// Keeps records in memory. Clones share them, so several managers on clones of one storage
 /// behave like several processes on one Redis.
 ///
-/// Records are never removed on their own; they are overwritten when they are dropped.
+/// Records are never removed on their own; they are overwritten when they are dropped. A lease ends by
+/// the clock of whoever asks, by either reading of it, as its holder counts: so a test with a
+/// [`ManualClock`](crate::ManualClock) can let the time of a server pass. In one process nothing else is
+/// at stake; a storage that processes share has to count by one clock for all.
 #[derive(Clone, Default)]
 pub struct MemoryStorage {
     inner: Arc<Inner>,
@@ -125,7 +129,7 @@ impl SharedTokenStorage for MemoryStorage {
             };
             let patience = want.longest_wait().saturating_sub(now.since(&started));
             if patience.is_zero() {
-                let what = "the lease of this key is held by somebody else";
+                let what = "the lease of this key is held by another manager";
                 return Err(Error::new(ErrorKind::Storage, what));
             }
             tokio::select! {
@@ -138,6 +142,16 @@ impl SharedTokenStorage for MemoryStorage {
     fn notices(&self, key: &StorageKey) -> Option<Box<dyn ChangeNotices>> {
         let written = self.inner.listen(key);
         Some(Box::new(MemoryNotices { inner: Arc::clone(&self.inner), key: key.clone(), written }))
+    }
+}
+
+#[async_trait]
+impl ListKeys for MemoryStorage {
+    /// All of them, in one page.
+    async fn list_keys(&self, _: Option<&KeyCursor>) -> Result<KeyPage, Error> {
+        let mut keys: Vec<_> = self.inner.state.lock().records.keys().cloned().collect();
+        keys.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        Ok(KeyPage::new(keys, None))
     }
 }
 

@@ -84,6 +84,10 @@ impl<'a> Entries<'a> {
         self.entries.iter().any(|entry| entry.key != key.as_str())
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = StorageKey> {
+        self.entries.iter().filter_map(|entry| StorageKey::new(entry.key).ok())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -100,6 +100,7 @@ mod host_time;
 mod identifier;
 mod lease;
 mod lease_book;
+mod listing;
 mod lock;
 mod ownership;
 mod paths;

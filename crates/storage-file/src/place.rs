@@ -115,6 +115,11 @@ impl Layout {
     }
 }
 
+/// Whether a file of this name in a directory holds a record.
+pub(crate) fn is_record(name: &str) -> bool {
+    name.ends_with(RECORD)
+}
+
 /// The lock of a file of this name in a directory, if it is a temporary file of ours.
 fn lock_of_leftover(folder: &Path, name: &str) -> Option<PathBuf> {
     let stem = name.strip_suffix(TEMPORARY)?;

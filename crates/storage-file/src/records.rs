@@ -1,5 +1,7 @@
 //! The records of a file, read and written as a whole.
 
+use std::path::Path;
+
 use tokenkeeper::{Error, StorageKey, TokenRecord, Version};
 
 use crate::disk::{Disk, Survives};
@@ -25,24 +27,39 @@ pub(crate) fn entries<'a>(
     key: &StorageKey,
 ) -> Result<Entries<'a>, Error> {
     let Some(bytes) = bytes else { return Ok(Entries::default()) };
-    let (why, advice) = match Entries::parse(bytes) {
-        Ok(entries) if place.is_own && entries.has_others(key) => (
-            "holds the tokens of another key, so it was renamed or copied".to_owned(),
-            "rename it back or delete it",
-        ),
-        Ok(entries) => return Ok(entries),
-        Err(Unreadable::Foreign) => (
+    let path = &place.records.path;
+    let entries = Entries::parse(bytes).map_err(|why| refusal(path, why))?;
+    if place.is_own && entries.has_others(key) {
+        let what = format!(
+            "{} holds the tokens of another key, so it was renamed or copied",
+            path.display()
+        );
+        return Err(unreadable(what, "rename it back or delete it"));
+    }
+    Ok(entries)
+}
+
+/// The keys of all records in a file, if there is one.
+pub(crate) fn keys(disk: &Disk, path: &Path) -> Result<Option<Vec<StorageKey>>, Error> {
+    let Some(bytes) = disk.read(path)? else { return Ok(None) };
+    let entries = Entries::parse(&bytes).map_err(|why| refusal(path, why))?;
+    Ok(Some(entries.keys().collect()))
+}
+
+fn refusal(path: &Path, why: Unreadable) -> Error {
+    let (why, advice) = match why {
+        Unreadable::Foreign => (
             "is not a file of tokenkeeper, or was cut off".to_owned(),
             "name another path, or restore or delete it",
         ),
-        Err(Unreadable::Damaged) => {
+        Unreadable::Damaged => {
             ("was cut off or altered".to_owned(), "restore it, or delete it and log in anew")
         }
-        Err(Unreadable::Newer(format)) => {
+        Unreadable::Newer(format) => {
             (format!("was written by a newer version of tokenkeeper, in format {format}"), UPDATE)
         }
     };
-    Err(unreadable(format!("{} {why}", place.records.path.display()), advice))
+    unreadable(format!("{} {why}", path.display()), advice)
 }
 
 /// Writes the records of a file, with this one among them.

@@ -122,6 +122,20 @@ impl FileStorage {
         }
     }
 
+    /// Runs work on all there is, without a lock, as [`unlocked`](Self::unlocked).
+    pub(crate) async fn with_all<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Disk, &Layout) -> Result<T, Error> + Send + 'static,
+    {
+        let shelf = Arc::clone(&self.shelf);
+        blocking(move || {
+            shelf.disk.check_folder(shelf.layout.folder())?;
+            work(&shelf.disk, &shelf.layout)
+        })
+        .await
+    }
+
     /// Runs work that needs no lock, because files are replaced as a whole.
     pub(crate) async fn unlocked<T, W>(&self, key: &StorageKey, work: W) -> Result<T, Error>
     where

@@ -23,6 +23,25 @@ impl Names {
     }
 }
 
+/// What the names of all records match, and hardly anything else.
+pub(crate) fn pattern(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 3);
+    for c in prefix.chars() {
+        if "*?[]^\\".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "{*}"
+}
+
+/// The storage key of a record of this name, if it is one.
+pub(crate) fn key_of(prefix: &str, name: &[u8]) -> Option<StorageKey> {
+    let name = std::str::from_utf8(name).ok()?;
+    let key = name.strip_prefix(prefix)?.strip_prefix('{')?.strip_suffix('}')?;
+    StorageKey::new(key).ok()
+}
+
 /// Refuses what would break the hash tag, or the line of an error message.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), Error> {
     let is_allowed = |c: char| c.is_ascii_graphic() && c != '{' && c != '}';
@@ -50,6 +69,18 @@ mod tests {
         assert_eq!(plain.lease(), "tokenkeeper:{a}:lease");
         assert_eq!(plain.channel(), "tokenkeeper:{a}:changes");
         assert_ne!(names("a:lease").record, plain.lease());
+    }
+
+    #[test]
+    fn the_name_of_a_record_gives_its_key_back_and_no_other_name_does() {
+        let key = StorageKey::new("svc:Alice@x").unwrap();
+        let names = Names::new("app[1]*:", &key);
+
+        assert_eq!(key_of("app[1]*:", names.record.as_bytes()), Some(key));
+        assert_eq!(key_of("app[1]*:", names.lease().as_bytes()), None);
+        assert_eq!(key_of("other:", names.record.as_bytes()), None);
+        assert_eq!(key_of("", b"{a}\xff"), None);
+        assert_eq!(pattern("app[1]*:"), "app\\[1\\]\\*:{*}");
     }
 
     #[test]

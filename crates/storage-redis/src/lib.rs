@@ -67,8 +67,8 @@
 //!
 //! Version 7.0 or Valkey 7.2, and `maxmemory-policy noeviction`. A user of its access control list
 //! needs the commands `GET`, `SET`, `DEL`, `PEXPIRE`, `EVAL` and `PING`, `WAIT` with `wait_replicas`,
-//! `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`, and `SELECT` with a database in
-//! the URL; on keys `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
+//! `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE` with `announce_changes`, `SELECT` with a database in
+//! the URL, and `SCAN` to list keys; on keys `tokenkeeper:*` and channels `tokenkeeper:*`, or what the prefix is.
 //!
 //! Records hold secrets as they are. `redis://` to another host is refused unless
 //! [`danger_allow_plaintext`](RedisStorageBuilder::danger_allow_plaintext) says that the network
@@ -99,6 +99,7 @@ mod home;
 mod keys;
 mod lease;
 mod link;
+mod listing;
 mod notices;
 mod scripts;
 mod sockets;

@@ -88,6 +88,10 @@ impl Link {
         }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        !matches!(self.target, Target::Single(_))
+    }
+
     /// When calls that begin now have to be over.
     pub(crate) fn deadline(&self) -> Instant {
         deadline_in(self.limit)

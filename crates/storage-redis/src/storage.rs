@@ -62,6 +62,14 @@ impl RedisStorage {
         Self { link, writes, prefix: prefix.into(), confirmed_by, listeners }
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn names(&self, key: &StorageKey) -> Names {
         Names::new(&self.prefix, key)
     }

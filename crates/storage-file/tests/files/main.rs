@@ -7,6 +7,7 @@
 mod contract;
 mod damaged_files;
 mod dropped_calls;
+mod listing;
 mod managers;
 #[cfg(unix)]
 mod private_files;
