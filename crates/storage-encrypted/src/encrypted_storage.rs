@@ -1,6 +1,7 @@
 //! The wrapper: encrypts on the way in, decrypts on the way out, forwards the rest.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokenkeeper::{
@@ -10,6 +11,7 @@ use tokenkeeper::{
 
 use crate::encryption_key::EncryptionKey;
 use crate::key_provider::KeyProvider;
+use crate::patience::within;
 use crate::refusal::Refusal;
 use crate::sealed::{Sealed, fresh_nonce, seal};
 
@@ -39,6 +41,7 @@ pub struct EncryptedStorage {
     inner: Arc<dyn TokenStorage>,
     keys: Arc<dyn KeyProvider>,
     accepts_plaintext: bool,
+    key_timeout: Duration,
 }
 
 impl EncryptedStorage {
@@ -47,7 +50,12 @@ impl EncryptedStorage {
     /// a [`KeyProvider`] of your own.
     #[must_use]
     pub fn new(inner: impl TokenStorage, keys: impl KeyProvider) -> Self {
-        Self { inner: Arc::new(inner), keys: Arc::new(keys), accepts_plaintext: false }
+        Self {
+            inner: Arc::new(inner),
+            keys: Arc::new(keys),
+            accepts_plaintext: false,
+            key_timeout: USUAL_KEY_TIMEOUT,
+        }
     }
 
     /// Hands on records that are not encrypted, instead of refusing them. They are encrypted at their
@@ -62,6 +70,39 @@ impl EncryptedStorage {
         self
     }
 
+    /// How long the key provider may take. Keep it below the `storage_timeout` of the manager's policy:
+    /// whichever ends first names the reason, and only this one knows that it was the key provider.
+    ///
+    /// # Default
+    ///
+    /// 3 s, because the manager gives a call 5 s, and the inner storage takes some of them.
+    #[must_use]
+    pub fn key_timeout(mut self, timeout: Duration) -> Self {
+        self.key_timeout = timeout;
+        self
+    }
+
+    /// The answer of the key provider, if it comes in time.
+    async fn answer_of_provider<T>(
+        &self,
+        to_do: &str,
+        key: &StorageKey,
+        asked: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        let limit = self.key_timeout;
+        match within(limit, asked).await {
+            Some(answer) => answer.map_err(|error| no_key(to_do, key, error)),
+            None => Err(Error::new(
+                ErrorKind::Storage,
+                format!(
+                    "the key provider gave no key to {to_do} the record {key} within {limit:?}, and \
+                     the storage was not at fault"
+                ),
+            )
+            .with_advice("see what the key provider waits for: a key service, a prompt, a lock")),
+        }
+    }
+
     async fn encrypted(&self, key: &StorageKey, plain: &TokenRecord) -> Result<TokenRecord, Error> {
         if plain.is_newer() {
             let what = format!(
@@ -70,7 +111,7 @@ impl EncryptedStorage {
             let error = Error::new(ErrorKind::RecordUnreadable, what);
             return Err(error.with_advice("update tokenkeeper"));
         }
-        let with = self.keys.current_key().await.map_err(|error| no_key("write", key, error))?;
+        let with = self.answer_of_provider("write", key, self.keys.current_key()).await?;
         Ok(plain.with_payload(seal(plain, key, &with, fresh_nonce()?)?))
     }
 
@@ -84,7 +125,7 @@ impl EncryptedStorage {
             Err(refusal) => return Err(refusal.of(key)),
         };
         let id = sealed.key_id();
-        let with = self.keys.key(id).await.map_err(|error| no_key("read", key, error))?;
+        let with = self.answer_of_provider("read", key, self.keys.key(id)).await?;
         let with = with.ok_or_else(|| Refusal::UnknownKey { id: id.into() }.of(key))?;
         check_id(id, &with)?;
         let plaintext = sealed.open(&found, key, &with).map_err(|refusal| refusal.of(key))?;
@@ -194,3 +235,5 @@ fn check_id(wanted: &str, given: &EncryptionKey) -> Result<(), Error> {
     let what = format!("the key provider gave the key `{given}` when it was asked for `{wanted}`");
     Err(Error::new(ErrorKind::Config, what).with_advice("give each key its id by with_id()"))
 }
+
+const USUAL_KEY_TIMEOUT: Duration = Duration::from_secs(3);

@@ -13,8 +13,8 @@ use crate::encryption_key::EncryptionKey;
 /// # Contract
 ///
 /// - `current_key` is asked before each write, `key` before each read, on the manager's driver and
-///   within the deadline of the storage call, 5 s by default, after which the manager says that the
-///   storage did not answer. So keep keys in memory once they are there, and do not block: blocking
+///   within [`key_timeout`](crate::EncryptedStorage::key_timeout), 3 s by default, after which the call
+///   fails and says that it was the key provider that gave no answer. So keep keys in memory once they are there, and do not block: blocking
 ///   work goes to `tokio::task::spawn_blocking`.
 /// - The id that `key` is asked for stands in the record, and whoever can write to the storage can
 ///   put in another: 1 to 255 characters of visible ASCII, `/` and `..` too. Look it up among the

@@ -50,16 +50,31 @@
 //!    for tokens in use is their next renewal.
 //! 3. Write the records of those who were away once more, then take the old key out. Reading a
 //!    record and writing it back encrypts it anew; with a shared storage that is safe while
-//!    managers are at work, because compare-and-set writes only over what was read:
+//!    managers are at work, because compare-and-set writes only over what was read. The inner storage
+//!    names its keys, if it implements [`ListKeys`](tokenkeeper::ListKeys):
 //!
 //! ```
-//! use tokenkeeper::{CasOutcome, Error, SharedTokenStorage, StorageKey};
+//! use tokenkeeper::{CasOutcome, Error, ListKeys, SharedTokenStorage, StorageKey};
+//!
+//! async fn encrypt_all_anew(
+//!     storage: &dyn SharedTokenStorage,
+//!     inner: &dyn ListKeys,
+//! ) -> Result<(), Error> {
+//!     let mut page = inner.list_keys(None).await?;
+//!     loop {
+//!         for key in page.keys() {
+//!             encrypt_anew(storage, key).await?;
+//!         }
+//!         let Some(next) = page.next() else { return Ok(()) };
+//!         page = inner.list_keys(Some(next)).await?;
+//!     }
+//! }
 //!
 //! async fn encrypt_anew(storage: &dyn SharedTokenStorage, key: &StorageKey) -> Result<(), Error> {
 //!     let Some((version, record)) = storage.load(key).await? else { return Ok(()) };
 //!     match storage.compare_and_set(key, Some(&version), &record).await? {
 //!         CasOutcome::Stored(_) => Ok(()),
-//!         CasOutcome::Conflict(_) => Ok(()), // somebody else wrote it, and encrypted it by that
+//!         CasOutcome::Conflict(_) => Ok(()), // another process wrote it, and encrypted it by that
 //!     }
 //! }
 //! # use tokenkeeper::{MemoryStorage, Order, TokenRecord, TokenStorage};
@@ -72,7 +87,7 @@
 //! # EncryptedStorage::new(inner.clone(), old.clone()).set(&key, &record).await?;
 //! # let both = EncryptionKeys::new([new.clone(), old])?;
 //! # let both = EncryptedStorage::new(inner.clone(), both);
-//! # encrypt_anew(both.shared().unwrap(), &key).await?;
+//! # encrypt_all_anew(both.shared().unwrap(), &inner).await?;
 //! # assert_eq!(EncryptedStorage::new(inner, new).get(&key).await?.unwrap().payload(), b"tokens");
 //! # Ok::<(), Error>(()) }).unwrap();
 //! ```
@@ -117,6 +132,7 @@ mod encrypted_storage;
 mod encryption_key;
 mod encryption_keys;
 mod key_provider;
+mod patience;
 mod refusal;
 mod sealed;
 

@@ -1,5 +1,6 @@
 //! What the keyring did not do, and what its owner can do about it.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -23,29 +24,32 @@ impl Failure {
     /// of its errors hold.
     pub(crate) fn of_entry(doing: &str, name: &str, service: &str, cause: KeyringError) -> Self {
         let what = format!("the keyring could not {doing} the entry {name} of {service}");
-        let (why, advice, cause, connection) = match cause {
+        let (why, advice, cause, connection): (_, Cow<'static, str>, _, _) = match cause {
             KeyringError::NoStorageAccess(cause) => {
                 let why = "it is locked, has no default keyring, or access was denied";
-                (why.to_owned(), "unlock it, then ask again", Some(cause), false)
+                (why.to_owned(), "unlock it, then ask again".into(), Some(cause), false)
             }
             KeyringError::PlatformFailure(cause) => {
                 let why = format!("it answered: {cause}");
-                (why, "check that the keyring works, then ask again", Some(cause), true)
+                (why, "check that the keyring works, then ask again".into(), Some(cause), true)
             }
-            KeyringError::Ambiguous(entries) => {
-                let why = format!("it has {} of that name", entries.len());
-                (why, "remove the others", None, false)
+            KeyringError::Ambiguous(_) => {
+                let advice = "remove all but one in the keyring's own program";
+                ("it has several of that name".to_owned(), advice.into(), None, false)
             }
             KeyringError::BadEncoding(_)
             | KeyringError::BadDataFormat(..)
             | KeyringError::BadStoreFormat(_) => {
-                ("what it holds is damaged".to_owned(), "remove the entry", None, false)
+                let advice = "remove the entry, and log in anew";
+                ("what it holds is damaged".to_owned(), advice.into(), None, false)
             }
             KeyringError::TooLong(field, limit) => {
                 let why = format!("its {field} may have {limit} bytes at most");
-                (why, "set a shorter longest entry", None, false)
+                let advice =
+                    format!("build it with KeyringStorage::with_longest_entry({limit}) or less");
+                (why, advice.into(), None, false)
             }
-            other => (other.to_string(), "use another storage", None, false),
+            other => (other.to_string(), "use another storage".into(), None, false),
         };
         let error = Error::new(ErrorKind::Storage, format!("{what}: {why}")).with_advice(advice);
         Self { error: with_cause(error, cause), connection }

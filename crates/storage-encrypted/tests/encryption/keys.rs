@@ -235,3 +235,36 @@ fn a_key_provider_that_gives_another_key_than_it_was_asked_for_is_found_out() {
         )
     );
 }
+
+/// A key service that never answers.
+#[derive(Debug)]
+struct Hangs;
+
+#[async_trait]
+impl KeyProvider for Hangs {
+    async fn current_key(&self) -> Result<EncryptionKey, Error> {
+        std::future::pending().await
+    }
+
+    async fn key(&self, _: &str) -> Result<Option<EncryptionKey>, Error> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_key_provider_that_hangs_is_named_and_not_the_storage() {
+    let inner = MemoryStorage::new();
+    let healthy = EncryptedStorage::new(inner.clone(), key(1));
+    healthy.set(&named("alice"), &record(PAYLOAD)).await.unwrap();
+    let hangs = EncryptedStorage::new(inner, Hangs).key_timeout(Duration::from_millis(20));
+
+    let read = hangs.get(&named("alice")).await.unwrap_err();
+    let write = hangs.set(&named("alice"), &record(PAYLOAD)).await.unwrap_err();
+
+    for error in [read, write] {
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert!(error.to_string().contains("the key provider gave no key"), "{error}");
+        assert!(error.to_string().contains("20ms"), "{error}");
+    }
+    assert!(hangs.exists(&named("alice")).await.unwrap(), "what needs no key goes on");
+}

@@ -30,8 +30,8 @@ async fn every_error_is_one_line_that_says_where_and_what_to_do() {
     let damaged = KeyringError::BadDataFormat(bytes.clone(), "bad padding".into());
     for (error, says) in [
         (access, "access was denied; unlock it"),
-        (twice, "0 of that name; remove the others"),
-        (long, "2560 bytes at most"),
+        (twice, "several of that name; remove all but one"),
+        (long, "2560 bytes at most; build it with KeyringStorage::with_longest_entry(2560)"),
         (damaged, "damaged; remove the entry"),
         (KeyringError::BadEncoding(bytes), "damaged; remove the entry"),
         (KeyringError::BadStoreFormat(PLANTED.to_owned()), "damaged; remove the entry"),
