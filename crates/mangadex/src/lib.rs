@@ -34,9 +34,35 @@
 //! RFC 9700 §2.4 forbids this grant wherever there is a choice: it shows the password to the
 //! program and knows no second factor. MangaDex offers personal clients nothing else, so this is a
 //! forced exception. The password is sent once; from then on the tokens live on their refresh
-//! token, and the password is sent again only when the service refuses that one. Whoever wants to
-//! keep no password at all logs in once, takes the refresh token out of the [`Session`], and goes
+//! token, and the password is sent again only when the service refuses that one. A program that
+//! should keep no password logs in once, takes the refresh token out of the [`Session`], and goes
 //! on with [`MangadexProvider::refresh_only`].
+//!
+//! # Coming from animedex or AsyncDex
+//!
+//! | there | here |
+//! |---|---|
+//! | `get_bearer_token(creds)` | [`manager`]`(creds)?.token().await?`; keep the manager, it is the cache |
+//! | `get_bearer_token(creds, force_refresh=True)` | `manager.force_refresh().await?` |
+//! | `resolve_credentials(arg)` | [`Resolver::given`], then [`Resolver::resolve`] |
+//! | `selftest()` | [`selftest`] |
+//! | `auth-required` | [`ErrorKind::CredentialsRejected`] and [`ErrorKind::LoginRequired`]: those whose [`recovery`](Error::recovery) is [`Reauthenticate`](tokenkeeper::Recovery::Reauthenticate) |
+//! | `upstream-error` | [`ErrorKind::Transport`] and [`ErrorKind::Unavailable`] |
+//! | `upstream-decode`, `upstream-shape` | [`ErrorKind::InvalidResponse`] |
+//! | `bad-args` | [`ErrorKind::Config`] |
+//! | `MangadexClient(anonymous=True)` | [`Session::anonymous`] |
+//! | `client.login(username, password)` | [`Session::log_in_as`], or [`Session::login`] with the credentials that it has |
+//! | `MangadexClient(refresh_token=…)` | [`Session::install_refresh_token`], at every start |
+//! | `GET /auth/check`, and a logout on `isAuthenticated: false` | [`Session::is_authenticated`] |
+//! | `logout(delete_tokens, clear_login_info)` | the table at [`Session`] |
+//! | `Unauthorized(method, path)` | [`Unauthorized`] |
+//!
+//! [`ErrorKind::CredentialsRejected`]: tokenkeeper::ErrorKind::CredentialsRejected
+//! [`ErrorKind::LoginRequired`]: tokenkeeper::ErrorKind::LoginRequired
+//! [`ErrorKind::Transport`]: tokenkeeper::ErrorKind::Transport
+//! [`ErrorKind::Unavailable`]: tokenkeeper::ErrorKind::Unavailable
+//! [`ErrorKind::InvalidResponse`]: tokenkeeper::ErrorKind::InvalidResponse
+//! [`ErrorKind::Config`]: tokenkeeper::ErrorKind::Config
 //!
 //! # Features
 //!
@@ -44,6 +70,7 @@
 //! |---|---|---|
 //! | `reqwest` | yes | HTTP and TLS without any set-up. Without it, give the provider a [transport](MangadexProviderBuilder::transport) |
 
+mod api;
 mod credential_store;
 mod credentials;
 mod personal_client;
@@ -51,6 +78,7 @@ mod provider;
 mod provider_builder;
 mod realm;
 mod resolver;
+mod selftest;
 mod session;
 mod unauthorized;
 
@@ -61,6 +89,7 @@ pub use provider::MangadexProvider;
 pub use provider_builder::MangadexProviderBuilder;
 pub use realm::Realm;
 pub use resolver::{GivenCredentials, Resolver};
+pub use selftest::selftest;
 pub use session::Session;
 pub use unauthorized::Unauthorized;
 
@@ -88,6 +117,7 @@ use tokenkeeper::{Error, TokenManager};
 /// assert_eq!(tokens.service_name(), "MangaDex");
 /// # Ok::<(), tokenkeeper::Error>(())
 /// ```
+#[doc(alias = "get_bearer_token")]
 pub fn manager(credentials: Credentials) -> Result<TokenManager, Error> {
     Ok(TokenManager::new(MangadexProvider::builder(credentials).build()?))
 }

@@ -10,6 +10,7 @@ use tokenkeeper::{
 };
 
 use crate::SERVICE_NAME;
+use crate::api::Api;
 use crate::credentials::Credentials;
 use crate::personal_client::PersonalClient;
 use crate::provider_builder::{Login, MangadexProviderBuilder};
@@ -37,6 +38,7 @@ use crate::realm::Realm;
 pub struct MangadexProvider {
     identity: ProviderIdentity,
     realm: Realm,
+    api: Api,
     /// `None` when the session has ended: then the credentials are gone.
     inner: RwLock<Option<Arc<dyn TokenProvider>>>,
     /// A logout is under way: a login now would outlive it.
@@ -62,11 +64,12 @@ impl MangadexProvider {
         MangadexProviderBuilder::new(Login::RefreshOnly { client, user: user.into() })
     }
 
-    pub(crate) fn new(inner: Arc<dyn TokenProvider>, realm: Realm) -> Self {
+    pub(crate) fn new(inner: Arc<dyn TokenProvider>, realm: Realm, api: Api) -> Self {
         let identity = inner.identity().clone();
         Self {
             identity,
             realm,
+            api,
             inner: RwLock::new(Some(inner)),
             is_leaving: AtomicBool::new(false),
         }
@@ -78,7 +81,11 @@ impl MangadexProvider {
         &self.realm
     }
 
-    /// Drops the credentials. Nothing is exchanged from now on.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Drops the credentials. No token request is made from now on.
     pub(crate) fn end(&self) {
         self.inner.write().take();
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokenkeeper::{Error, TokenProvider};
 use tokenkeeper_providers::{ClientAuth, HttpTransport, PasswordProvider, RefreshTokenProvider};
 
+use crate::api::Api;
 use crate::credentials::Credentials;
 use crate::personal_client::{PersonalClient, check};
 use crate::provider::MangadexProvider;
-use crate::realm::Realm;
-use crate::{DEFAULT_LIFETIME, SERVICE_NAME};
+use crate::realm::{Realm, checked_base};
+use crate::{API_ORIGIN, DEFAULT_LIFETIME, SERVICE_NAME};
 
 /// Builds a [`MangadexProvider`].
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub struct MangadexProviderBuilder {
     realm: Realm,
     transport: Option<Arc<dyn HttpTransport>>,
     default_lifetime: Duration,
+    api_origin: String,
 }
 
 /// What there is to exchange.
@@ -32,7 +34,8 @@ pub(crate) enum Login {
 impl MangadexProviderBuilder {
     pub(crate) fn new(login: Login) -> Self {
         let realm = Realm::default();
-        Self { login, realm, transport: None, default_lifetime: DEFAULT_LIFETIME }
+        let api_origin = API_ORIGIN.to_owned();
+        Self { login, realm, transport: None, default_lifetime: DEFAULT_LIFETIME, api_origin }
     }
 
     /// The realm. Default: that of MangaDex.
@@ -63,11 +66,20 @@ impl MangadexProviderBuilder {
         self
     }
 
+    /// Where the API is, for [`Session::is_authenticated`](crate::Session::is_authenticated).
+    /// Default: [`API_ORIGIN`].
+    #[must_use]
+    pub fn api_origin(mut self, origin: impl Into<String>) -> Self {
+        self.api_origin = origin.into();
+        self
+    }
+
     /// The provider. Nothing is sent.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if the lifetime is absurd, the user of
+    /// [`ErrorKind::Config`](tokenkeeper::ErrorKind::Config) if the lifetime is absurd, the API origin
+    /// is no https URL (plain http is for loopback hosts only), the user of
     /// [`refresh_only`](MangadexProvider::refresh_only) is empty, or there is no transport.
     pub fn build(self) -> Result<MangadexProvider, Error> {
         let (token_url, revocation_url) = (self.realm.token_url(), self.realm.revocation_url());
@@ -75,6 +87,8 @@ impl MangadexProviderBuilder {
             Some(transport) => Some(transport),
             None => bundled()?,
         };
+        let origin = checked_base("API origin", &self.api_origin)?;
+        let api = Api { origin, transport: transport.clone() };
         let post = |client: &PersonalClient| ClientAuth::post(client.secret().clone());
         let inner: Arc<dyn TokenProvider> = match self.login {
             Login::Password(credentials) => {
@@ -102,7 +116,7 @@ impl MangadexProviderBuilder {
                 Arc::new(builder.build()?)
             }
         };
-        Ok(MangadexProvider::new(inner, self.realm))
+        Ok(MangadexProvider::new(inner, self.realm, api))
     }
 }
 

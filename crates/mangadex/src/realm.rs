@@ -38,7 +38,7 @@ impl Realm {
     /// only), or has a query, fragment, user name or password; or if the name is empty or has
     /// other characters than letters, digits and `-_.~`. The message names the field.
     pub fn new(base_url: &str, name: &str) -> Result<Self, Error> {
-        let base_url = checked_base(base_url)?;
+        let base_url = checked_base("base URL", base_url)?;
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
         let is_path = matches!(name, "." | "..");
         if name.is_empty() || is_path || !name.bytes().all(is_allowed) {
@@ -89,26 +89,28 @@ impl Default for Realm {
     }
 }
 
-fn checked_base(text: &str) -> Result<String, Error> {
+/// The URL that others are made from, without a slash at its end.
+pub(crate) fn checked_base(field: &'static str, text: &str) -> Result<String, Error> {
+    let wrong = |what: &str| wrong(format!("{field}: {what}"));
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         // The parser would drop them silently.
-        return Err(wrong("base URL: must not have blanks or control characters"));
+        return Err(wrong("must not have blanks or control characters"));
     }
-    let url = Url::parse(text).map_err(|_| wrong("base URL: is not an absolute URL"))?;
+    let url = Url::parse(text).map_err(|_| wrong("is not an absolute URL"))?;
     let is_local = url.host_str().is_some_and(is_loopback_host);
     if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
-        return Err(wrong("base URL: must be https, because passwords are sent to it"));
+        return Err(wrong("must be https, because passwords and tokens are sent to it"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("base URL: must not have a user name or password in it"));
+        return Err(wrong("must not have a user name or password in it"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("base URL: must not have a query or fragment"));
+        return Err(wrong("must not have a query or fragment"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn wrong(what: &'static str) -> Error {
+fn wrong(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Config, what).at_service(SERVICE_NAME)
 }
 

@@ -1,19 +1,21 @@
-//! What an API client holds: somebody's login, or nobody's.
+//! What an API client holds: a user's login, or none.
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 use parking_lot::RwLock;
-use tokenkeeper::{
-    AccessToken, Error, ErrorKind, Secret, TokenManager, TokenManagerBuilder, TokenSet,
-};
+use tokenkeeper::{AccessToken, Error, TokenManager, TokenManagerBuilder};
 use url::Url;
 
-use crate::SERVICE_NAME;
 use crate::provider::MangadexProvider;
 use crate::realm::Realm;
 use crate::unauthorized::Unauthorized;
+
+mod authenticated;
+mod ends;
+mod login;
+mod refresh_token;
 
 /// A user's session with MangaDex, or an anonymous one. Clones share everything.
 ///
@@ -25,7 +27,7 @@ use crate::unauthorized::Unauthorized;
 /// | MangaDex is told | [`revoke`](Self::revoke) | [`logout`](Self::logout) |
 /// | MangaDex is not told | [`clear`](Self::clear) | [`forget`](Self::forget) |
 ///
-/// An anonymous session stays one; for another login, make another session.
+/// An anonymous session stays one until [`log_in_as`](Self::log_in_as) gives it credentials.
 ///
 /// # Examples
 ///
@@ -57,7 +59,7 @@ struct Login {
 }
 
 impl Session {
-    /// A session of nobody. Requests go out without a token, or not at all.
+    /// A session without a login. Requests go out without a token, or not at all.
     #[must_use]
     pub fn anonymous() -> Self {
         Self::of(None, &Realm::default())
@@ -221,107 +223,6 @@ impl Session {
             Some(manager) => manager.replace_rejected(rejected).await,
             None => Ok(None),
         }
-    }
-
-    /// Logs in with the password, whatever tokens there are: the only call that proves it.
-    ///
-    /// # Errors
-    ///
-    /// As [`TokenManager::login`]; [`ErrorKind::LoginRequired`] in a session without a password,
-    /// and in an anonymous one with [`Unauthorized`] as its source.
-    pub async fn login(&self) -> Result<Arc<AccessToken>, Error> {
-        self.login_of()?.manager.login().await
-    }
-
-    /// The refresh token as it is now, for programs that keep it somewhere of their own; see
-    /// [`TokenManager::tokens`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub async fn refresh_token(&self) -> Result<Option<Secret>, Error> {
-        match self.manager() {
-            Some(manager) => {
-                let tokens = manager.tokens().await?;
-                Ok(tokens.and_then(|tokens| tokens.refresh_token().cloned()))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// Goes on with a refresh token from an earlier login, in the place of all tokens that are
-    /// there. The next call that needs a token spends it.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] if it is empty; [`ErrorKind::LoginRequired`] in an anonymous session;
-    /// else as [`TokenManager::install`].
-    pub async fn install_refresh_token(&self, token: impl Into<Secret>) -> Result<(), Error> {
-        let token = token.into();
-        if token.is_empty() {
-            let what = "refresh token: must not be empty";
-            return Err(Error::new(ErrorKind::Config, what).at_service(SERVICE_NAME));
-        }
-        self.login_of()?.manager.install(TokenSet::from_refresh_token(token)).await
-    }
-
-    /// Tells MangaDex to revoke the tokens, then clears them. Without a login there is nothing to
-    /// do.
-    ///
-    /// # Errors
-    ///
-    /// As [`TokenManager::revoke`]. If MangaDex could not be told, nothing has changed.
-    pub async fn revoke(&self) -> Result<(), Error> {
-        match self.manager() {
-            Some(manager) => manager.revoke().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Clears the tokens, here and in the storage. They stay good for whoever has a copy.
-    ///
-    /// # Errors
-    ///
-    /// As [`TokenManager::clear`]: memory is empty all the same.
-    pub async fn clear(&self) -> Result<(), Error> {
-        match self.manager() {
-            Some(manager) => manager.clear().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Revokes the tokens, clears them, and drops the credentials: the session is anonymous.
-    ///
-    /// # Errors
-    ///
-    /// As [`revoke`](Self::revoke). If MangaDex could not be told, nothing has changed and the
-    /// session goes on: call this again, or [`forget`](Self::forget) it.
-    ///
-    /// # Cancel safety
-    ///
-    /// The revocation runs to its end, but the credentials may stay.
-    pub async fn logout(&self) -> Result<(), Error> {
-        let provider = self.login.read().as_ref().map(|login| Arc::clone(&login.provider));
-        // Whoever asks for a token between the revocation and the end must not log in once more.
-        let _leaving = provider.as_ref().map(|provider| provider.leave());
-        self.revoke().await?;
-        self.forget().await
-    }
-
-    /// Clears the tokens and drops the credentials without telling MangaDex: the session is
-    /// anonymous. For an API that answers `isAuthenticated: false`, and for whoever wants to go
-    /// on as nobody.
-    ///
-    /// # Errors
-    ///
-    /// As [`TokenManager::clear`]: the session is anonymous all the same, and the storage is
-    /// written later.
-    pub async fn forget(&self) -> Result<(), Error> {
-        let login = self.login.write().take();
-        let Some(Login { provider, manager }) = login else { return Ok(()) };
-        // Before the tokens go, so that nobody who waits for one logs in again.
-        provider.end();
-        manager.clear().await
     }
 
     fn login_of(&self) -> Result<Login, Error> {

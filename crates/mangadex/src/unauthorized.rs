@@ -88,7 +88,8 @@ impl Unauthorized {
 
     pub(crate) fn in_anonymous_session(self) -> Error {
         let what = format!("{self}, and the session is anonymous");
-        self.login_required(what)
+        let advice = "give it credentials with `Session::log_in_as`";
+        self.login_required(what).with_advice(advice)
     }
 
     /// Answered 401, and nothing is known of why.

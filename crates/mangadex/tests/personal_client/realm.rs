@@ -1,8 +1,6 @@
 //! URLs of the realm, and what tells its tokens apart.
 
-mod setup;
-
-use setup::{CLIENT, SECRET, credentials};
+use crate::setup::{CLIENT, SECRET, credentials};
 use tokenkeeper::{ErrorKind, TokenProvider};
 use tokenkeeper_mangadex::{Credentials, MangadexProvider, PersonalClient, Realm, manager};
 

@@ -1,9 +1,7 @@
 //! What a request that needs a login ends with, where there is none that MangaDex takes.
 
-mod setup;
-
+use crate::setup::{USER, credentials, keycloak, provider};
 use http::{Method, StatusCode};
-use setup::{USER, credentials, keycloak, provider};
 use tokenkeeper::ErrorKind;
 use tokenkeeper_mangadex::{Session, Unauthorized};
 use tokenkeeper_testkit::{FakeAuthServer, Fault};

@@ -1,9 +1,9 @@
 //! What is sent to the realm, byte by byte, and what is made of its answers.
 
-mod setup;
-
+use crate::setup::{
+    self, CLIENT, PASSWORD, SECRET, Setup, USER, keycloak, provider, seconds, with_password,
+};
 use serde_json::{Value, json};
-use setup::{CLIENT, PASSWORD, SECRET, Setup, USER, keycloak, provider, seconds, with_password};
 use tokenkeeper::{Clock, ErrorKind, ManualClock, MemoryStorage, TokenManager};
 use tokenkeeper_mangadex::{Credentials, MangadexProvider};
 use tokenkeeper_testkit::{EchoForm, FakeAuthServer, Fault, ReceivedRequest};

@@ -1,8 +1,6 @@
 //! What happens beside a logout that takes its time.
 
-mod setup;
-
-use setup::{keycloak, provider, session};
+use crate::setup::{self, keycloak, provider, session};
 use tokenkeeper::{ErrorKind, ManualClock};
 use tokenkeeper_testkit::{Endpoint, Fault};
 

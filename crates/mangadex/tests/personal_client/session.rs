@@ -1,11 +1,9 @@
 //! What an API client can rely on: who is logged in, what heals itself, and what ends a session.
 
-mod setup;
-
-use http::Method;
-use setup::{
-    CLIENT, PASSWORD, USER, both_wrong, keycloak, provider, refresh_only, seconds, session,
+use crate::setup::{
+    self, CLIENT, PASSWORD, USER, both_wrong, keycloak, provider, refresh_only, seconds, session,
 };
+use http::Method;
 use tokenkeeper::{AccessToken, ErrorKind, ManualClock, MemoryStorage};
 use tokenkeeper_mangadex::{Session, Unauthorized};
 use tokenkeeper_testkit::{Endpoint, FakeAuthServer, FakeAuthServerBuilder, Fault};

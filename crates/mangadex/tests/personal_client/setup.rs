@@ -1,6 +1,5 @@
 //! A realm in this process, and logins to it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its share")]
 #![allow(clippy::unwrap_used, reason = "only what is in a test function counts as a test")]
 
 use std::time::Duration;
@@ -11,13 +10,13 @@ use tokenkeeper::{
 use tokenkeeper_mangadex::{Credentials, MangadexProvider, PersonalClient, Realm, Session};
 use tokenkeeper_testkit::{ClientAuth, FakeAuthServer, FakeAuthServerBuilder};
 
-pub const CLIENT: &str = "personal-client-1";
-pub const SECRET: &str = "planted-client-secret";
-pub const USER: &str = "alice";
-pub const PASSWORD: &str = "planted-pass:word";
+pub(crate) const CLIENT: &str = "personal-client-1";
+pub(crate) const SECRET: &str = "planted-client-secret";
+pub(crate) const USER: &str = "alice";
+pub(crate) const PASSWORD: &str = "planted-pass:word";
 
 /// A server with the paths and the client authentication of the realm of MangaDex.
-pub fn keycloak() -> FakeAuthServerBuilder {
+pub(crate) fn keycloak() -> FakeAuthServerBuilder {
     FakeAuthServer::builder()
         .client(CLIENT, SECRET, ClientAuth::Post)
         .user(USER, PASSWORD)
@@ -25,36 +24,36 @@ pub fn keycloak() -> FakeAuthServerBuilder {
         .revocation_path("/realms/mangadex/protocol/openid-connect/revoke")
 }
 
-pub fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     with_password(PASSWORD)
 }
 
-pub fn with_password(password: &str) -> Credentials {
+pub(crate) fn with_password(password: &str) -> Credentials {
     format!("{CLIENT}:{SECRET}:{USER}:{password}").parse().unwrap()
 }
 
-pub fn realm(server: &FakeAuthServer) -> Realm {
+pub(crate) fn realm(server: &FakeAuthServer) -> Realm {
     Realm::new(&server.url(), "mangadex").unwrap()
 }
 
-pub fn provider(server: &FakeAuthServer, credentials: Credentials) -> MangadexProvider {
+pub(crate) fn provider(server: &FakeAuthServer, credentials: Credentials) -> MangadexProvider {
     MangadexProvider::builder(credentials).realm(realm(server)).build().unwrap()
 }
 
-pub fn refresh_only(server: &FakeAuthServer) -> MangadexProvider {
+pub(crate) fn refresh_only(server: &FakeAuthServer) -> MangadexProvider {
     let client = PersonalClient::new(CLIENT, SECRET).unwrap();
     MangadexProvider::refresh_only(client, USER).realm(realm(server)).build().unwrap()
 }
 
 /// A realm and a manager that live by the same manual clock, without jitter.
-pub struct Setup {
-    pub server: FakeAuthServer,
-    pub clock: ManualClock,
-    pub manager: TokenManager,
+pub(crate) struct Setup {
+    pub(crate) server: FakeAuthServer,
+    pub(crate) clock: ManualClock,
+    pub(crate) manager: TokenManager,
 }
 
 impl Setup {
-    pub fn new(server: FakeAuthServerBuilder) -> Self {
+    pub(crate) fn new(server: FakeAuthServerBuilder) -> Self {
         let clock = ManualClock::new();
         let server = server.clock(clock.clone()).start();
         let manager = manager(provider(&server, credentials()), &clock, MemoryStorage::new());
@@ -62,7 +61,7 @@ impl Setup {
     }
 }
 
-pub fn manager(
+pub(crate) fn manager(
     provider: MangadexProvider,
     clock: &ManualClock,
     storage: MemoryStorage,
@@ -75,18 +74,18 @@ pub fn manager(
         .unwrap()
 }
 
-pub fn session(provider: MangadexProvider, clock: &ManualClock) -> Session {
+pub(crate) fn session(provider: MangadexProvider, clock: &ManualClock) -> Session {
     let policy = RefreshPolicy::new().without_jitter();
     Session::configured(provider, |manager| manager.clock(clock.clone()).policy(policy)).unwrap()
 }
 
 /// Tokens that the realm never issued, both of them.
-pub fn both_wrong(clock: &ManualClock) -> TokenSet {
+pub(crate) fn both_wrong(clock: &ManualClock) -> TokenSet {
     TokenSet::new(AccessToken::new("blah", "Bearer").unwrap(), clock.now().wall())
         .with_lifetime(seconds(900))
         .with_refresh_token("blah")
 }
 
-pub fn seconds(n: u64) -> Duration {
+pub(crate) fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }

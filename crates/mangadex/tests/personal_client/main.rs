@@ -1,0 +1,12 @@
+//! Logins with a personal client: credentials, realm, session, and what goes over the wire.
+
+mod auth_check;
+mod credentials;
+mod logging_in;
+mod logout;
+mod realm;
+mod resolver;
+mod session;
+mod setup;
+mod unauthorized;
+mod wire;
