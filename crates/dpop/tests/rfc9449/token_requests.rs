@@ -115,13 +115,14 @@ impl SingleUse {
         (is_good, fresh)
     }
 
-    /// Waits until so many requests have been refused, so that all nonces are given out before any
-    /// is used.
-    async fn wait_for(&self, count: u32) {
+    /// Waits until all requests of a round have arrived, so that all nonces are given out before any
+    /// is used, and all are used before the next are given out.
+    async fn wait_for_all(&self) {
         let waiting = self.all_arrived.notified();
-        if self.arrived.fetch_add(1, Ordering::SeqCst) + 1 == count {
+        let number = self.arrived.fetch_add(1, Ordering::SeqCst) + 1;
+        if number % REQUESTS == 0 {
             self.all_arrived.notify_waiters();
-        } else {
+        } else if number < 2 * REQUESTS {
             waiting.await;
         }
     }
@@ -130,11 +131,8 @@ impl SingleUse {
 #[async_trait]
 impl HttpTransport for SingleUse {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Error> {
+        self.wait_for_all().await;
         let (is_good, fresh) = self.takes(request.headers());
-        let is_first = Proof::of(request.headers()).nonce().is_none();
-        if is_first {
-            self.wait_for(REQUESTS).await;
-        }
         let body = if is_good { BOUND } else { WANTS_NONCE };
         let mut answer = Response::new(body.as_bytes().to_vec());
         *answer.status_mut() = if is_good { StatusCode::OK } else { StatusCode::BAD_REQUEST };
@@ -145,11 +143,32 @@ impl HttpTransport for SingleUse {
 
 const REQUESTS: u32 = 200;
 
+/// Lets no request be sent again before all have been refused, and their nonces noticed.
+#[derive(Debug, Default)]
+struct Together {
+    asked: AtomicU32,
+    all_refused: Notify,
+}
+
+#[async_trait]
+impl AssertionSource for Together {
+    async fn assertion(&self, _audience: &str) -> Result<Secret, Error> {
+        let waiting = self.all_refused.notified();
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if number == 2 * REQUESTS {
+            self.all_refused.notify_waiters();
+        } else if (REQUESTS + 1..2 * REQUESTS).contains(&number) {
+            waiting.await;
+        }
+        Ok(Secret::from(format!("jwt-{number}")))
+    }
+}
+
 #[tokio::test]
 async fn requests_at_once_all_succeed_where_each_nonce_is_good_once() {
     let server = SingleUse::default();
     let provider = ClientCredentialsProvider::builder("svc", TOKEN_URL)
-        .client("id", ClientAuth::basic("secret"))
+        .client("id", ClientAuth::assertion(Together::default()))
         .proof_of_possession(key())
         .transport(server.clone())
         .build()
