@@ -37,7 +37,9 @@ use crate::coding::IDENTITY;
 use crate::dialect::Dialect;
 use crate::endpoint_url::EndpointUrl;
 use crate::grant::{CLIENT_CREDENTIALS, Grant, Issues};
-use crate::granted::{Asked, BEARER, DPOP, NOT_APPLICABLE};
+#[cfg(feature = "token-exchange")]
+use crate::granted::NOT_APPLICABLE;
+use crate::granted::{Asked, BEARER, DPOP};
 use crate::proof_of_possession::ProofOfPossession;
 use crate::refusal::Refusal;
 use crate::transport::HttpTransport;

@@ -1,7 +1,11 @@
 //! A login that happened elsewhere, kept alive (RFC 6749 §6).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokenkeeper::{
-    Error, ErrorKind, FetchContext, ProviderIdentity, TokenProvider, TokenSet, async_trait,
+    Clock, Error, ErrorKind, FetchContext, ProviderIdentity, Secret, SystemClock, TokenProvider,
+    TokenSet, async_trait,
 };
 
 use crate::settings::{Settings, shared_setters};
@@ -44,6 +48,55 @@ impl RefreshTokenProvider {
     #[must_use]
     pub fn builder(service_name: &str, token_url: &str) -> RefreshTokenBuilder {
         RefreshTokenBuilder { settings: Settings::new(service_name, token_url) }
+    }
+
+    /// One refresh without a manager: for a program that keeps its tokens itself. Where the service
+    /// rotates refresh tokens, the one that was given is spent; what comes back has the next one, or
+    /// the same if the service sends none (RFC 6749 §6).
+    ///
+    /// Await it in a tokio runtime, if the transport is one on `reqwest`.
+    ///
+    /// # Errors
+    ///
+    /// As the answer says: [`ErrorKind::of_answer`]. After an error with
+    /// [`answer_lost`](Error::answer_lost) the refresh token may be spent.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: if this is dropped, an answer may be lost, and a rotated refresh token with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(provider: tokenkeeper_providers::RefreshTokenProvider) -> Result<(), tokenkeeper::Error> {
+    /// let tokens = provider.refresh("the refresh token").await?;
+    /// let next = tokens.refresh_token().expect("the next one, or the same");
+    /// # let _ = next;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn refresh(&self, refresh_token: impl Into<Secret>) -> Result<TokenSet, Error> {
+        let refresh_token = refresh_token.into();
+        let current = TokenSet::from_refresh_token(refresh_token.clone());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let cx = FetchContext::detached(&clock, LONGEST_ATTEMPT);
+        let tokens = self.endpoint.refresh(&refresh_token, &current, &cx).await?;
+        Ok(match tokens.refresh_token() {
+            Some(_) => tokens,
+            None => tokens.with_refresh_token(refresh_token),
+        })
+    }
+
+    /// Revokes one token without a manager (RFC 7009 §2.1). The hint is its type there:
+    /// `refresh_token`, `access_token`, or what else the service knows.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without a
+    /// [`revocation_url`](RefreshTokenBuilder::revocation_url), else as the answer says. After an error
+    /// the token must be assumed to exist.
+    pub async fn revoke_token(&self, token: impl Into<Secret>, hint: &str) -> Result<(), Error> {
+        self.endpoint.revoke_token(&token.into(), hint).await
     }
 
     /// With everything that a login was told.
@@ -112,7 +165,7 @@ impl RefreshTokenBuilder {
     ///
     /// # Default
     ///
-    /// Nobody in particular: fine for a single user.
+    /// None: fine for a single user.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.settings.subject = Some(subject.into());
@@ -140,3 +193,5 @@ impl RefreshTokenBuilder {
         Ok(RefreshTokenProvider { endpoint: self.settings.finish("refresh_token")? })
     }
 }
+
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(15); // as a manager allows

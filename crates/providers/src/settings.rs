@@ -24,6 +24,7 @@ use crate::transport::HttpTransport;
 pub(crate) struct Settings {
     pub(crate) service_name: String,
     pub(crate) token_url: String,
+    pub(crate) refresh_url: Option<String>,
     pub(crate) client: Option<(String, ClientAuth)>,
     /// What is exchanged may say who asks (RFC 7521 §4.1, RFC 8693 §2.1).
     pub(crate) client_is_optional: bool,
@@ -54,6 +55,7 @@ impl Settings {
         Self {
             service_name: service_name.to_owned(),
             token_url: token_url.to_owned(),
+            refresh_url: None,
             client: None,
             client_is_optional: false,
             subject: None,
@@ -95,10 +97,12 @@ impl Settings {
         self.resources.iter().try_for_each(|resource| check_resource(resource))?;
         check_extra(&self.extra, &self.secret_parameters)?;
         self.default_lifetime.map_or(Ok(()), check_lifetime)?;
-        let revocation_url = self.revocation_url.as_deref();
-        let revocation_url = revocation_url
-            .map(|text| EndpointUrl::parse("revocation URL", text, self.allow_http))
-            .transpose()?;
+        let parse = |field: &str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| EndpointUrl::parse(field, text, self.allow_http)).transpose()
+        };
+        let refresh_url = parse("refresh URL", &self.refresh_url)?;
+        let revocation_url = parse("revocation URL", &self.revocation_url)?;
         let transport = match self.transport.take() {
             Some(transport) => transport,
             None => bundled_for(&url, self.allow_http)?,
@@ -107,6 +111,7 @@ impl Settings {
             identity: self.identity(grant, &url, &client_id, &scopes),
             parameters: self.parameters(),
             url,
+            refresh_url,
             client_id,
             revocation_auth: self.revocation_auth.unwrap_or_else(|| auth.clone()),
             auth,
@@ -411,6 +416,18 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn transport(mut self, transport: impl crate::HttpTransport) -> Self {
             self.settings.transport = Some(std::sync::Arc::new(transport));
+            self
+        }
+
+        /// The endpoint for refreshes, where a service has another one for them than the token
+        /// endpoint.
+        ///
+        /// # Default
+        ///
+        /// The token endpoint (RFC 6749 §6).
+        #[must_use]
+        pub fn refresh_url(mut self, url: impl Into<String>) -> Self {
+            self.settings.refresh_url = Some(url.into());
             self
         }
 

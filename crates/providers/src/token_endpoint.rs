@@ -23,6 +23,8 @@ use crate::transport::HttpTransport;
 pub(crate) struct TokenEndpoint {
     pub(crate) identity: ProviderIdentity,
     pub(crate) url: EndpointUrl,
+    /// For refreshes, where a service has another one for them.
+    pub(crate) refresh_url: Option<EndpointUrl>,
     /// Empty if there is no client, because the grant says who asks.
     pub(crate) client_id: String,
     pub(crate) auth: ClientAuth,
@@ -61,7 +63,7 @@ impl TokenEndpoint {
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Error> {
         let kind = TokenRequestKind::Fetch;
-        let ask = Ask { kind, grant, scopes: Some(scopes), held: &[] };
+        let ask = Ask { kind, url: &self.url, grant, scopes: Some(scopes), held: &[] };
         let tokens = self.exchange(ask, cx).await?;
         if tokens.scopes().is_none() && !scopes.is_empty() {
             // An answer that says nothing grants what was asked for (RFC 6749 §5.1).
@@ -81,7 +83,8 @@ impl TokenEndpoint {
         let scopes = self.scopes_on_refresh.then_some(&self.scopes);
         let grant = Grant::Refresh(refresh_token);
         let held = secrets_of(current);
-        let ask = Ask { kind: TokenRequestKind::Refresh, grant, scopes, held: &held };
+        let url = self.refresh_url.as_ref().unwrap_or(&self.url);
+        let ask = Ask { kind: TokenRequestKind::Refresh, url, grant, scopes, held: &held };
         let tokens = self.exchange(ask, cx).await?;
         // One that cannot be read, or whose issuer is spelled otherwise, costs nothing, because the
         // refresh token may be spent. But it does not take the place of one that says whose the
@@ -103,10 +106,7 @@ impl TokenEndpoint {
     /// Revokes the refresh token, and then the access token (RFC 7009 §2.1). The refresh token
     /// comes first: what is interrupted in between has ended what lasts longest.
     pub(crate) async fn revoke(&self, tokens: &TokenSet) -> Result<(), Error> {
-        let Some(url) = &self.revocation_url else {
-            let what = "no revocation URL was configured";
-            return Err(self.located(Error::new(ErrorKind::Unsupported, what)));
-        };
+        let url = self.revocation_endpoint()?;
         if let Some(refresh_token) = tokens.refresh_token() {
             self.revoke_one(url, tokens, refresh_token, "refresh_token").await?;
         }
@@ -123,6 +123,20 @@ impl TokenEndpoint {
             }
             ended => ended,
         }
+    }
+
+    /// Revokes one token, whose type is named by the hint.
+    pub(crate) async fn revoke_token(&self, token: &Secret, hint: &str) -> Result<(), Error> {
+        let tokens = TokenSet::from_refresh_token(token.clone());
+        self.revoke_one(self.revocation_endpoint()?, &tokens, token, hint).await
+    }
+
+    fn revocation_endpoint(&self) -> Result<&EndpointUrl, Error> {
+        self.revocation_url.as_ref().ok_or_else(|| {
+            let what = "the revocation endpoint is not known, so the token still exists";
+            let error = Error::new(ErrorKind::Unsupported, what);
+            self.located(error.with_advice("give its URL to the builder with revocation_url"))
+        })
     }
 
     /// An error with the name of the service.
@@ -143,7 +157,7 @@ impl TokenEndpoint {
             let Err(Unsuccessful::WantsNonce(_, refusal)) = outcome else { break };
             outcome = self.attempt(ask, &self.auth, Some(&refusal), cx).await;
         }
-        let host = self.url.host();
+        let host = ask.url.host();
         let tokens = outcome.map_err(|unsuccessful| self.located(unsuccessful.into_error(host)))?;
         Ok(match self.default_lifetime {
             Some(lifetime) if tokens.expires_at().is_none() => tokens.with_lifetime(lifetime),
@@ -158,16 +172,16 @@ impl TokenEndpoint {
         refused_with: Option<&HeaderMap>,
         cx: &FetchContext<'_>,
     ) -> Result<TokenSet, Unsuccessful> {
-        let proof = auth.proof(&self.client_id, self.audience(&self.url)).await;
+        let proof = auth.proof(&self.client_id, self.audience(ask.url)).await;
         let proof = proof.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
-        let assertion = ask.grant.assertion(self.audience(&self.url)).await;
+        let assertion = ask.grant.assertion(self.audience(ask.url)).await;
         let assertion = assertion.map_err(|error| Unsuccessful::Other(before_sending(error)))?;
         let mut secrets: Vec<_> = proof.secret().into_iter().chain(ask.grant.secrets()).collect();
-        secrets.extend(self.url.secrets().chain(ask.held.iter().copied()).chain(&assertion));
+        secrets.extend(ask.url.secrets().chain(ask.held.iter().copied()).chain(&assertion));
         secrets.extend(self.secret_parameters.iter().map(|(_, value)| value));
         let assertion = assertion.iter().map(|jwt| ("assertion", jwt.expose_secret()));
         let exchange = Exchange {
-            url: &self.url,
+            url: ask.url,
             client_id: &self.client_id,
             proof: &proof,
             grant: ask.grant,
@@ -186,20 +200,20 @@ impl TokenEndpoint {
                 Ok(tokens)
             }
             Err(Failure::NotAnswered(error)) => {
-                let error = Purpose::Exchange(ask.kind).judged(error, self.url.host());
+                let error = Purpose::Exchange(ask.kind).judged(error, ask.url.host());
                 Err(Unsuccessful::Other(error))
             }
             Err(Failure::Answered(refusal)) => {
                 let wants_other = refusal.is_of_client(Purpose::Exchange(ask.kind))
                     && self.auth.learns(&proof, true);
-                Err(self.unsuccessful(ask.kind, *refusal, wants_other, &secrets, cx))
+                Err(self.unsuccessful(ask, *refusal, wants_other, &secrets, cx))
             }
         }
     }
 
     fn unsuccessful(
         &self,
-        kind: TokenRequestKind,
+        ask: Ask<'_>,
         mut refusal: Refusal,
         wants_other: bool,
         secrets: &[&Secret],
@@ -211,7 +225,7 @@ impl TokenEndpoint {
         let wants_nonce = refusal.wants_nonce() && self.key.is_some();
         let headers = wants_nonce.then(|| refusal.headers.clone());
         let now = cx.clock().now().wall();
-        let error = refusal.into_error(Purpose::Exchange(kind), self.url.host(), secrets, now);
+        let error = refusal.into_error(Purpose::Exchange(ask.kind), ask.url.host(), secrets, now);
         match (wants_other, headers) {
             (true, _) => Unsuccessful::WantsOtherProof(error),
             (false, Some(headers)) => Unsuccessful::WantsNonce(error, headers),
@@ -248,7 +262,7 @@ impl TokenEndpoint {
         url: &EndpointUrl,
         tokens: &TokenSet,
         token: &Secret,
-        hint: &'static str,
+        hint: &str,
     ) -> Result<(), Error> {
         let auth = &self.revocation_auth;
         let caller = Caller { client_id: &self.client_id, auth, audience: self.audience(url) };
@@ -262,6 +276,7 @@ impl TokenEndpoint {
 #[derive(Clone, Copy)]
 struct Ask<'a> {
     kind: TokenRequestKind,
+    url: &'a EndpointUrl,
     grant: Grant<'a>,
     scopes: Option<&'a Scopes>,
     /// The tokens that are replaced; the service knows them too.
@@ -314,7 +329,7 @@ fn before_sending(error: Error) -> Error {
         _ => return error,
     };
     let told = Error::new(kind, format!("the assertion cannot be made ({error})"));
-    let told = told.with_advice("then ask again");
+    let told = told.with_advice("mend that, then ask again");
     match error.retry_after() {
         Some(wait) => told.with_retry_after(wait),
         None => told,

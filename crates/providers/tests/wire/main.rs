@@ -10,6 +10,7 @@ mod config;
 mod failure_table;
 mod login_wire;
 mod network;
+mod one_shot;
 mod one_storage;
 mod requests;
 mod secrets;
