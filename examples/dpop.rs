@@ -32,6 +32,7 @@ async fn start(server: &FakeAuthServer, folder: &str, out: &mut impl Write) -> R
         &server.token_url(),
     )
     .client(CLIENT, ClientAuth::none())
+    .issuer(server.issuer())
     .proof_of_possession(key.clone())
     .build()?;
     let manager = TokenManager::builder(login.provider("me")?).storage(storage).build()?;

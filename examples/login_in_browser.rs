@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `AUTHORIZATION_URL`, `TOKEN_URL` | the endpoints; everything else is read only if the first is set |
 //! | `CLIENT_ID` | a public client with the redirect URI `http://127.0.0.1/callback`; required then |
+//! | `ISSUER` | the name of the server; required if it sends `iss`, or with the scope `openid` |
 //! | `SCOPE` | scopes, separated by blanks |
 //! | `TOKENS` | a folder for the tokens, kept for the next start; by default they are gone with the program |
 
@@ -74,6 +75,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
         &server.token_url(),
     )
     .client(CLIENT, ClientAuth::none())
+    .issuer(server.issuer())
     .clock(clock.clone())
     .build()?;
     let browser = StandIn::default();
@@ -109,8 +111,12 @@ async fn at_a_server_of_yours(authorization_url: &str) -> Result<()> {
     let login =
         AuthorizationCodeLogin::builder("your server", authorization_url, &required("TOKEN_URL")?)
             .client(required("CLIENT_ID")?, ClientAuth::none())
-            .scopes(env::var("SCOPE").unwrap_or_default().split_whitespace())
-            .build()?;
+            .scopes(env::var("SCOPE").unwrap_or_default().split_whitespace());
+    let login = match env::var("ISSUER") {
+        Ok(issuer) => login.issuer(issuer),
+        Err(_) => login,
+    };
+    let login = login.build()?;
     // Many servers give a refresh token only to who was asked for consent.
     let consent = AuthorizationRequest::new().extra_parameter("prompt", "consent");
     let login = LoopbackLogin::new(login)

@@ -57,6 +57,7 @@ impl Server {
         AuthorizationCodeLogin::builder("library", &authorization_url, &self.token_url())
             .client(self.public_client, ClientAuth::none())
             .scopes(self.scopes.iter().copied())
+            .issuer(&self.issuer)
             .redirect_uri(self.redirect_uri)
             .proof_of_possession(key.clone())
             .transport(wire.clone())

@@ -16,6 +16,7 @@
 //! let authorize = "https://auth.example.org/authorize";
 //! let login = AuthorizationCodeLogin::builder("calendar", authorize, "https://auth.example.org/token")
 //!     .client("calendar-cli", ClientAuth::none()) // what is in a program is no secret (RFC 8252 §8.5)
+//!     .issuer("https://auth.example.org")
 //!     .scopes(["calendar.read", "offline_access"])
 //!     .build()?;
 //! let login = LoopbackLogin::new(login).show_url_with(|url| eprintln!("Log in at {url}"));
