@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::StatusCode;
 use parking_lot::RwLock;
 use tokenkeeper::{
     Error, ErrorKind, FetchContext, ProviderIdentity, TokenProvider, TokenSet, async_trait,
@@ -162,12 +163,25 @@ impl fmt::Debug for MangadexProvider {
     }
 }
 
+/// Keycloak calls a wrong client secret `unauthorized_client`, with 401, where the standard has
+/// `invalid_client`. At a refresh that says nothing about the refresh token.
+fn is_about_the_client(error: &Error) -> bool {
+    let code = error.oauth().map(|oauth| oauth.code());
+    match error.kind() {
+        ErrorKind::CredentialsRejected => {
+            matches!(code, Some("invalid_client" | "unauthorized_client"))
+        }
+        ErrorKind::RefreshDoubtful => {
+            code == Some("unauthorized_client") && error.status() == Some(StatusCode::UNAUTHORIZED)
+        }
+        _ => false,
+    }
+}
+
 /// A client that is not approved yet is refused like one that does not exist, and nothing in the
 /// answer says which it was.
 fn hinted(error: Error) -> Error {
-    let code = error.oauth().map(|oauth| oauth.code());
-    let is_about_client = matches!(code, Some("invalid_client" | "unauthorized_client"));
-    if error.kind() != ErrorKind::CredentialsRejected || !is_about_client {
+    if !is_about_the_client(&error) {
         return error;
     }
     let mut hinted = Error::new(ErrorKind::CredentialsRejected, CLIENT_REFUSED);

@@ -245,6 +245,26 @@ async fn each_kind_of_answer_has_its_kind_of_error() {
     }
 }
 
+/// Keycloak's answer to a wrong client secret, at every grant.
+#[tokio::test]
+async fn a_wrong_secret_at_a_refresh_costs_neither_the_refresh_token_nor_a_password() {
+    let Setup { server, clock, manager } = Setup::new(keycloak());
+    manager.token().await.unwrap();
+    clock.advance(seconds(1_000));
+    let body = json!({
+        "error": "unauthorized_client",
+        "error_description": "Invalid client or Invalid client credentials",
+    });
+    server.set_next_response(401, &[], &body.to_string());
+
+    let error = manager.token().await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::CredentialsRejected, "{error}");
+    assert!(error.to_string().contains("the client was refused"), "{error}");
+    assert!(manager.tokens().await.unwrap().unwrap().refresh_token().is_some());
+    assert_eq!(server.count("password", 200), 1);
+}
+
 #[tokio::test]
 async fn a_realm_that_cannot_be_reached_is_a_transport_error() {
     let server = keycloak().start();
