@@ -23,6 +23,10 @@ mod shared_on_one_server {
     tokenkeeper_testkit::shared_storage_contract!(super::alone());
 }
 
+mod handles_on_one_server {
+    tokenkeeper_testkit::shared_backend_contract!(_folder => super::alone());
+}
+
 mod on_a_primary_with_a_replica {
     tokenkeeper_testkit::storage_contract!(super::replicated());
 }

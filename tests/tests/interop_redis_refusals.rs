@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeeper::{
-    CasOutcome, Clock, Error, ErrorKind, LeaseRequest, Order, Secret, SharedTokenStorage,
+    CasOutcome, Clock, Error, ErrorKind, LeaseRequest, ListKeys, Order, Secret, SharedTokenStorage,
     StorageKey, SystemClock, TokenRecord, TokenStorage,
 };
 use tokenkeeper_storage_redis::RedisStorage;
@@ -279,4 +280,30 @@ async fn a_lease_leaves_the_record_its_version_and_its_end_as_they_were() {
     storage.delete(&key()).await.unwrap();
     storage.lease(&key(), &want()).await.unwrap().release().await.unwrap();
     assert!(!storage.exists(&key()).await.unwrap(), "a lease made a record");
+}
+
+#[tokio::test]
+async fn every_key_under_the_prefix_is_on_some_page_and_no_other_name_is() {
+    let server = RedisServer::start();
+    let open =
+        |prefix: &str| RedisStorage::builder(&server.url()).key_prefix(prefix).build().unwrap();
+    let (storage, other) = (open("app[1]*:"), open("app1:"));
+    let record = record(b"x");
+    let keys: HashSet<_> =
+        (0..1_200).map(|number| StorageKey::new(&format!("svc:User.{number}")).unwrap()).collect();
+    for key in &keys {
+        storage.set(key, &record).await.unwrap();
+    }
+    let stranger = StorageKey::new("stranger").unwrap();
+    other.set(&stranger, &record).await.unwrap();
+    let _lease = storage.lease(&stranger, &want()).await.unwrap();
+
+    let (mut page, mut found) = (storage.list_keys(None).await.unwrap(), HashSet::new());
+    while let Some(next) = page.next() {
+        found.extend(page.keys().iter().cloned());
+        page = storage.list_keys(Some(next)).await.unwrap();
+    }
+    found.extend(page.keys().iter().cloned());
+
+    assert_eq!(found, keys);
 }
