@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::access_token::AccessToken;
 use crate::error::Error;
 use crate::manager::TokenManager;
+use crate::refreshed::Refreshed;
 use crate::token_set::TokenSet;
 
 /// [`TokenManager`] with calls that block the thread, for synchronous HTTP clients.
@@ -74,7 +75,7 @@ impl BlockingTokenManager {
     /// # Errors
     ///
     /// As there.
-    pub fn force_refresh(&self) -> Result<Arc<AccessToken>, Error> {
+    pub fn force_refresh(&self) -> Result<Refreshed, Error> {
         block_on(self.manager.force_refresh())
     }
 

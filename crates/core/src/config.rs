@@ -1,6 +1,7 @@
 //! What a manager lives among, and what all managers of a map have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -64,6 +65,7 @@ impl Config {
             state: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
             kept_lease: KeptLease::default(),
+            used_in: AtomicU32::new(0),
             changes: watch::Sender::new(0),
         })
     }

@@ -64,12 +64,13 @@
 //! renewal, at most 5 s, and then take the old token while it lasts. [`RefreshPolicy`] has the
 //! numbers. A token without a known lifetime is served until somebody says that it was rejected.
 //!
-//! # Spacing
+//! # The minimum interval
 //!
-//! Two exchanges of one manager are at least half the issued lifetime apart, clamped to between
-//! 1 s and 5 s. Within that time the newest token that was not rejected answers, also where a call
-//! asks for a new one. `login`, `install` and `clear` are acts of somebody who means it, and are not
-//! spaced; only after a failure `login` waits like everybody else.
+//! Two token requests of one manager are at least half the issued lifetime apart, clamped to between
+//! 1 s and 5 s. Within that time the newest token that serves answers, also where a call asks for a
+//! new one, and [`Refreshed::is_new`] tells; where none serves, the error says when to ask again.
+//! `login`, `install` and `clear` are not held up by it; only after a failure `login` waits like
+//! every other call.
 //!
 //! # When a token is rejected
 //!
@@ -83,10 +84,14 @@
 //! | the service | refresh token | then |
 //! |---|---|---|
 //! | is down, slow, busy, or talks nonsense | kept | tried again after 1 s to 60 s, or what `Retry-After` says |
-//! | refuses the refresh token | dropped, unless another process stored a newer one | a fetch, if the provider can do that without a person; else a login is asked for |
+//! | refuses the refresh token (`invalid_grant`) | dropped, unless another process stored a newer one | a fetch, if the provider can do that without a person; else a login is asked for |
+//! | refuses a refresh in other words that may mean the refresh token | kept until a fetch succeeds | a fetch, paced as for credentials, if the provider can do that without a person; else a login is asked for, and the token is tried again after 1 min to 1 h |
+//! | answers a refresh with a 4xx that has no OAuth error (a gateway) | kept | as if it were down; after three in a row over a minute as in the line above |
 //! | refuses the credentials | kept | not asked again for 5 s to 10 min, until `install`, `credentials_changed` or `force_refresh` |
-//! | wants a person | kept | not asked again until somebody acts |
-//! | refuses the request | kept | as for credentials |
+//! | cannot be reached because a proxy refuses its credentials | kept | as for credentials; other processes are not told |
+//! | wants a person | kept | not asked again until a person logs in, here or elsewhere |
+//! | refuses the request | kept | as for credentials; as if it were down where the endpoint has answered properly before and the answer has no OAuth error |
+//! | issues tokens that have ended when they come | the new one kept | as if it were down; the error has both times |
 //!
 //! A token that is still good is served all the while. [`Error::recovery`] says what the caller
 //! can do, and [`Error::retry_after`] when to come back.
@@ -96,8 +101,24 @@
 //! Exchanges, writes and timers run on one thread of the process, started at the first exchange,
 //! never in a caller's future: a caller that is dropped, or a runtime that is shut down, takes no
 //! refresh token with it. [`TokenManagerBuilder::driver`] names another runtime.
-//! Call [`flush`](TokenManager::flush) before the process ends, and do not carry a manager across
-//! `fork`: threads stay behind.
+//! Call [`flush`](TokenManager::flush) before the process ends. A child made by `fork` gets a thread
+//! of its own; a manager that was used before the fork says so in the child, because the threads that
+//! it waits for stay behind.
+//!
+//! # Words
+//!
+//! | word | means |
+//! |---|---|
+//! | token request | one request to the token endpoint, whatever the grant |
+//! | flight | one piece of work that any number of callers wait for: a renewal, a login, a logout |
+//! | advisory, mandatory | the two points in a token's life: from one it is renewed in the background, from the other callers wait |
+//! | order: epoch, generation | what records are compared by: a login or logout raises the epoch, a token request the generation |
+//! | tombstone | the record that a logout leaves for 30 days |
+//! | lease | the right of one process to spend the stored refresh token, for a time |
+//! | adopt | take over tokens that another process stored |
+//! | owed | a write that the storage refused, and that is repeated |
+//! | verdict | an answer that will be the same until something is corrected |
+//! | young | said of a token that is rejected within five minutes of being published |
 //!
 //! # Features
 //!
@@ -122,10 +143,12 @@ mod map;
 mod memory_storage;
 mod oauth_error;
 mod observer;
+mod panics;
 mod policy;
 mod provider;
 mod record;
 mod refresh;
+mod refreshed;
 mod refresher;
 mod scopes;
 mod secret;
@@ -157,6 +180,7 @@ pub use observer::{Event, EventKind, Observer};
 pub use policy::RefreshPolicy;
 pub use provider::{FetchContext, TokenProvider};
 pub use record::{Order, TokenRecord};
+pub use refreshed::Refreshed;
 pub use refresher::RefresherHandle;
 pub use scopes::Scopes;
 pub use secret::Secret;

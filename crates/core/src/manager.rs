@@ -1,9 +1,9 @@
 //! The manager: any number of callers, one exchange.
 //!
-//! `token()` reads what is published and returns. Only when that has had its day does it come to
-//! `serve`, which decides under the lock of `state` and waits for a `flight`. The flight runs on
-//! the driver: `renewal` looks into the storage, `exchange` calls the provider, `persistence`
-//! writes, and only then is the token published.
+//! `token()` reads what is published and returns. Only when that is due does it come to
+//! `refresh::wait`, which decides under the lock of `state` and waits for a flight. The flight runs
+//! on the driver: `refresh::renewal` reads the storage, `refresh::token_request` calls the provider,
+//! `refresh::publish` writes, and only then is the token published.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,10 @@ use crate::error::Error;
 use crate::identity::StorageKey;
 use crate::provider::TokenProvider;
 use crate::refresh::flight::FlightKind;
+use crate::refreshed::Refreshed;
 use crate::refresher::RefresherHandle;
 use crate::shared::Core;
-use crate::status::{Status, StatusStream, TokenState};
+use crate::status::{Status, StatusStream};
 use crate::token_set::TokenSet;
 
 /// Keeps the tokens of one provider fresh. Clones share everything.
@@ -119,12 +120,13 @@ impl TokenManager {
     /// A token that is good for `at_least`, as far as the clock can tell: for work that takes long.
     /// A token of unknown lifetime will do.
     ///
-    /// Within [5 s of the last exchange](crate#spacing) the newest token answers.
+    /// Within [5 s of the last exchange](crate#the-minimum-interval) the newest token answers.
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token); and [`Config`](crate::ErrorKind::Config), without an exchange, if
-    /// `at_least` exceeds the lifetime that the service issued last.
+    /// As [`token`](Self::token); and [`Config`](crate::ErrorKind::Config), without a token request,
+    /// if `at_least` exceeds the lifetime of the token that the service issued last, no other process
+    /// stored one that lives longer, and the token is not due.
     pub async fn token_valid_for(&self, at_least: Duration) -> Result<Arc<AccessToken>, Error> {
         self.core.obtain(at_least).await
     }
@@ -157,16 +159,17 @@ impl TokenManager {
         self.core.replace(rejected).await
     }
 
-    /// Makes an exchange although the token is good; joins one that is under way. The old token
+    /// Makes a token request although the token is good; joins one that is under way. The old token
     /// stays until there is a new one.
     ///
-    /// Within [5 s of the last exchange](crate#spacing) the newest token answers.
+    /// Within [5 s of the last one](crate#the-minimum-interval) the newest token answers, and
+    /// [`Refreshed::is_new`] says so.
     ///
     /// # Errors
     ///
     /// As [`token`](Self::token). After a refusal of the credentials it may be tried again every
     /// 5 s, whatever the pause.
-    pub async fn force_refresh(&self) -> Result<Arc<AccessToken>, Error> {
+    pub async fn force_refresh(&self) -> Result<Refreshed, Error> {
         self.core.request_anyway(FlightKind::Force).await
     }
 
@@ -197,7 +200,9 @@ impl TokenManager {
     ///
     /// # Errors
     ///
-    /// As [`install`](Self::install); and the storage's, if it cannot be read.
+    /// As [`install`](Self::install); and the storage's, if it cannot be read or written, or a logout
+    /// that it refused cannot be written first. After an error nothing was installed, and nothing
+    /// will be: call it again.
     pub async fn install_if_absent(&self, tokens: TokenSet) -> Result<bool, Error> {
         self.core.install_if_absent(tokens).await
     }
@@ -222,7 +227,7 @@ impl TokenManager {
     ///
     /// As [`force_refresh`](Self::force_refresh).
     pub async fn login(&self) -> Result<Arc<AccessToken>, Error> {
-        self.core.request_anyway(FlightKind::Login).await
+        self.core.request_anyway(FlightKind::Login).await.map(Refreshed::into_token)
     }
 
     /// Forgets all tokens, here and in the storage. Memory is emptied before anything is awaited;
@@ -269,10 +274,7 @@ impl TokenManager {
     /// still finds that other processes were refused, and asks nobody for up to a minute; this call
     /// skips that.
     pub fn credentials_changed(&self) {
-        self.core.change(|state| {
-            state.backoff.forget_verdict();
-            state.doubts_stored_verdict = true;
-        });
+        self.core.change(|state| state.credentials_changed());
     }
 
     /// How the manager is doing.
@@ -324,42 +326,5 @@ impl fmt::Debug for TokenManager {
             .field("provider", &self.core.provider)
             .field("storage", &self.core.storage)
             .finish_non_exhaustive()
-    }
-}
-
-impl Core {
-    pub(crate) fn status(&self) -> Status {
-        let (now, can) = (self.clock.now(), self.abilities());
-        let state = self.state.lock();
-        let token = match state.held.as_ref().filter(|held| held.token().is_some()) {
-            None => TokenState::Absent,
-            Some(held) if held.rejected.is_some() => TokenState::Rejected,
-            Some(held) if now.has_reached(&held.times.expiry) => TokenState::Expired,
-            Some(held) if now.has_reached(&held.times.advisory) => TokenState::Due,
-            Some(_) => TokenState::Fresh,
-        };
-        let failed = state.backoff.pause(now).and_then(|error| error.retry_after());
-        let rejected = (token == TokenState::Rejected)
-            .then(|| state.rejections.pause(now))
-            .flatten()
-            .map(|until| now.until(&until));
-        let held = state.held.as_ref();
-        let tokens = held.map(|held| &held.tokens);
-        let expires_at = tokens.and_then(|tokens| tokens.expires_at());
-        let asked_for = tokens.filter(|tokens| tokens.access_token().is_some());
-        let asked_for = asked_for.map(|tokens| tokens.requested_at());
-        Status {
-            service_name: Arc::clone(&self.service_name),
-            token,
-            expires_at,
-            expires_in: expires_at.and(held).map(|held| now.until(&held.times.expiry)),
-            token_age: asked_for.map(|at| now.wall().duration_since(at).unwrap_or_default()),
-            has_refresh_token: tokens.is_some_and(|tokens| tokens.refresh_token().is_some()),
-            needs_login: state.needs_login(now, can),
-            exchanging: state.flight.is_some(),
-            unpersisted: state.unpersisted.as_ref().map(|unpersisted| unpersisted.error.clone()),
-            last_error: state.backoff.last_error().cloned(),
-            paused_for: failed.into_iter().chain(rejected).max(),
-        }
     }
 }

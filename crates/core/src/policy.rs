@@ -79,7 +79,7 @@ impl RefreshPolicy {
     }
 
     /// How long a lease lasts: what a killed process costs the others at most. It must exceed
-    /// request and storage timeout together. Default 30 s.
+    /// request and storage timeout together by a twentieth. Default 30 s.
     #[must_use]
     pub const fn with_lease_ttl(mut self, ttl: Duration) -> Self {
         self.lease_ttl = ttl;
@@ -131,9 +131,14 @@ impl RefreshPolicy {
         if self.first_backoff > self.longest_backoff {
             return Err(wrong("first backoff: must not exceed the longest backoff".to_owned()));
         }
-        if self.lease_ttl <= self.lease_reserve() {
-            let what = "lease ttl: must exceed request timeout and storage timeout together";
-            return Err(wrong(what.to_owned()));
+        let shortest_lease = self.lease_reserve() + self.lease_reserve() / LEASE_SLACK;
+        if self.lease_ttl < shortest_lease {
+            return Err(wrong(format!(
+                "lease ttl: {:?} is too short beside a request timeout of {:?} and a storage \
+                 timeout of {:?}; give with_lease_ttl at least {shortest_lease:?}, or shorten the \
+                 timeouts",
+                self.lease_ttl, self.request_timeout, self.storage_timeout
+            )));
         }
         Ok(())
     }
@@ -148,6 +153,67 @@ impl Default for RefreshPolicy {
 fn wrong(what: String) -> Error {
     Error::new(ErrorKind::Config, what)
 }
+
+// The numbers that cannot be chosen.
+
+/// Two token requests of one manager are this far apart: half the life that the last one brought,
+/// within these bounds.
+pub(crate) const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_INTERVAL: Duration = Duration::from_secs(5);
+
+/// At most, and a tenth of the life: more would only cost requests.
+pub(crate) const LONGEST_JITTER: Duration = Duration::from_secs(30);
+/// How much longer jitter makes a pause at most.
+pub(crate) const MOST_JITTER: f64 = 0.25;
+
+/// A login elsewhere is noticed soon enough.
+pub(crate) const EMPTY_LOOKUP_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const FIRST_VERDICT_PAUSE: Duration = Duration::from_secs(5);
+/// A corrected password is noticed in time.
+pub(crate) const LONGEST_VERDICT_PAUSE: Duration = Duration::from_secs(600);
+/// A typing error of a service must not mean for ever.
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// Fifty processes that restart send a wrong password once a minute.
+pub(crate) const STORED_VERDICT_STANDS: Duration = Duration::from_secs(60);
+
+/// When a doubtful refresh token is sent again.
+pub(crate) const FIRST_DOUBT_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_DOUBT_PAUSE: Duration = Duration::from_secs(3_600);
+/// So many refusals in a row that look like those of a gateway, over such a time, make a refresh
+/// token doubtful.
+pub(crate) const GATEWAY_REFUSALS: u32 = 3;
+pub(crate) const GATEWAY_SPAN: Duration = Duration::from_secs(60);
+
+/// An API that refuses a token of this age, and is called less often, costs twelve requests an hour;
+/// one that is called more often meets the pauses. With a minute, a call a minute would cost sixty.
+pub(crate) const YOUNG: Duration = Duration::from_secs(300);
+pub(crate) const FIRST_REJECTION_PAUSE: Duration = Duration::from_secs(5);
+pub(crate) const LONGEST_REJECTION_PAUSE: Duration = Duration::from_secs(600);
+/// Late 401s are seconds old, not sixty-four tokens.
+pub(crate) const MOST_REJECTED: usize = 64;
+
+pub(crate) const FIRST_WRITE_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_WRITE_RETRY: Duration = Duration::from_secs(60);
+/// Of a tombstone: longer than a process sleeps.
+pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Each conflict means that another process made progress.
+pub(crate) const MOST_CONFLICTS: usize = 8;
+
+/// Leases that were nearly over before they could be used.
+pub(crate) const MOST_LEASES: usize = 3;
+/// How often a process that waits for the lease reads the storage: every second by default.
+pub(crate) const LOOKUPS_PER_LEASE: u32 = 30;
+/// How often the lease of a write that is owed is renewed: every ten seconds by default.
+pub(crate) const RENEWALS_PER_LEASE: u32 = 3;
+/// Less is none, as the clocks resolve it.
+pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// What a lease must have beyond its reserve, as a part of that: the storage takes its time too.
+const LEASE_SLACK: u32 = 20;
+
+/// A suspended machine is noticed by the wall clock.
+pub(crate) const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// Each round of a caller who waits means that a login or logout came in between.
+pub(crate) const MOST_ROUNDS: usize = 16;
 
 const SHORTEST: Duration = Duration::from_millis(1); // what the clocks resolve
 const LONGEST: Duration = Duration::from_secs(24 * 3_600); // longer is a mistake of units
@@ -171,7 +237,7 @@ mod tests {
             (base().with_mandatory_margin(Duration::MAX), "mandatory margin"),
             (base().with_advisory_percent(0), "advisory percent"),
             (base().with_advisory_percent(101), "advisory percent"),
-            (base().with_lease_ttl(Duration::from_secs(20)), "lease ttl"),
+            (base().with_lease_ttl(Duration::from_millis(20_999)), "lease ttl"),
             (base().with_backoff(Duration::from_secs(9), Duration::from_secs(8)), "first backoff"),
         ];
         for (policy, field) in table {

@@ -41,6 +41,12 @@ impl Order {
     }
 
     /// The order of an exchange that builds on this one.
+    /// Whether a record of this order may take the place of one of the `other`. The highest order
+    /// cannot rise, and gives way to itself.
+    pub(crate) fn beats(self, other: Self) -> bool {
+        self > other || self == other && self.next_generation() == self
+    }
+
     pub(crate) const fn next_generation(self) -> Self {
         Self { epoch: self.epoch, generation: self.generation.saturating_add(1) }
     }

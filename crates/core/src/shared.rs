@@ -1,11 +1,10 @@
 //! What all handles of one manager share, and the three things done with it: publish what callers
 //! may see without a lock, call out with a deadline, and put work onto the driver.
 
-use std::any::Any;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,9 +18,11 @@ use crate::driver::Driver;
 use crate::error::{Error, ErrorKind};
 use crate::identity::StorageKey;
 use crate::observer::{Event, EventKind, Observer};
+use crate::panics::{Panicked, catching, caught};
 use crate::policy::RefreshPolicy;
 use crate::provider::TokenProvider;
-use crate::refresh::flight::{Flight, FlightGuard, FlightKind, Outcome};
+use crate::refresh::flight::{Flight, Outcome};
+use crate::state::backoff::Pace;
 use crate::state::{Abilities, State};
 use crate::storage::TokenStorage;
 use crate::store::lease::KeptLease;
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     /// CurrentTokens over every write, so that two of them never cross.
     pub(crate) writing: tokio::sync::Mutex<()>,
     pub(crate) kept_lease: KeptLease,
+    /// The process in which it did something first; zero before.
+    pub(crate) used_in: AtomicU32,
     /// Counts changes, for whoever wants to look again.
     pub(crate) changes: watch::Sender<u64>,
 }
@@ -79,11 +82,34 @@ impl Core {
         Some(Arc::clone(&published.token))
     }
 
+    /// After `fork`, the threads that a flight or a lock waits for are in the parent.
+    pub(crate) fn check_process(&self) -> Result<(), Error> {
+        let here = std::process::id();
+        let used_in = self.used_in.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed);
+        match used_in {
+            Err(other) if other != here => {
+                let what = format!(
+                    "this manager was used in process {other} and carried by fork into {here}, \
+                     which has none of its threads"
+                );
+                let advice = "make the manager after the fork";
+                Err(self.error(ErrorKind::Config, what).with_advice(advice))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the provider says of itself. One that panics is taken for one that needs a person, so
+    /// that nothing is sent on its behalf.
     pub(crate) fn abilities(&self) -> Abilities {
-        Abilities {
+        let asked = caught(|| Abilities {
             non_interactive: self.provider.non_interactive(),
             refreshes: self.provider.refreshes(),
-        }
+        });
+        asked.unwrap_or_else(|Panicked| {
+            let _ = self.tell(self.panicked("non_interactive"));
+            Abilities { non_interactive: false, refreshes: true }
+        })
     }
 
     /// Changes the state, and what the hot path sees of it, in one step.
@@ -91,44 +117,39 @@ impl Core {
         let mut state = self.state.lock();
         let errors = state.errors();
         let result = change(&mut state);
-        let published = state.held.as_ref().and_then(|held| {
-            let token = held.token().filter(|_| held.rejected.is_none())?;
-            let (token, fresh_until) = (Arc::clone(token), held.times.advisory);
-            Some(Arc::new(Published { token, fresh_until }))
-        });
-        self.published.store(published);
+        let published = state.fresh();
+        let published = published.map(|(token, fresh_until)| Published { token, fresh_until });
+        self.published.store(published.map(Arc::new));
         self.telemetry.note(|| state.reading());
         drop(state);
-        let _ = catch_unwind(AssertUnwindSafe(|| self.telemetry.show()));
-        drop(errors); // those that were forgotten: what they were made of may call back
+        let _ = caught(|| self.telemetry.show());
+        let _ = caught(|| drop(errors)); // what the forgotten ones were made of may call back
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         result
     }
 
-    /// Notes a failure: the error that answers callers until the pause is over.
-    pub(crate) fn fail(&self, error: Error) -> Error {
-        let now = self.clock.now();
-        let error = error.at_service(&self.service_name);
-        self.change(|state| state.backoff.fail(now, error, &self.policy))
+    /// Notes the failure of a flight: the error that answers callers until the pause is over. One
+    /// of a flight that `clear` or `install` overtook is about tokens that are no longer there.
+    pub(crate) fn fail_flight(&self, flight: &Arc<Flight>, error: Error) -> Error {
+        let pace = Pace::of(error.kind());
+        self.fail_flight_at(flight, error, pace)
     }
 
-    /// Notes the failure of a flight, unless `clear` or `install` overtook it: then it is about
-    /// tokens that are no longer there.
-    pub(crate) fn fail_flight(&self, flight: &Arc<Flight>, error: Error) -> Error {
+    pub(crate) fn fail_flight_at(&self, flight: &Arc<Flight>, error: Error, pace: Pace) -> Error {
         let now = self.clock.now();
         let error = error.at_service(&self.service_name);
         self.change(|state| match state.is_current(flight) {
-            true => state.backoff.fail(now, error, &self.policy),
+            true => state.fail_at(now, error, pace, &self.policy),
             false => error,
         })
     }
 
-    /// Notes that there was nothing to be had, and nobody to ask.
+    /// Notes that there was nothing to be had, and that no request can be made.
     pub(crate) fn note_empty_lookup(&self, flight: &Arc<Flight>, error: Error) -> Error {
         let (now, error) = (self.clock.now(), error.at_service(&self.service_name));
         self.change(|state| {
             if state.is_current(flight) {
-                state.backoff.note_empty_lookup(now, error.clone());
+                state.note_empty_lookup(now, error.clone());
             }
         });
         error
@@ -140,13 +161,13 @@ impl Core {
     }
 
     pub(crate) fn emit(&self, kind: EventKind) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.telemetry.event(&kind)));
+        let _ = caught(|| self.telemetry.event(&kind));
         if self.observers.is_empty() {
             return;
         }
         let event = Event::new(Arc::clone(&self.service_name), Arc::clone(&self.key), kind);
         for observer in &self.observers {
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.on_event(&event)));
+            let _ = caught(|| observer.on_event(&event));
         }
     }
 
@@ -212,7 +233,7 @@ impl Core {
             Ok(result) => {
                 result.map_err(|error| Failed::from(error.at_service(&self.service_name)))
             }
-            Err(_panic) => Err(self.panicked(name)),
+            Err(Panicked) => Err(self.panicked(name)),
         };
         call.ended(result.as_ref().err().map(|failed| &failed.error));
         result
@@ -220,25 +241,25 @@ impl Core {
 
     /// Sends a flight on its way. The state lock must not be held: a driver that was shut down
     /// drops the task at once, and its guard takes the lock.
-    pub(crate) fn fly<F>(self: &Arc<Self>, flight: &Arc<Flight>, errand: F)
+    pub(crate) fn fly<F>(self: &Arc<Self>, flight: &Arc<Flight>, work: F)
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let guard = FlightGuard::new(Arc::clone(self), Arc::clone(flight));
+        let guard = FlightGuard { core: Arc::clone(self), flight: Arc::clone(flight) };
         let handle = match self.driver.handle() {
             Ok(handle) => handle,
-            Err(error) => return guard.finish(Err(self.fail(error))),
+            Err(error) => return guard.finish(Err(self.fail_flight(flight, error))),
         };
         let (core, slow) = (Arc::clone(self), Arc::clone(flight));
-        let errand = self.telemetry.flight(flight.errand() == FlightKind::Handover, errand);
+        let work = self.telemetry.flight(flight.kind().changes_session(), work);
         let task = async move {
-            let mut errand = pin!(catching(errand));
+            let mut work = pin!(catching(work));
             let outcome = tokio::select! {
                 biased;
-                outcome = &mut errand => outcome,
+                outcome = &mut work => outcome,
                 () = core.clock.sleep(core.policy.longest_wait) => {
                     slow.mark_slow();
-                    errand.await
+                    work.await
                 }
             };
             // After a panic the guard is dropped, and says so.
@@ -255,7 +276,7 @@ impl Core {
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
         let handle = self.driver.handle()?;
-        self.state.lock().tasks += 1;
+        self.state.lock().task_started();
         let counted = TaskGuard(Arc::clone(self));
         let task = Telemetry::task(task);
         handle.spawn(async move {
@@ -264,14 +285,31 @@ impl Core {
         });
         Ok(())
     }
+}
 
-    pub(crate) fn finish(&self, flight: &Arc<Flight>) {
-        self.change(|state| {
-            state.tasks -= 1;
-            if state.is_current(flight) {
-                state.flight = None;
-            }
-        });
+/// Ends a flight, also when its task panics or its runtime is shut down.
+struct FlightGuard {
+    core: Arc<Core>,
+    flight: Arc<Flight>,
+}
+
+impl FlightGuard {
+    fn finish(self, outcome: Outcome) {
+        self.core.change(|state| state.finish(&self.flight));
+        self.flight.finish(outcome);
+    }
+}
+
+impl Drop for FlightGuard {
+    fn drop(&mut self) {
+        if self.flight.is_done() {
+            return;
+        }
+        let what = "the task that got the token is gone: it panicked, or its driver was shut down";
+        let error = Error::new(ErrorKind::Internal, what);
+        let error = self.core.fail_flight(&self.flight, error);
+        self.core.change(|state| state.finish(&self.flight));
+        self.flight.finish(Err(error));
     }
 }
 
@@ -279,7 +317,7 @@ struct TaskGuard(Arc<Core>);
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
-        self.0.change(|state| state.tasks -= 1);
+        self.0.change(State::task_ended);
     }
 }
 
@@ -295,17 +333,6 @@ async fn last_turns<T>(mut work: impl Future<Output = T> + Unpin) -> Option<T> {
         }
     }
     None
-}
-
-/// Polls a future and catches a panic in it.
-pub(crate) async fn catching<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
-    let mut work = pin!(work);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
 }
 
 const LAST_TURNS: usize = 16; // HTTP clients take two or three; all of them last microseconds

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::identity::StorageKey;
+use crate::panics::caught;
 use crate::record::{Order, TokenRecord};
 use crate::storage::TokenStorage;
 
@@ -246,7 +247,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
-            handle.abandon();
+            let _ = caught(|| handle.abandon());
         }
     }
 }

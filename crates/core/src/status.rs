@@ -150,6 +150,13 @@ impl fmt::Display for Status {
     }
 }
 
+impl Core {
+    pub(crate) fn status(&self) -> Status {
+        let (now, can) = (self.clock.now(), self.abilities());
+        self.state.lock().status(&self.service_name, now, can)
+    }
+}
+
 /// Tells of changes of a manager's status. It does not keep the manager alive.
 #[derive(Debug)]
 pub struct StatusStream {

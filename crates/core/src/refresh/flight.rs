@@ -1,4 +1,4 @@
-//! One errand that any number of callers wait for.
+//! One piece of work that any number of callers wait for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 use crate::access_token::AccessToken;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::record::Order;
-use crate::shared::Core;
 
 /// What a flight brings: a token, or the news that there is something new to look at.
 pub(crate) type Outcome = Result<Option<Arc<AccessToken>>, Error>;
@@ -16,101 +15,144 @@ pub(crate) type Outcome = Result<Option<Arc<AccessToken>>, Error>;
 /// What a flight is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FlightKind {
-    /// Get a token that serves: out of the storage if there is one, else by an exchange.
+    /// Get a token that serves: out of the storage if there is one, else by a token request.
     Renew,
-    /// Make an exchange, whatever there is.
+    /// Read the storage, and send nothing.
+    Lookup,
+    /// Make a token request, whatever there is.
     Force,
     /// Prove the credentials.
     Login,
-    /// Put tokens in or out. Exchanges that are still under way are overtaken.
-    Handover,
+    /// Put tokens in. Token requests that are still under way are overtaken.
+    Install,
+    /// Take all tokens out, as [`Install`](Self::Install).
+    Logout,
 }
 
-/// Shared by the task that flies and everybody who waits for it.
+impl FlightKind {
+    /// Whether it is a login or logout on its way into the storage.
+    pub(crate) fn changes_session(self) -> bool {
+        matches!(self, Self::Install | Self::Logout)
+    }
+}
+
+/// Shared by the task that flies and all callers who wait for it.
 #[derive(Debug)]
 pub(crate) struct Flight {
-    errand: FlightKind,
-    /// The highest order that was known when it took off.
+    kind: FlightKind,
+    /// The highest order that was known when it began.
     since: Order,
     phase: watch::Sender<Phase>,
-    /// Somebody asked for an exchange after this flight had begun.
+    /// A caller waits for it: after a logout, tokens are only requested for callers.
+    wanted: AtomicBool,
+    /// A token request was asked for after this flight had begun.
     forced: AtomicBool,
     /// It has decided to adopt, so it is too late to force it.
     adopting: AtomicBool,
-    /// Its token comes from its own exchange.
-    exchanged: AtomicBool,
+    /// It has called the provider, so joining it costs nothing.
+    requesting: AtomicBool,
+    /// Its token comes from its own token request.
+    requested: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
 enum Phase {
     Running,
-    /// It takes so long that whoever has a token that is still good should use that.
+    /// It takes so long that a caller with a token that is still good should use that.
     Slow,
     Done(Outcome),
 }
 
 impl Flight {
-    pub(crate) fn new(errand: FlightKind, since: Order) -> Arc<Self> {
+    pub(crate) fn new(kind: FlightKind, since: Order) -> Arc<Self> {
         Arc::new(Self {
-            errand,
+            kind,
             since,
             phase: watch::Sender::new(Phase::Running),
+            wanted: AtomicBool::new(false),
             forced: AtomicBool::new(false),
             adopting: AtomicBool::new(false),
-            exchanged: AtomicBool::new(false),
+            requesting: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn errand(&self) -> FlightKind {
-        self.errand
+    pub(crate) fn kind(&self) -> FlightKind {
+        self.kind
     }
 
     pub(crate) fn since(&self) -> Order {
         self.since
     }
 
-    /// Whether the flight will do for somebody who must_request on an exchange or a login; turns it into
-    /// one that does, if there is still time. To be called under the state lock, as is
-    /// [`adopts`](Self::adopts), so that one of them comes first.
+    pub(crate) fn mark_wanted(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Whether it brings what a caller wants who insists on a token request or a login, and would
+    /// make that request without this caller too.
     pub(crate) fn satisfies(&self, insistent: FlightKind) -> bool {
         match insistent {
-            FlightKind::Login => self.errand == FlightKind::Login,
-            _ => self.force(),
-        }
-    }
-
-    fn force(&self) -> bool {
-        match self.errand {
-            FlightKind::Force => true,
-            FlightKind::Renew if !self.adopting.load(Ordering::Relaxed) => {
-                self.forced.store(true, Ordering::Relaxed);
-                true
+            FlightKind::Login => self.kind == FlightKind::Login,
+            _ => {
+                self.kind == FlightKind::Force
+                    || self.kind == FlightKind::Renew
+                        && (self.forced.load(Ordering::Relaxed)
+                            || self.requesting.load(Ordering::Relaxed))
             }
-            FlightKind::Renew | FlightKind::Login | FlightKind::Handover => false,
         }
     }
 
-    /// Whether the flight may end with a token that somebody else exchanged.
+    /// Whether it can still be made to request a token.
+    pub(crate) fn can_be_forced(&self, insistent: FlightKind) -> bool {
+        insistent == FlightKind::Force
+            && self.kind == FlightKind::Renew
+            && !self.adopting.load(Ordering::Relaxed)
+    }
+
+    /// Makes it request a token. To be called under the state lock, as is
+    /// [`adopts`](Self::adopts), so that one of them comes first.
+    pub(crate) fn force(&self) {
+        self.forced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the flight may end with a token that another process requested.
     pub(crate) fn adopts(&self) -> bool {
-        let may = self.errand == FlightKind::Renew && !self.forced.load(Ordering::Relaxed);
+        let may = match self.kind {
+            FlightKind::Renew => !self.forced.load(Ordering::Relaxed),
+            FlightKind::Lookup => true,
+            _ => false,
+        };
         if may {
             self.adopting.store(true, Ordering::Relaxed);
         }
         may
     }
 
-    /// Whether it must end with an exchange, pauses notwithstanding.
+    /// Whether it must end with a token request, whatever pause is on.
     pub(crate) fn must_request(&self) -> bool {
-        self.errand != FlightKind::Renew || self.forced.load(Ordering::Relaxed)
+        match self.kind {
+            FlightKind::Renew => self.forced.load(Ordering::Relaxed),
+            FlightKind::Lookup => false,
+            _ => true,
+        }
+    }
+
+    pub(crate) fn mark_requesting(&self) {
+        self.requesting.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn mark_requested(&self) {
-        self.exchanged.store(true, Ordering::Relaxed);
+        self.requested.store(true, Ordering::Relaxed);
     }
 
     /// Whether nothing newer could be had, because the service was asked.
     pub(crate) fn has_requested(&self) -> bool {
-        self.exchanged.load(Ordering::Relaxed)
+        self.requested.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_slow(&self) -> bool {
@@ -127,7 +169,7 @@ impl Flight {
         });
     }
 
-    fn finish(&self, outcome: Outcome) {
+    pub(crate) fn finish(&self, outcome: Outcome) {
         self.phase.send_if_modified(|phase| {
             let running = !matches!(phase, Phase::Done(_));
             if running {
@@ -137,7 +179,7 @@ impl Flight {
         });
     }
 
-    fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Done(_))
     }
 
@@ -167,35 +209,5 @@ impl Flight {
             Ok(Phase::Done(outcome)) => Some(outcome.clone()),
             _ => None,
         }
-    }
-}
-
-/// Ends a flight, also when its task panics or its runtime is shut down.
-pub(crate) struct FlightGuard {
-    core: Arc<Core>,
-    flight: Arc<Flight>,
-}
-
-impl FlightGuard {
-    pub(crate) fn new(core: Arc<Core>, flight: Arc<Flight>) -> Self {
-        Self { core, flight }
-    }
-
-    pub(crate) fn finish(self, outcome: Outcome) {
-        self.core.finish(&self.flight);
-        self.flight.finish(outcome);
-    }
-}
-
-impl Drop for FlightGuard {
-    fn drop(&mut self) {
-        if self.flight.is_done() {
-            return;
-        }
-        let what =
-            "the task that ran the exchange is gone: it panicked, or its driver was shut down";
-        let error = self.core.fail(Error::new(ErrorKind::Internal, what));
-        self.core.finish(&self.flight);
-        self.flight.finish(Err(error));
     }
 }

@@ -4,6 +4,7 @@
 //! for. `renewal` is what it does: read the storage, take the lease, make the token request, publish.
 
 pub(crate) mod flight;
+mod gate;
 pub(crate) mod publish;
 pub(crate) mod renewal;
 pub(crate) mod token_request;

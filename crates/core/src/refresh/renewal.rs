@@ -9,13 +9,15 @@ use std::time::Duration;
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::policy::{LOOKUPS_PER_LEASE, MOST_LEASES, SHORTEST_PAUSE, STORED_VERDICT_STANDS};
 use crate::record::TokenRecord;
 use crate::refresh::flight::{Flight, FlightKind, Outcome};
-use crate::refresh::token_request::Exchange;
+use crate::refresh::token_request::TokenRequest;
 use crate::shared::Core;
 use crate::shared_storage::Lease;
+use crate::state::Adoption;
 use crate::store::payload::{Contents, StoredVerdict};
-use crate::store::{Expected, Stored};
+use crate::store::{Expected, Snapshot};
 
 /// One flight that may end in an exchange.
 pub(crate) struct Renewal {
@@ -55,25 +57,31 @@ impl Renewal {
     }
 
     async fn run_to_its_end(&self) -> Outcome {
+        if self.flight.kind() == FlightKind::Lookup {
+            return match self.look().await? {
+                ReadOutcome::Adopt(token) => Ok(Some(token)),
+                ReadOutcome::Go(_) => Ok(None),
+            };
+        }
         if self.core.storage.shared().is_none() {
             return match self.look().await? {
                 ReadOutcome::Adopt(token) => Ok(Some(token)),
-                ReadOutcome::Go(preconditions) => self.exchange_unleased(preconditions).await,
+                ReadOutcome::Go(preconditions) => self.request_unleased(preconditions).await,
             };
         }
         self.run_in_fleet().await
     }
 
-    async fn exchange_unleased(&self, preconditions: Preconditions) -> Outcome {
-        match Exchange::new(self, preconditions).run(&mut None).await {
+    async fn request_unleased(&self, preconditions: Preconditions) -> Outcome {
+        match TokenRequest::new(self, preconditions).run(&mut None).await {
             Ok(outcome) => Ok(outcome),
             Err(RequestEnd::Failed(error)) => Err(error),
-            Err(RequestEnd::LeaseTooShort) => Ok(None),
+            Err(RequestEnd::LeaseTooShort | RequestEnd::LoggedOut) => Ok(None),
         }
     }
 
     async fn run_in_fleet(&self) -> Outcome {
-        let cold = !self.core.state.lock().has_read;
+        let cold = !self.core.state.lock().has_read();
         if cold && !self.flight.must_request() {
             match self.look().await? {
                 ReadOutcome::Adopt(token) => return Ok(Some(token)),
@@ -81,12 +89,12 @@ impl Renewal {
                 ReadOutcome::Go(preconditions)
                     if matches!(preconditions.expected, Expected::Unknown) =>
                 {
-                    return self.exchange_unleased(preconditions).await;
+                    return self.request_unleased(preconditions).await;
                 }
                 ReadOutcome::Go(_) => {}
             }
         }
-        for _ in 0..MOST_STARTS {
+        for _ in 0..MOST_LEASES {
             let started = self.core.clock.now();
             let waited = tokio::select! {
                 biased;
@@ -111,6 +119,10 @@ impl Renewal {
                     self.let_go(lease);
                     return Err(error);
                 }
+                Err(RequestEnd::LoggedOut) => {
+                    self.let_go(lease);
+                    return Ok(None);
+                }
                 // Kept for a write that failed, it is taken again, and renewed.
                 Err(RequestEnd::LeaseTooShort) if self.core.state.lock().owes_write(None) => {
                     self.let_go(lease);
@@ -127,7 +139,7 @@ impl Renewal {
     /// only the next one has to wait for its turn. `None` once a login or logout overtook the
     /// flight, whose callers then look at that.
     async fn news(&self) -> Option<Arc<AccessToken>> {
-        let pause = (self.core.policy.lease_ttl / LOOKS_PER_LEASE).max(SHORTEST_PAUSE);
+        let pause = (self.core.policy.lease_ttl / LOOKUPS_PER_LEASE).max(SHORTEST_PAUSE);
         loop {
             self.core.clock.sleep(pause).await;
             if !self.core.state.lock().is_current(&self.flight) {
@@ -155,18 +167,18 @@ impl Renewal {
             ReadOutcome::Adopt(token) => return Ok(Some(token)),
             ReadOutcome::Go(preconditions) => preconditions,
         };
-        Exchange::new(self, preconditions).run(lease).await
+        TokenRequest::new(self, preconditions).run(lease).await
     }
 
     /// Releases the lease once the storage has what the exchange brought, or what overtook it:
     /// until then others would spend what it spent. Nobody waits for that.
     fn let_go(&self, lease: Option<Lease>) {
         let Some(lease) = lease else { return };
-        drop(self.core.kept_lease.keep(lease));
+        self.core.keep_lease(lease);
         let (core, flight) = (Arc::clone(&self.core), Arc::clone(&self.flight));
         let task = async move {
-            let overtook = core.state.lock().flight.clone().filter(|f| !Arc::ptr_eq(f, &flight));
-            if let Some(overtook) = overtook.filter(|f| f.errand() == FlightKind::Handover) {
+            let overtook = core.state.lock().flight().filter(|f| !Arc::ptr_eq(f, &flight));
+            if let Some(overtook) = overtook.filter(|f| f.kind().changes_session()) {
                 let _ = overtook.done().await;
             }
             core.release_kept_lease(None).await;
@@ -187,7 +199,7 @@ impl Renewal {
         self.learn_from(stored)
     }
 
-    fn learn_from(&self, stored: Stored) -> Result<ReadOutcome, Error> {
+    fn learn_from(&self, stored: Snapshot) -> Result<ReadOutcome, Error> {
         let mut preconditions = Preconditions {
             expected: Expected::Version(stored.version),
             distrusts_memory: false,
@@ -199,8 +211,8 @@ impl Renewal {
             Err(unreadable) => {
                 let must_stay = unreadable.must_stay();
                 let error = self.core.unreadable(unreadable);
-                let logs_in = self.flight.errand() == FlightKind::Login && !must_stay;
-                if !self.core.provider.non_interactive() && !logs_in {
+                let logs_in = self.flight.kind() == FlightKind::Login && !must_stay;
+                if !self.core.abilities().non_interactive && !logs_in {
                     return Err(self.core.fail_flight(&self.flight, error));
                 }
                 if must_stay {
@@ -209,7 +221,7 @@ impl Renewal {
                 preconditions.distrusts_memory = true;
                 self.core.change(|state| {
                     if state.is_current(&self.flight) {
-                        state.order = state.order.max(record.order());
+                        state.rise_above(record.order());
                     }
                 });
                 return Ok(ReadOutcome::Go(preconditions));
@@ -219,19 +231,15 @@ impl Renewal {
         let now = self.core.clock.now();
         let adopted = self.core.change(|state| {
             // One on a record that ours has beaten is about credentials of before.
-            preconditions.verdict = verdict.filter(|_| record.order() >= state.order);
-            if record.order() < state.order || !state.is_current(&self.flight) {
+            preconditions.verdict = verdict.filter(|_| record.order() >= state.order());
+            if !state.is_current(&self.flight) {
                 return None;
             }
-            let token = match record.order() == state.order {
-                true => state.learned_since(&self.flight, now)?,
-                false => state.learn_news(record.order(), contents, now, &self.core.policy)?,
+            let token = match state.adopt(&record, contents, now, &self.core.policy) {
+                Adoption::Learned(token) => token?,
+                Adoption::Kept => state.learned_since(&self.flight, now)?,
             };
-            if !self.flight.adopts() {
-                return None;
-            }
-            state.backoff.reset();
-            Some(token)
+            self.flight.adopts().then_some(token)
         });
         match adopted {
             Some(token) => {
@@ -262,10 +270,10 @@ impl Preconditions {
         let verdict = self.verdict.as_ref()?;
         let age = match core.clock.now().wall().duration_since(verdict.at) {
             Ok(age) => age,
-            Err(ahead) if ahead.duration() < VERDICT_STANDS => Duration::ZERO,
+            Err(ahead) if ahead.duration() < STORED_VERDICT_STANDS => Duration::ZERO,
             Err(_) => return None,
         };
-        let left = VERDICT_STANDS.checked_sub(age).filter(|left| !left.is_zero())?;
+        let left = STORED_VERDICT_STANDS.checked_sub(age).filter(|left| !left.is_zero())?;
         Some((verdict.to_error().at_service(&core.service_name), left))
     }
 }
@@ -273,6 +281,8 @@ impl Preconditions {
 /// Why an exchange did not come to an end.
 pub(crate) enum RequestEnd {
     Failed(Error),
+    /// The tokens were cleared, and no caller has asked for one since.
+    LoggedOut,
     /// Nothing was sent. The lease has to be asked for anew.
     LeaseTooShort,
 }
@@ -282,8 +292,3 @@ impl From<Error> for RequestEnd {
         Self::Failed(error)
     }
 }
-
-const MOST_STARTS: usize = 3;
-const LOOKS_PER_LEASE: u32 = 30; // every second by default
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1); // less is none, as the clocks resolve it
-const VERDICT_STANDS: Duration = Duration::from_secs(60); // fifty restarting pods ask once a minute

@@ -5,14 +5,25 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::access_token::AccessToken;
-use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::policy::MOST_ROUNDS;
 use crate::refresh::flight::{Flight, FlightKind, Outcome};
 use crate::refresh::renewal::Renewal;
+use crate::refreshed::Refreshed;
 use crate::shared::Core;
-use crate::state::{Decision, State, same_token};
+use crate::state::{Age, Decision, State, same_token};
 use crate::telemetry::Request;
+
+/// What a caller who insists on a token request does next.
+enum Step {
+    Answer(Result<Arc<AccessToken>, Error>),
+    /// The flight brings what is asked for.
+    Join(Arc<Flight>),
+    /// The flight does not; look again when it is over.
+    Await(Arc<Flight>),
+    Start(Arc<Flight>),
+}
 
 impl Core {
     /// A token with `at_least` left, however long that takes.
@@ -26,11 +37,11 @@ impl Core {
         result
     }
 
-    /// A token that is good now, if nobody has to wait for it.
+    /// A token that is good now, if no wait is needed for it.
     pub(crate) fn obtain_now(self: &Arc<Self>) -> Poll<Result<Arc<AccessToken>, Error>> {
         let result = match self.decide(Duration::ZERO)? {
             Decision::Serve(token) | Decision::ServeAndRenew(token) => Ok(token),
-            Decision::Wait { .. } | Decision::Renew => return Poll::Pending,
+            Decision::Wait { .. } | Decision::Start(_) => return Poll::Pending,
             Decision::Fail(error) => Err(error),
         };
         self.telemetry.request(&*self.clock, || false).answered(result.is_ok());
@@ -47,7 +58,7 @@ impl Core {
                 Decision::Serve(token) | Decision::ServeAndRenew(token) => return Ok(token),
                 Decision::Wait { flight, has_fallback } => (flight, has_fallback),
                 Decision::Fail(error) => return Err(error),
-                Decision::Renew => continue,
+                Decision::Start(_) => continue,
             };
             let outcome = if has_fallback {
                 match request.wait(flight.done_or_slow()).await {
@@ -57,62 +68,76 @@ impl Core {
             } else {
                 request.wait(flight.done()).await
             };
-            match outcome {
-                // Its whole life passed while this process, or its machine, stood still.
-                Ok(Some(token)) if self.has_ended(&token) => {}
-                // What the service just issued is the best that can be had.
-                Ok(Some(token)) if flight.has_requested() => {
-                    let too_much = self.state.lock().asks_too_much(at_least);
-                    return too_much.map_or(Ok(token), |e| Err(e.at_service(&self.service_name)));
-                }
-                Ok(Some(token)) if self.has_left(&token, at_least) => return Ok(token),
-                Ok(_) => {}
-                // Nothing that is still good is withheld because something else failed.
-                Err(error) => {
-                    let now = self.clock.now();
-                    let servable = self.state.lock().servable(now);
-                    return servable.filter(|t| self.has_left(t, at_least)).ok_or(error);
-                }
+            if let Some(result) = self.answer(&flight, outcome, at_least) {
+                return result;
             }
         }
         Err(self.superseded())
     }
 
+    /// What the end of a flight means for a caller who waited for it; `None` to decide again.
+    fn answer(
+        &self,
+        flight: &Flight,
+        outcome: Outcome,
+        at_least: Duration,
+    ) -> Option<Result<Arc<AccessToken>, Error>> {
+        match outcome {
+            // Its whole life passed while this process, or its machine, stood still.
+            Ok(Some(token)) if self.has_ended(&token) => None,
+            // What the service just issued is the best that can be had.
+            Ok(Some(token)) if flight.has_requested() => {
+                let too_much = self.state.lock().asks_too_much(at_least);
+                Some(too_much.map_or(Ok(token), |e| Err(e.at_service(&self.service_name))))
+            }
+            Ok(Some(token)) if self.has_left(&token, at_least) => Some(Ok(token)),
+            Ok(_) => None,
+            // Nothing that is still good is withheld because something else failed.
+            Err(error) => {
+                let now = self.clock.now();
+                let servable = self.state.lock().servable(now);
+                Some(servable.filter(|t| self.has_left(t, at_least)).ok_or(error))
+            }
+        }
+    }
+
     /// Decides for one caller, and starts the flight that the decision asks for.
     fn decide(self: &Arc<Self>, at_least: Duration) -> Result<Decision, Error> {
+        self.check_process()?;
         let (can, now) = (self.abilities(), self.clock.now());
         let (decision, starts) = {
             let mut state = self.state.lock();
-            if let Some(error) = state.asks_too_much(at_least) {
-                return Err(error.at_service(&self.service_name));
-            }
             let decision = state.decide(now, at_least, can);
             let starts = match decision {
-                Decision::Renew | Decision::ServeAndRenew(_) => {
-                    Some(state.begin(FlightKind::Renew))
-                }
+                Decision::Start(kind) => Some(state.begin(kind, now)),
+                Decision::ServeAndRenew(_) => Some(state.begin(FlightKind::Renew, now)),
                 _ => None,
             };
             let decision = match (decision, &starts) {
                 // Decided again, now that there is a flight to wait for.
-                (Decision::Renew, Some(_)) => state.decide(now, at_least, can),
+                (Decision::Start(_), Some(_)) => state.decide(now, at_least, can),
                 (decision, _) => decision,
             };
+            if let Decision::Wait { flight, .. } = &decision {
+                flight.mark_wanted();
+            }
             (decision, starts)
         };
         if let Some(flight) = starts {
             self.depart(&flight);
         }
-        Ok(decision)
+        match decision {
+            Decision::Fail(error) => Err(error.at_service(&self.service_name)),
+            decision => Ok(decision),
+        }
     }
 
-    /// Whether a token is over, although its exchange is so long ago that another one may be made.
+    /// Whether a token is over, although its token request is so long ago that another may be made.
     fn has_ended(&self, token: &AccessToken) -> bool {
         let now = self.clock.now();
         let state = self.state.lock();
-        let held = state.held.as_ref().filter(|held| held.holds(token));
-        held.is_some_and(|held| now.until(&held.times.expiry).is_zero())
-            && !state.within_minimum_interval(now)
+        let current = state.current().filter(|current| current.holds(token));
+        current.is_some_and(|current| !current.is_alive(now)) && state.interval_left(now).is_none()
     }
 
     /// Whether a token serves for that long.
@@ -122,53 +147,57 @@ impl Core {
         }
         let now = self.clock.now();
         let state = self.state.lock();
-        let held = state.held.as_ref().filter(|held| held.holds(token));
-        held.is_some_and(|held| now.until(&held.times.expiry) >= at_least)
+        let current = state.current().filter(|current| current.holds(token));
+        current.is_some_and(|current| current.leaves(now, at_least))
     }
 
-    /// Starts the task of a flight that was taken off with an errand for an exchange.
+    /// Starts the task of a flight that gets a token.
     pub(crate) fn depart(self: &Arc<Self>, flight: &Arc<Flight>) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         let renewal = Renewal { core: Arc::clone(self), flight: Arc::clone(flight) };
         self.fly(flight, renewal.run());
     }
 
-    /// Renews in the background if it is time. Returns the flight that is on its way.
-    pub(crate) fn renew_if_due(self: &Arc<Self>) -> Option<Arc<Flight>> {
-        // An error here is the answer to nobody's question.
-        let _ = self.decide(Duration::ZERO);
-        self.state.lock().flight.clone()
+    /// Renews in the background if it is time, on behalf of no caller. After a logout that this
+    /// process has not read yet, nothing may be requested: so it reads first.
+    pub(crate) fn renew_if_due(self: &Arc<Self>) {
+        let (can, now) = (self.abilities(), self.clock.now());
+        let flight = {
+            let mut state = self.state.lock();
+            let kind = match state.decide(now, Duration::ZERO, can) {
+                Decision::Start(_) if state.should_read_first() => FlightKind::Lookup,
+                Decision::Start(kind) => kind,
+                Decision::ServeAndRenew(_) => FlightKind::Renew,
+                _ => return,
+            };
+            state.begin(kind, now)
+        };
+        self.depart(&flight);
     }
 
-    /// An exchange in any case: joined if one is on its way, else started.
+    /// A token request in any case, but for a pause: joined if one is on its way, else started.
     pub(crate) async fn request_anyway(
         self: &Arc<Self>,
-        errand: FlightKind,
-    ) -> Result<Arc<AccessToken>, Error> {
+        kind: FlightKind,
+    ) -> Result<Refreshed, Error> {
         for _ in 0..MOST_ROUNDS {
+            self.check_process()?;
             let now = self.clock.now();
-            let (flight, starts) = {
-                let mut state = self.state.lock();
-                match state.flight.clone() {
-                    Some(flight) => (flight, false),
-                    None => {
-                        if let Some(answer) = answer_to_insistent(&state, errand, now) {
-                            return answer;
-                        }
-                        (state.begin(errand), true)
-                    }
+            let step = next_step(&mut self.state.lock(), kind, now);
+            let (flight, joined) = match step {
+                Step::Answer(Ok(token)) => return Ok(Refreshed::unchanged(token)),
+                Step::Answer(Err(error)) => return Err(error.at_service(&self.service_name)),
+                Step::Join(flight) => (flight, true),
+                Step::Await(flight) => (flight, false),
+                Step::Start(flight) => {
+                    self.depart(&flight);
+                    (flight, true)
                 }
-            };
-            let joined = if starts {
-                self.depart(&flight);
-                true
-            } else {
-                let _state = self.state.lock();
-                flight.satisfies(errand)
             };
             match self.telemetry.wait(flight.done()).await {
                 _ if !joined => {}
-                Ok(Some(token)) => return Ok(token),
+                Ok(Some(token)) if self.has_ended(&token) => {}
+                Ok(Some(token)) => return Ok(Refreshed::requested(token)),
                 Ok(None) => return Err(self.superseded()),
                 Err(error) => return Err(error),
             }
@@ -181,11 +210,10 @@ impl Core {
         let now = self.clock.now();
         let (news, will_replace) = self.change(|state| {
             let news = state.reject(now, token);
-            let is_current = state.held.as_ref().is_some_and(|held| held.holds(token));
-            (news, is_current && state.rejections.pause(now).is_none())
+            (news, state.may_replace(token, now))
         });
-        if let Some(rejected) = news {
-            self.emit(EventKind::Rejected { young: rejected.young });
+        if let Some(age) = news {
+            self.emit(EventKind::Rejected { young: age == Age::Young });
         }
         will_replace
     }
@@ -198,11 +226,10 @@ impl Core {
         let will_replace = self.reject(rejected);
         let (is_current, flight) = {
             let state = self.state.lock();
-            let is_current = state.held.as_ref().is_some_and(|held| held.holds(rejected));
-            (is_current, state.flight.clone())
+            (state.holds(rejected), state.flight())
         };
         if is_current && !will_replace {
-            // Exchanges are paused; one that is under way all the same is worth waiting for.
+            // Requests are paused; one that is under way all the same is worth waiting for.
             let Some(flight) = flight else { return Ok(None) };
             let outcome: Outcome = self.telemetry.wait(flight.done()).await;
             return Ok(outcome?.filter(|token| self.is_replacement(token, rejected)));
@@ -212,36 +239,39 @@ impl Core {
     }
 
     fn is_replacement(&self, token: &AccessToken, rejected: &AccessToken) -> bool {
-        !same_token(token, rejected) && !self.state.lock().rejections.contains(token)
+        !same_token(token, rejected) && !self.state.lock().is_rejected(token)
     }
 
     pub(crate) fn superseded(&self) -> Error {
-        let what = "tokens were cleared or installed while this call waited for an exchange";
+        let what = "tokens were cleared or installed while this call waited for a token request";
         self.error(ErrorKind::Superseded, what)
     }
 }
 
-/// What somebody who must_request on an exchange gets without one, if anything.
-fn answer_to_insistent(
-    state: &State,
-    errand: FlightKind,
-    now: Now,
-) -> Option<Result<Arc<AccessToken>, Error>> {
-    if let Some(error) = state.backoff.pause_for_insistent(now) {
-        return Some(Err(error));
-    }
-    if errand != FlightKind::Force {
-        return None;
-    }
-    if let Some(error) = state.backoff.pause_after_empty_lookup(now) {
-        return Some(Err(error));
-    }
-    let held = state.held.as_ref()?;
-    let waits = match held.rejected {
-        Some(_) => state.rejections.pause(now).is_some(),
-        None => state.within_minimum_interval(now),
+fn next_step(state: &mut State, kind: FlightKind, now: crate::clock::Now) -> Step {
+    let Some(flight) = state.flight() else {
+        return match state.answer_without_request(kind, now) {
+            Some(answer) => Step::Answer(answer),
+            None => {
+                let flight = state.begin(kind, now);
+                flight.mark_wanted();
+                Step::Start(flight)
+            }
+        };
     };
-    waits.then(|| held.token().cloned()).flatten().map(Ok)
+    if flight.satisfies(kind) {
+        flight.mark_wanted();
+        return Step::Join(flight);
+    }
+    if !flight.can_be_forced(kind) {
+        return Step::Await(flight);
+    }
+    match state.answer_without_request(kind, now) {
+        Some(answer) => Step::Answer(answer),
+        None => {
+            flight.mark_wanted();
+            flight.force();
+            Step::Join(flight)
+        }
+    }
 }
-
-const MOST_ROUNDS: usize = 16; // each one means that a login or logout came in between

@@ -12,10 +12,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, Now};
+use crate::clock::Clock;
+use crate::panics::caught;
+use crate::policy::LONGEST_NAP;
 use crate::refresher::notices::Listener;
 use crate::shared::Core;
-use crate::state::State;
 
 /// Keeps a manager's token fresh until it is dropped.
 ///
@@ -56,7 +57,7 @@ async fn tend(core: Weak<Core>, clock: Arc<dyn Clock>, mut changes: watch::Recei
     loop {
         changes.mark_unchanged();
         let nap = match core.upgrade() {
-            Some(core) => core.tend(),
+            Some(core) => caught(|| core.tend()).unwrap_or(LONGEST_NAP),
             None => return,
         };
         let changed = tokio::select! {
@@ -77,12 +78,12 @@ impl Core {
         let next = {
             let state = self.state.lock();
             // Without a token a look into the storage may help, but one is enough.
-            let is_worth_it = state.may_exchange(can) || !state.has_read;
+            let is_worth_it = state.may_request(can) || !state.has_read();
             if is_worth_it { state.next_renewal(now) } else { None }
         };
         match next {
             Some(at) if now.has_reached(&at) => {
-                let _ = self.renew_if_due();
+                self.renew_if_due();
                 LONGEST_NAP
             }
             Some(at) => now.until(&at).min(LONGEST_NAP),
@@ -90,29 +91,3 @@ impl Core {
         }
     }
 }
-
-impl State {
-    /// When a renewal is next worth a try. `None` while one is under way.
-    fn next_renewal(&self, now: Now) -> Option<Now> {
-        if self.flight.is_some() {
-            return None;
-        }
-        let due = match &self.held {
-            None if self.is_cleared => return None, // whoever logged out did not ask for a login
-            None => now,
-            Some(held) if held.token().is_none() => now,
-            Some(held) if held.rejected.is_some() => self.rejections.pause(now).unwrap_or(now),
-            Some(held) => held.times.advisory,
-        };
-        // A token in hand answers until the last exchange is far enough away.
-        let answers =
-            self.held.as_ref().is_some_and(|h| h.token().is_some() && h.rejected.is_none());
-        let minimum_interval_ends = if answers { self.minimum_interval_ends() } else { None };
-        // The latest of what has to be waited for.
-        let [failure, look] = self.backoff.until();
-        let waits = [Some(due), failure, look, minimum_interval_ends];
-        waits.into_iter().flatten().max_by_key(|point| now.until(point))
-    }
-}
-
-const LONGEST_NAP: Duration = Duration::from_secs(60); // a suspended machine is noticed by the wall clock

@@ -4,19 +4,19 @@
 //! is taken over as a renewal would take it over; nothing is exchanged, nothing is written. While
 //! a flight is under way nothing is taken over: it looks for itself, and may be the one that wrote.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::observer::EventKind;
+use crate::panics::{catching, caught};
 use crate::policy::RefreshPolicy;
-use crate::record::Order;
-use crate::shared::{Core, catching};
+use crate::record::{Order, TokenRecord};
+use crate::shared::Core;
 use crate::shared_storage::ChangeNotices;
-use crate::state::State;
 use crate::state::backoff::doubled;
+use crate::state::{Adoption, State};
 use crate::store::payload::Contents;
 use crate::store::storage_failed;
 
@@ -31,7 +31,7 @@ pub(crate) struct Listener {
 }
 
 /// What a record that was read after a notice changed.
-enum News {
+enum NoticeOutcome {
     None,
     /// A flight is under way; it comes first.
     Wait,
@@ -80,7 +80,7 @@ impl Listener {
             self.keep_quiet().await;
             self.act(order).await;
         }
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(notices)));
+        let _ = caught(|| drop(notices));
     }
 
     /// The first of many notices is acted upon at once, the others together a little later.
@@ -111,7 +111,7 @@ impl Listener {
 impl Core {
     fn subscribe(&self) -> Result<Option<Box<dyn ChangeNotices>>, Error> {
         let subscribe = || self.storage.shared().and_then(|shared| shared.notices(&self.key));
-        catch_unwind(AssertUnwindSafe(subscribe)).map_err(|_| self.tell(self.panicked(CALL)))
+        caught(subscribe).map_err(|_| self.tell(self.panicked(CALL)))
     }
 
     /// Takes over what is stored, if it is newer than what is known. A notice of something that is
@@ -121,20 +121,20 @@ impl Core {
         loop {
             // Ours may be what was written; the order of that is known when it has landed.
             self.finish_flight().await;
-            if order.is_some_and(|order| order <= self.state.lock().order) {
+            if order.is_some_and(|order| order <= self.state.lock().order()) {
                 return Ok(());
             }
             let Some(record) = self.read().await?.record else { return Ok(()) };
             // What cannot be read is the next renewal's affair, which has rules for it.
             let Ok(contents) = Contents::of_record(&record) else { return Ok(()) };
-            if record.order() <= self.state.lock().order {
+            let now = self.clock.now();
+            if !self.state.lock().would_adopt(&record, &contents, now) {
                 return Ok(());
             }
-            let now = self.clock.now();
-            match self.change(|state| state.adopt(record.order(), contents, now, &self.policy)) {
-                News::None => return Ok(()),
-                News::Wait => order = Some(record.order()),
-                News::Told(event) => {
+            match self.change(|state| after_notice(state, &record, contents, now, &self.policy)) {
+                NoticeOutcome::None => return Ok(()),
+                NoticeOutcome::Wait => order = Some(record.order()),
+                NoticeOutcome::Told(event) => {
                     self.emit(event);
                     return Ok(());
                 }
@@ -143,29 +143,23 @@ impl Core {
     }
 }
 
-impl State {
-    fn adopt(
-        &mut self,
-        order: Order,
-        contents: Contents,
-        now: Now,
-        policy: &RefreshPolicy,
-    ) -> News {
-        if self.flight.is_some() {
-            return News::Wait;
+fn after_notice(
+    state: &mut State,
+    record: &TokenRecord,
+    contents: Contents,
+    now: Now,
+    policy: &RefreshPolicy,
+) -> NoticeOutcome {
+    if state.flight().is_some() {
+        return NoticeOutcome::Wait;
+    }
+    let had_tokens = state.current().is_some();
+    match state.adopt(record, contents, now, policy) {
+        Adoption::Learned(Some(_)) => NoticeOutcome::Told(EventKind::Adopted),
+        Adoption::Learned(None) if had_tokens && state.current().is_none() => {
+            NoticeOutcome::Told(EventKind::Cleared)
         }
-        if order <= self.order {
-            return News::None;
-        }
-        let had_tokens = self.held.is_some();
-        if self.learn_news(order, contents, now, policy).is_some() {
-            self.backoff.reset();
-            return News::Told(EventKind::Adopted);
-        }
-        match had_tokens && self.held.is_none() {
-            true => News::Told(EventKind::Cleared),
-            false => News::None,
-        }
+        Adoption::Learned(None) | Adoption::Kept => NoticeOutcome::None,
     }
 }
 

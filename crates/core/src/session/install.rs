@@ -1,9 +1,6 @@
-//! Putting tokens in and out: install, clear, revoke. Whatever exchange is under way loses.
+//! Putting tokens in that a login elsewhere brought.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
@@ -11,22 +8,57 @@ use crate::record::Order;
 use crate::refresh::flight::{Flight, FlightKind, Outcome};
 use crate::refresh::publish::Persisted;
 use crate::shared::Core;
-use crate::shared_storage::Version;
-use crate::state::State;
-use crate::state::lifetimes::Lifetime;
-use crate::store::payload::{Contents, tombstone};
-use crate::store::{Expected, Write};
+use crate::shared_storage::{CasOutcome, Version};
+use crate::store::Write;
+use crate::store::payload::Contents;
 use crate::token_set::TokenSet;
 
 impl Core {
     pub(crate) async fn install(self: &Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
+        self.check_process()?;
         self.check_installable(&tokens)?;
-        let flight = self.overtake(|_| {});
-        self.fly_install(&flight, tokens, None);
+        let flight = self.overtake(FlightKind::Install);
+        let (core, this) = (Arc::clone(self), Arc::clone(&flight));
+        self.fly(&flight, async move { core.run_install(&this, tokens).await });
         self.telemetry.wait(flight.done()).await.map(|_| ())
     }
 
-    /// Whether they were installed: `false` if there were tokens already.
+    async fn run_install(self: &Arc<Self>, flight: &Arc<Flight>, tokens: TokenSet) -> Outcome {
+        let order = self.state.lock().order();
+        let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
+        match self.persist(flight, Write::of_session(record)).await {
+            Persisted::Stored(order) | Persisted::Later(order, _) => {
+                self.hold_installed(flight, order, tokens)
+            }
+            Persisted::Overruled(there) => {
+                self.take_over(&there);
+                Err(self.superseded())
+            }
+            Persisted::Overtaken => Err(self.superseded()),
+        }
+    }
+
+    fn hold_installed(
+        self: &Arc<Self>,
+        flight: &Arc<Flight>,
+        order: Order,
+        tokens: TokenSet,
+    ) -> Outcome {
+        let now = self.clock.now();
+        let token = tokens.access_token().cloned();
+        let installed = self.change(|state| {
+            let counts = state.is_current(flight);
+            counts.then(|| state.install(order, tokens, now, &self.policy)).is_some()
+        });
+        if !installed {
+            return Err(self.superseded());
+        }
+        self.emit(EventKind::Installed);
+        Ok(token)
+    }
+
+    /// Whether they were installed: `false` if there were tokens already. It happens or it does
+    /// not: after an error nothing is in memory, and nothing will be written.
     pub(crate) async fn install_if_absent(
         self: &Arc<Self>,
         tokens: TokenSet,
@@ -39,7 +71,7 @@ impl Core {
             };
             match flight.done().await {
                 Ok(_) => Ok(true),
-                // Another process came between the look and the write, or somebody in this one.
+                // Another process came between the read and the write, or another call in this one.
                 Err(error) if error.kind() == ErrorKind::Superseded => Ok(false),
                 Err(error) => Err(error),
             }
@@ -54,45 +86,92 @@ impl Core {
     ) -> Result<Option<Arc<Flight>>, Error> {
         loop {
             self.finish_flight().await;
+            self.write_owed().await?; // a logout that is not written yet comes first
             let stored = self.read().await?;
             if let Some(record) = &stored.record {
                 let contents = Contents::of_record(record).map_err(|why| self.unreadable(why))?;
                 self.take_over(record);
-                if self.is_login(record.order(), contents.tokens.as_ref()) {
+                let now = self.clock.now();
+                let state = self.state.lock();
+                if state.is_login(record.order(), contents.tokens.as_ref(), now) {
                     return Ok(None);
                 }
             }
             let now = self.clock.now();
             let found = self.change(|state| {
-                if state.flight.is_some() {
-                    return Found::Flight; // it may bring tokens
+                if state.flight().is_some() || state.owed().is_some() {
+                    return Found::Work; // it may bring tokens
                 }
                 if state.has_login(now) {
                     return Found::Login;
                 }
-                state.order = state.order.next_epoch(now.wall_millis());
-                Found::Nothing(state.begin(FlightKind::Handover))
+                Found::Nothing(state.begin(FlightKind::Install, now))
             });
             match found {
-                Found::Flight => {}
+                Found::Work => {}
                 Found::Login => return Ok(None),
                 Found::Nothing(flight) => {
-                    self.fly_install(&flight, tokens, Some(stored.version));
+                    let theirs = stored.record.as_ref().map(|record| record.order());
+                    let (core, this) = (Arc::clone(self), Arc::clone(&flight));
+                    let work = async move {
+                        core.run_install_if_absent(&this, tokens, stored.version, theirs).await
+                    };
+                    self.fly(&flight, work);
                     return Ok(Some(flight));
                 }
             }
         }
     }
 
-    /// Whether stored tokens make another login unnecessary: not if they were cleared since, and
-    /// not if nothing is left of them that serves.
-    fn is_login(&self, order: Order, tokens: Option<&TokenSet>) -> bool {
-        let Some(tokens) = tokens else { return false };
-        let now = self.clock.now().wall();
-        let state = self.state.lock();
-        let is_rejected = || tokens.access_token().is_some_and(|t| state.rejections.contains(t));
-        let serves = || tokens.may_serve(now) && !is_rejected();
-        order >= state.order && (tokens.refresh_token().is_some() || serves())
+    /// One compare-and-set onto what was read. It is never repeated later: by then there may be
+    /// tokens that it must give way to.
+    async fn run_install_if_absent(
+        self: &Arc<Self>,
+        flight: &Arc<Flight>,
+        tokens: TokenSet,
+        onto: Option<Version>,
+        theirs: Option<Order>,
+    ) -> Outcome {
+        let ours = self.state.lock().order();
+        let order = ours.max(theirs.unwrap_or_default());
+        let order = order.next_epoch(self.clock.now().wall_millis());
+        let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
+        let result = {
+            let _writing = self.writing.lock().await;
+            if !self.state.lock().is_current(flight) {
+                return Err(self.superseded());
+            }
+            self.put_once(onto.as_ref(), &record).await
+        };
+        match result.map_err(|failed| self.tell(failed))? {
+            CasOutcome::Stored(_) => {
+                self.release_kept_lease(Some(flight)).await;
+                self.hold_installed(flight, order, tokens)
+            }
+            CasOutcome::Conflict(there) => {
+                if let Some((_, there)) = there {
+                    self.learn_conflict(flight, &there);
+                }
+                Err(self.superseded())
+            }
+        }
+    }
+
+    /// Another process wrote between the read and the write of this flight.
+    fn learn_conflict(&self, flight: &Arc<Flight>, there: &crate::record::TokenRecord) {
+        let Ok(contents) = Contents::of_record(there) else { return };
+        let now = self.clock.now();
+        self.change(|state| {
+            if state.is_current(flight) {
+                state.adopt(there, contents, now, &self.policy);
+            }
+        });
+    }
+
+    /// Raises the epoch, so that every token request under way loses, and takes its place.
+    pub(super) fn overtake(self: &Arc<Self>, kind: FlightKind) -> Arc<Flight> {
+        let now = self.clock.now();
+        self.change(|state| state.overtake(kind, now))
     }
 
     fn check_installable(&self, tokens: &TokenSet) -> Result<(), Error> {
@@ -102,7 +181,7 @@ impl Core {
             Some(token) if token.chars().any(char::is_control) => wrong(
                 "refresh token: has control characters in it (is there a line break at its end?)",
             ),
-            Some(_) if tokens.access_token().is_none() && !self.provider.refreshes() => {
+            Some(_) if tokens.access_token().is_none() && !self.abilities().refreshes => {
                 wrong("tokens: there is only a refresh token, and this provider does not use any")
             }
             None if tokens.access_token().is_none() => {
@@ -111,206 +190,12 @@ impl Core {
             _ => Ok(()),
         }
     }
-
-    /// `onto` is what the storage held when there were no tokens in it, if that matters.
-    fn fly_install(
-        self: &Arc<Self>,
-        flight: &Arc<Flight>,
-        tokens: TokenSet,
-        onto: Option<Option<Version>>,
-    ) {
-        let (core, this) = (Arc::clone(self), Arc::clone(flight));
-        self.fly(flight, async move { core.run_install(&this, tokens, onto).await });
-    }
-
-    async fn run_install(
-        self: &Arc<Self>,
-        flight: &Arc<Flight>,
-        tokens: TokenSet,
-        onto: Option<Option<Version>>,
-    ) -> Outcome {
-        let order = self.state.lock().order;
-        let record = Contents::of_tokens(tokens.clone()).to_record(order)?;
-        let write = match onto {
-            Some(version) => Write::yielding(record, Expected::Version(version)),
-            None => Write::overruling(record),
-        };
-        let order = match self.persist(flight, write).await {
-            Persisted::Stored(order) | Persisted::Later(order, _) => order,
-            Persisted::Overruled(there) => {
-                // Ours was raised for nothing; theirs counts, whatever its order.
-                if let Ok(contents) = Contents::of_record(&there) {
-                    let now = self.clock.now();
-                    self.change(|state| {
-                        if state.is_current(flight) {
-                            state.learn(there.order(), contents, now, &self.policy);
-                        }
-                    });
-                }
-                return Err(self.superseded());
-            }
-            Persisted::Overtaken => return Err(self.superseded()),
-        };
-        let now = self.clock.now();
-        let times = Lifetime::of_loaded(&tokens, now, &self.policy);
-        let token = tokens.access_token().cloned();
-        let installed = self.change(|state| {
-            state.is_current(flight).then(|| state.install(order, tokens, times, now)).is_some()
-        });
-        if !installed {
-            return Err(self.superseded());
-        }
-        self.emit(EventKind::Installed);
-        Ok(token)
-    }
-
-    /// Memory is empty before the first await.
-    pub(crate) async fn clear(self: &Arc<Self>) -> Result<(), Error> {
-        let flight = self.start_clear();
-        self.telemetry.wait(flight.done()).await.map(|_| ())
-    }
-
-    fn start_clear(self: &Arc<Self>) -> Arc<Flight> {
-        let flight = self.overtake(State::clear);
-        let core = Arc::clone(self);
-        let this = Arc::clone(&flight);
-        self.fly(&flight, async move { core.run_clear(&this).await });
-        flight
-    }
-
-    async fn run_clear(self: &Arc<Self>, flight: &Arc<Flight>) -> Outcome {
-        self.emit(EventKind::Cleared);
-        let order = self.state.lock().order;
-        let keep_until = self.clock.now().after(TOMBSTONE_TTL).wall();
-        match self.persist(flight, Write::overruling(tombstone(order, keep_until))).await {
-            Persisted::Stored(order) => {
-                self.change(|state| state.order = state.order.max(order));
-                Ok(None)
-            }
-            Persisted::Later(order, error) => {
-                self.change(|state| state.order = state.order.max(order));
-                Err(error)
-            }
-            // Somebody who logs in, or clears too, came later and has the last word.
-            Persisted::Overtaken | Persisted::Overruled(_) => Ok(None),
-        }
-    }
-
-    pub(crate) async fn revoke(self: &Arc<Self>) -> Result<(), Error> {
-        let core = Arc::clone(self);
-        self.on_driver(async move { core.run_revoke().await }).await
-    }
-
-    async fn run_revoke(self: &Arc<Self>) -> Result<(), Error> {
-        self.catch_up().await?;
-        let mut told = None;
-        while let Some(tokens) = self.tokens_unlike(told.as_ref()) {
-            let limit = self.policy.request_timeout;
-            let late =
-                || self.error(ErrorKind::Transport, "the revocation was not answered in time");
-            self.call("revoke", limit, late, self.provider.revoke(&tokens)).await?;
-            told = Some(tokens);
-            self.finish_flight().await;
-        }
-        self.start_clear().done().await.map(|_| ())
-    }
-
-    pub(crate) async fn tokens(self: &Arc<Self>) -> Result<Option<TokenSet>, Error> {
-        let core = Arc::clone(self);
-        self.on_driver(async move {
-            core.catch_up().await?;
-            let state = core.state.lock();
-            Ok(state.held.as_ref().map(|held| TokenSet::clone(&held.tokens)))
-        })
-        .await
-    }
-
-    /// Waits for what is under way, and learns from the storage if that has something newer.
-    async fn catch_up(&self) -> Result<(), Error> {
-        self.finish_flight().await;
-        if let Some(record) = self.read().await?.record
-            && record.order() > self.state.lock().order
-        {
-            self.take_over(&record);
-        }
-        Ok(())
-    }
-
-    /// An exchange under way brings the tokens that have to be revoked.
-    pub(crate) async fn finish_flight(&self) {
-        let flight = self.state.lock().flight.clone();
-        if let Some(flight) = flight {
-            let _ = flight.done().await;
-        }
-    }
-
-    /// The tokens that are held, unless the service was told of them already.
-    fn tokens_unlike(&self, told: Option<&Arc<TokenSet>>) -> Option<Arc<TokenSet>> {
-        let state = self.state.lock();
-        let tokens = state.held.as_ref().map(|held| &held.tokens)?;
-        told.is_none_or(|told| !Arc::ptr_eq(told, tokens)).then(|| Arc::clone(tokens))
-    }
-
-    /// Waits for what is under way, then writes what is left to write.
-    pub(crate) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
-        let mut changes = self.changes.subscribe();
-        while self.state.lock().tasks > 0 {
-            // The sender lives in `self`, so waiting cannot fail.
-            let _ = changes.changed().await;
-        }
-        if self.state.lock().unpersisted.is_none() {
-            return Ok(());
-        }
-        let core = Arc::clone(self);
-        self.on_driver(async move {
-            let result = core.write_unpersisted().await;
-            core.release_kept_lease(None).await;
-            result
-        })
-        .await
-    }
-
-    /// Raises the epoch, so that every exchange under way loses, and takes its place.
-    fn overtake(self: &Arc<Self>, change: impl FnOnce(&mut State)) -> Arc<Flight> {
-        let wall = self.clock.now().wall_millis();
-        self.change(|state| {
-            state.order = state.order.next_epoch(wall);
-            change(state);
-            state.begin(FlightKind::Handover)
-        })
-    }
-
-    /// Runs something on the driver and waits for it; dropping the wait does not stop it.
-    async fn on_driver<T: Send + 'static>(
-        self: &Arc<Self>,
-        task: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<T, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.spawn_counted(async move {
-            let _ = answer.send(task.await);
-        })?;
-        answered.await.unwrap_or_else(|_| {
-            Err(self.error(ErrorKind::Internal, "the task on the driver is gone"))
-        })
-    }
 }
 
 /// What stands in the way of an install.
 enum Found {
-    Flight,
+    /// A flight, or a write that is owed.
+    Work,
     Login,
     Nothing(Arc<Flight>),
 }
-
-impl State {
-    fn clear(&mut self) {
-        self.held = None;
-        self.unpersisted = None;
-        self.requested_at = None;
-        self.is_cleared = true;
-        self.backoff.forget_verdict();
-        self.rejections.forgive();
-    }
-}
-
-const TOMBSTONE_TTL: Duration = Duration::from_secs(30 * 24 * 3_600); // longer than a process sleeps

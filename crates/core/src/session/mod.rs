@@ -1,3 +1,4 @@
 //! Logins and logouts: `install`, `clear`, `revoke`, `flush`. Every token request under way loses.
 
-pub(crate) mod install;
+mod install;
+mod logout;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
-use crate::policy::RefreshPolicy;
+use crate::policy::{
+    EMPTY_LOOKUP_PAUSE, FIRST_DOUBT_PAUSE, FIRST_VERDICT_PAUSE, LONGEST_DOUBT_PAUSE,
+    LONGEST_RETRY_AFTER, LONGEST_VERDICT_PAUSE, MOST_JITTER, RefreshPolicy,
+};
 
 /// The last failure, and the pause that it earned.
 #[derive(Debug, Default)]
@@ -13,53 +16,65 @@ pub(crate) struct Backoff {
     /// Refusals in a row, whatever failed in between: a password is not sent more often because
     /// the service is down now and then.
     refusals: u32,
-    /// Nothing was there, and nobody could be asked; until when it is not worth another look.
+    /// Doubtful answers to a refresh in a row.
+    doubts: u32,
+    /// Nothing was there, and no request could be made; until when it is not worth another lookup.
     empty_lookup: Option<(Now, Error)>,
 }
 
 #[derive(Debug)]
 struct Failure {
     error: Error,
-    class: Class,
+    pace: Pace,
     streak: u32,
     at: Now,
-    /// `None` for as long as nobody does anything about it.
+    /// `None` for as long as no person does anything about it.
     until: Option<Now>,
 }
 
-/// What kind of patience a failure asks for.
+/// How a failure is paced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub(crate) enum Pace {
     /// It may pass by itself.
     Transient,
-    /// The service has decided; asking again changes nothing until somebody changes something.
+    /// The service has decided; asking again changes nothing until something is corrected.
     Verdict,
+    /// The refresh token may be dead, and only a person can bring another one.
+    Doubt,
     /// The service wants a person.
     Person,
 }
 
 impl Backoff {
     /// Notes a failure and returns it with the pause that follows.
-    pub(crate) fn fail(&mut self, now: Now, error: Error, policy: &RefreshPolicy) -> Error {
-        let class = Class::of(error.kind());
-        let streak = match (class, &self.failure) {
-            (Class::Verdict, _) => {
-                self.refusals = self.refusals.saturating_add(1);
-                self.refusals
-            }
-            (_, Some(last)) if last.class == class => last.streak.saturating_add(1),
+    pub(super) fn fail(
+        &mut self,
+        now: Now,
+        error: Error,
+        pace: Pace,
+        policy: &RefreshPolicy,
+    ) -> Error {
+        let counted = |count: &mut u32| {
+            *count = count.saturating_add(1);
+            *count
+        };
+        let streak = match (pace, &self.failure) {
+            (Pace::Verdict, _) => counted(&mut self.refusals),
+            (Pace::Doubt, _) => counted(&mut self.doubts),
+            (_, Some(last)) if last.pace == pace => last.streak.saturating_add(1),
             _ => 1,
         };
-        let pause = match class {
-            Class::Transient => Some(transient_pause(streak, error.retry_after(), policy)),
-            Class::Verdict => {
-                let pause = doubled(FIRST_VERDICT_PAUSE, LONGEST_VERDICT_PAUSE, streak);
-                Some(pause.max(error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER)))
+        let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        let pause = match pace {
+            Pace::Transient => Some(transient_pause(streak, asked, policy)),
+            Pace::Verdict => {
+                Some(doubled(FIRST_VERDICT_PAUSE, LONGEST_VERDICT_PAUSE, streak).max(asked))
             }
-            Class::Person => None,
+            Pace::Doubt => Some(doubled(FIRST_DOUBT_PAUSE, LONGEST_DOUBT_PAUSE, streak).max(asked)),
+            Pace::Person => None,
         };
         let until = pause.map(|pause| now.after(pause));
-        self.failure = Some(Failure { error: error.clone(), class, streak, at: now, until });
+        self.failure = Some(Failure { error: error.clone(), pace, streak, at: now, until });
         match pause {
             Some(pause) => error.with_retry_after(pause),
             None => error,
@@ -69,8 +84,8 @@ impl Backoff {
     /// A verdict that another process met: answered from memory until it is `over`.
     pub(crate) fn learn_verdict(&mut self, now: Now, error: Error, left: Duration) -> Error {
         let until = Some(now.after(left));
-        let class = Class::of(error.kind());
-        self.failure = Some(Failure { error: error.clone(), class, streak: 1, at: now, until });
+        let pace = Pace::of(error.kind());
+        self.failure = Some(Failure { error: error.clone(), pace, streak: 1, at: now, until });
         error.with_retry_after(left)
     }
 
@@ -101,7 +116,7 @@ impl Backoff {
     /// Whether somebody who must_request must still wait: a verdict may be put to the test once in 5 s.
     pub(crate) fn pause_for_insistent(&self, now: Now) -> Option<Error> {
         let failure = self.failure.as_ref()?;
-        if failure.class == Class::Transient {
+        if failure.pace == Pace::Transient {
             return self.pause_after_failure(now);
         }
         let again = failure.at.after(FIRST_VERDICT_PAUSE);
@@ -113,7 +128,7 @@ impl Backoff {
 
     /// The failure after which only a person can help.
     pub(crate) fn wants_person(&self) -> Option<&Error> {
-        self.failure.as_ref().filter(|f| f.class == Class::Person).map(|f| &f.error)
+        self.failure.as_ref().filter(|f| f.pace == Pace::Person).map(|f| &f.error)
     }
 
     /// When the pauses end.
@@ -146,7 +161,11 @@ impl Backoff {
             let again = failure.at.after(FIRST_VERDICT_PAUSE);
             return [Some(again), failure.until].iter().flatten().all(|at| now.has_reached(at));
         }
-        let lasts = if self.refusals > 0 { LONGEST_VERDICT_PAUSE } else { policy.longest_backoff };
+        let lasts = match (self.doubts, self.refusals) {
+            (1.., _) => LONGEST_DOUBT_PAUSE,
+            (_, 1..) => LONGEST_VERDICT_PAUSE,
+            _ => policy.longest_backoff,
+        };
         failure.until.is_some_and(|until| now.has_reached(&until.after(lasts)))
     }
 
@@ -158,20 +177,32 @@ impl Backoff {
     /// Somebody corrected the credentials; a server that is down is still down.
     pub(crate) fn forget_verdict(&mut self) {
         self.refusals = 0;
+        self.doubts = 0;
         self.empty_lookup = None;
-        if self.failure.as_ref().is_some_and(|f| f.class != Class::Transient) {
+        if self.failure.as_ref().is_some_and(|f| f.pace != Pace::Transient) {
             self.failure = None;
         }
     }
 }
 
-impl Class {
-    const fn of(kind: ErrorKind) -> Self {
+impl Backoff {
+    /// A person has logged in elsewhere.
+    pub(super) fn forget_person(&mut self) {
+        self.empty_lookup = None;
+        if self.failure.as_ref().is_some_and(|f| matches!(f.pace, Pace::Person | Pace::Doubt)) {
+            self.failure = None;
+            self.doubts = 0;
+        }
+    }
+}
+
+impl Pace {
+    pub(crate) const fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::LoginRequired => Self::Person,
+            ErrorKind::RefreshDoubtful => Self::Doubt,
             ErrorKind::CredentialsRejected
             | ErrorKind::RefreshRejected
-            | ErrorKind::RefreshDoubtful
             | ErrorKind::ProxyRejected
             | ErrorKind::RequestRejected
             | ErrorKind::RecordUnreadable
@@ -187,8 +218,7 @@ impl Class {
     }
 }
 
-fn transient_pause(streak: u32, asked: Option<Duration>, policy: &RefreshPolicy) -> Duration {
-    let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+fn transient_pause(streak: u32, asked: Duration, policy: &RefreshPolicy) -> Duration {
     let (first, longest) = (policy.first_backoff, policy.longest_backoff);
     if !policy.jitter {
         return doubled(first, longest, streak).max(asked);
@@ -206,12 +236,6 @@ pub(crate) fn doubled(first: Duration, longest: Duration, streak: u32) -> Durati
     first.saturating_mul(factor).min(longest)
 }
 
-const MOST_JITTER: f64 = 0.25;
-const EMPTY_LOOKUP_PAUSE: Duration = Duration::from_secs(1); // a login elsewhere is noticed soon enough
-const FIRST_VERDICT_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_VERDICT_PAUSE: Duration = Duration::from_secs(600); // a corrected password is noticed in time
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600); // a typing error must not mean for ever
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +244,8 @@ mod tests {
 
     fn pauses(kind: ErrorKind, policy: &RefreshPolicy, count: usize) -> Vec<u64> {
         let mut backoff = Backoff::default();
-        let mut fail = || backoff.fail(START, Error::new(kind, "x"), policy).retry_after();
+        let mut fail =
+            || backoff.fail(START, Error::new(kind, "x"), Pace::of(kind), policy).retry_after();
         (0..count).map(|_| fail().unwrap().as_secs()).collect()
     }
 
@@ -246,7 +271,7 @@ mod tests {
             let mut backoff = Backoff::default();
             let asked = Duration::from_secs(120);
             let error = Error::new(ErrorKind::Unavailable, "x").with_retry_after(asked);
-            let pause = backoff.fail(START, error, &policy).retry_after().unwrap();
+            let pause = backoff.fail(START, error, Pace::Transient, &policy).retry_after().unwrap();
             assert!((asked..=asked.mul_f64(1.25)).contains(&pause), "{pause:?}");
         }
     }
@@ -263,7 +288,7 @@ mod tests {
     fn an_absurd_retry_after_is_cut_to_an_hour() {
         let policy = RefreshPolicy::new().without_jitter();
         let error = Error::new(ErrorKind::Unavailable, "x").with_retry_after(Duration::MAX);
-        let pause = Backoff::default().fail(START, error, &policy).retry_after();
+        let pause = Backoff::default().fail(START, error, Pace::Transient, &policy).retry_after();
         assert_eq!(pause, Some(Duration::from_secs(3_600)));
     }
 
@@ -273,14 +298,16 @@ mod tests {
         let six = START.after(Duration::from_secs(6));
         let mut backoff = Backoff::default();
         for _ in 0..5 {
-            backoff.fail(START, Error::new(ErrorKind::CredentialsRejected, "x"), &policy);
+            let error = Error::new(ErrorKind::CredentialsRejected, "x");
+            backoff.fail(START, error, Pace::Verdict, &policy);
         }
         assert!(backoff.pause(six).is_some());
         assert!(backoff.pause_for_insistent(START).is_some());
         assert!(backoff.pause_for_insistent(six).is_none());
 
         for _ in 0..5 {
-            backoff.fail(START, Error::new(ErrorKind::Transport, "x"), &policy);
+            let error = Error::new(ErrorKind::Transport, "x");
+            backoff.fail(START, error, Pace::Transient, &policy);
         }
         assert!(backoff.pause_for_insistent(six).is_some());
     }

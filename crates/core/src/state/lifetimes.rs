@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Now;
-use crate::policy::RefreshPolicy;
+use crate::policy::{LONGEST_JITTER, RefreshPolicy};
 use crate::token_set::TokenSet;
 
 /// When a token is renewed in the background, when callers wait for that, and when it ends.
@@ -51,7 +51,12 @@ impl Lifetime {
         }
     }
 
-    /// Of a token whose lifetime nobody knows: it is served until somebody rejects it.
+    /// Whether the service did not say how long the token lives.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.expiry == Self::NEVER.expiry
+    }
+
+    /// Of a token of unknown lifetime: it is served until a resource server rejects it.
     const NEVER: Self = {
         let never = Now::from_millis(u64::MAX, u64::MAX);
         Self { advisory: never, mandatory: never, expiry: never }
@@ -62,8 +67,6 @@ impl Lifetime {
 fn jitter(life: Duration) -> Duration {
     (life / 10).min(LONGEST_JITTER).mul_f64(fastrand::f64())
 }
-
-const LONGEST_JITTER: Duration = Duration::from_secs(30); // more would only cost requests
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::access_token::AccessToken;
 use crate::clock::Now;
+use crate::policy::{FIRST_REJECTION_PAUSE, LONGEST_REJECTION_PAUSE, MOST_REJECTED, YOUNG};
 use crate::state::backoff::doubled;
 
 /// Remembers rejected secrets by their digest: enough to know one again, not to use it.
@@ -27,7 +28,7 @@ impl Rejections {
         if self.contains(token) {
             return;
         }
-        if self.digests.len() == MOST_REMEMBERED {
+        if self.digests.len() == MOST_REJECTED {
             self.digests.pop_front();
         }
         self.digests.push_back(digest(token));
@@ -57,7 +58,8 @@ impl Rejections {
             return;
         }
         self.streak = self.streak.saturating_add(1);
-        self.paused_until = Some(now.after(doubled(FIRST_PAUSE, LONGEST_PAUSE, self.streak)));
+        self.paused_until =
+            Some(now.after(doubled(FIRST_REJECTION_PAUSE, LONGEST_REJECTION_PAUSE, self.streak)));
     }
 
     /// Until when exchanges for rejections have to wait, if they do.
@@ -83,13 +85,6 @@ fn digest(token: &AccessToken) -> [u8; 32] {
     Sha256::digest(token.secret().expose_secret().as_bytes()).into()
 }
 
-/// Whoever calls such an API less often than this costs it twelve exchanges an hour, and whoever calls
-/// it more often meets the pauses. With a minute, a call a minute would cost sixty.
-const YOUNG: Duration = Duration::from_secs(300);
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-const MOST_REMEMBERED: usize = 64; // late 401s are seconds old, not sixty-four tokens
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,12 +104,12 @@ mod tests {
     fn memory_is_bounded_and_the_oldest_goes_first() {
         let mut rejections = Rejections::default();
         let token = |n: usize| AccessToken::new(n.to_string(), "Bearer").unwrap();
-        for n in 0..MOST_REMEMBERED + 1 {
+        for n in 0..MOST_REJECTED + 1 {
             rejections.remember(&token(n));
         }
 
-        assert_eq!(rejections.digests.len(), MOST_REMEMBERED);
-        assert!(!rejections.contains(&token(0)) && rejections.contains(&token(MOST_REMEMBERED)));
+        assert_eq!(rejections.digests.len(), MOST_REJECTED);
+        assert!(!rejections.contains(&token(0)) && rejections.contains(&token(MOST_REJECTED)));
     }
 
     #[test]

@@ -18,8 +18,12 @@ pub(crate) struct KeptLease {
 impl KeptLease {
     /// The lease, if there is one that lasts.
     pub(crate) fn take(&self) -> Option<Lease> {
-        let lease = self.lease.lock().take(); // one that is over is dropped outside the lock
-        lease.filter(|lease| !lease.remaining().is_zero())
+        let lease = self.lease.lock().take()?;
+        if lease.remaining().is_zero() {
+            drop(lease); // outside the lock, because the backend hears of it
+            return None;
+        }
+        Some(lease)
     }
 
     /// Waits for a lease to be kept, and takes it.

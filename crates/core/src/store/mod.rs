@@ -1,22 +1,27 @@
 //! Reading and writing the one record of a manager, each call with its deadline.
 
+pub(crate) mod conflict;
 pub(crate) mod lease;
 pub(crate) mod payload;
 
 use std::sync::Arc;
 
+use self::conflict::{Claim, Holding, Winner, winner};
+use crate::clock::Now;
 use crate::error::{Error, ErrorKind};
 use crate::observer::EventKind;
+use crate::panics::{catching, caught};
+use crate::policy::MOST_CONFLICTS;
 use crate::record::{Order, TokenRecord};
 use crate::refresh::flight::Flight;
 use crate::secret::Secret;
-use crate::shared::{Core, Failed, catching};
+use crate::shared::{Core, Failed};
 use crate::shared_storage::{CasOutcome, Lease, LeaseRequest, Version};
 use crate::store::payload::{Contents, Unreadable};
 
 /// What the storage holds under our key.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct Snapshot {
     /// Absent where nothing is stored, and in a storage that is not shared.
     pub(crate) version: Option<Version>,
     pub(crate) record: Option<TokenRecord>,
@@ -27,59 +32,62 @@ pub(crate) struct Stored {
 pub(crate) enum Expected {
     /// It was read: this version, or nothing.
     Version(Option<Version>),
-    /// It could not be read; the write looks first.
+    /// It could not be read; the write reads first.
     Unknown,
 }
 
 /// A record on its way into the storage.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) record: TokenRecord,
     pub(crate) expected: Expected,
-    /// The refresh token that was spent to get these tokens: whoever still stores it is behind.
+    /// The refresh token that was spent to get these tokens: a record that still holds it is behind.
     pub(crate) spent: Option<Secret>,
-    pub(crate) rank: Rank,
+    pub(crate) kind: WriteKind,
+    /// See [`conflict::Claim`].
+    pub(crate) is_provisional: bool,
+    /// An attempt failed. What came between that and the next is later than a login or logout,
+    /// which then gives way to it as every other write does.
+    pub(crate) is_repeated: bool,
 }
 
-/// Which records a write gives way to.
+/// Which of the two kinds of writes it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rank {
-    /// To newer ones.
-    ByOrder,
-    /// To none: a login or logout beats what is there, whatever its order.
-    Overrules,
-    /// To any tokens that may still serve: it is only wanted where there are none.
-    Yields,
+pub(crate) enum WriteKind {
+    /// Gives way to a record that beats it.
+    TokenRequest,
+    /// Raises its epoch above whatever is there.
+    LoginOrLogout,
 }
 
 impl Write {
-    /// Of tokens that an exchange brought.
-    pub(crate) fn of_exchange(
+    /// Of tokens that a token request brought.
+    pub(crate) fn of_token_request(
         record: TokenRecord,
         expected: Expected,
         spent: Option<Secret>,
     ) -> Self {
-        Self { record, expected, spent, rank: Rank::ByOrder }
+        let kind = WriteKind::TokenRequest;
+        Self { record, expected, spent, kind, is_provisional: false, is_repeated: false }
     }
 
     /// Of a login or logout.
-    pub(crate) fn overruling(record: TokenRecord) -> Self {
-        let expected = Expected::Unknown;
-        Self { record, expected, spent: None, rank: Rank::Overrules }
+    pub(crate) fn of_session(record: TokenRecord) -> Self {
+        let write = Self::of_token_request(record, Expected::Unknown, None);
+        Self { kind: WriteKind::LoginOrLogout, ..write }
     }
 
-    /// Of tokens that are only wanted where there are none.
-    pub(crate) fn yielding(record: TokenRecord, expected: Expected) -> Self {
-        Self { record, expected, spent: None, rank: Rank::Yields }
+    fn raises_epoch(&self) -> bool {
+        self.kind == WriteKind::LoginOrLogout && !self.is_repeated
     }
 
-    /// What comes between the first attempt and the next is later than a login or logout, which
-    /// therefore overrules no more.
-    pub(crate) fn rank_for_retry(&self) -> Rank {
-        match self.rank {
-            Rank::Overrules => Rank::ByOrder,
-            rank => rank,
-        }
+    fn claim(&self, now: Now) -> Claim {
+        let contents = Contents::of_record(&self.record).map(|c| c.claim(&self.record, now));
+        let nothing = |_| {
+            let order = self.record.order();
+            Claim { order, holding: Holding::Nothing, is_provisional: false }
+        };
+        Claim { is_provisional: self.is_provisional, ..contents.unwrap_or_else(nothing) }
     }
 }
 
@@ -88,16 +96,16 @@ impl Write {
 pub(crate) enum Written {
     /// It is there, under this order.
     Stored(Order),
-    /// Somebody else stored something newer, and it stays.
+    /// A newer record was stored, and it stays.
     Overruled(TokenRecord),
 }
 
 impl Core {
-    pub(crate) async fn read(&self) -> Result<Stored, Error> {
+    pub(crate) async fn read(&self) -> Result<Snapshot, Error> {
         self.read_quietly().await.map_err(|failed| self.tell(failed))
     }
 
-    pub(crate) async fn read_quietly(&self) -> Result<Stored, Failed> {
+    pub(crate) async fn read_quietly(&self) -> Result<Snapshot, Failed> {
         let limit = self.policy.storage_timeout;
         let (call, result) = match self.storage.shared() {
             Some(shared) => {
@@ -117,12 +125,12 @@ impl Core {
         &self,
         call: &'static str,
         result: Result<Option<(Option<Version>, TokenRecord)>, Failed>,
-    ) -> Result<Stored, Failed> {
+    ) -> Result<Snapshot, Failed> {
         let found = result.map_err(|failed| storage_failed(call, failed))?;
-        self.state.lock().has_read = true;
+        self.state.lock().storage_was_read();
         Ok(match found {
-            Some((version, record)) => Stored { version, record: Some(record) },
-            None => Stored { version: None, record: None },
+            Some((version, record)) => Snapshot { version, record: Some(record) },
+            None => Snapshot { version: None, record: None },
         })
     }
 
@@ -164,9 +172,23 @@ impl Core {
         let Some(lease) = self.kept_lease.take() else { return };
         let is_needed = self.state.lock().owes_write(written);
         match is_needed {
-            true => drop(self.kept_lease.keep(lease)),
+            true => self.keep_lease(lease),
             false => self.release(Some(lease)).await,
         }
+    }
+
+    /// Keeps a lease for a write that is owed, or lets go of it where one is kept that lasts longer.
+    pub(crate) fn keep_lease(&self, lease: Lease) {
+        let other = self.kept_lease.keep(lease);
+        let _ = caught(|| drop(other));
+    }
+
+    /// Makes the lease last for which a write is owed: without it another process would spend the
+    /// refresh token that is stored, and was spent.
+    pub(crate) async fn renew_kept_lease(&self) {
+        let Some(mut lease) = self.kept_lease.take() else { return };
+        let _ = self.renew_lease(&mut lease).await; // what is left of it is kept in any case
+        self.keep_lease(lease);
     }
 
     /// Writes unless something newer is there. To be called with `writing` locked; what observers
@@ -206,7 +228,7 @@ impl Core {
         Err(storage_failed("compare_and_set", error.into()))
     }
 
-    async fn put_once(
+    pub(crate) async fn put_once(
         &self,
         expected: Option<&Version>,
         record: &TokenRecord,
@@ -242,36 +264,35 @@ impl Core {
             Ok(contents) => contents,
             Err(why) if why.must_stay() => return Err(self.unreadable_quietly(why)),
             Err(nonsense) => {
-                if write.rank != Rank::Overrules && !self.provider.non_interactive() {
+                if !write.raises_epoch() && !self.abilities().non_interactive {
                     return Err(self.unreadable_quietly(nonsense)); // it may be mended by hand
                 }
-                // Nobody's tokens, whatever its order says.
+                // It holds no tokens, whatever its order says.
                 write.record = write.record.with_order(ours.max(theirs.next_generation()));
                 return Ok(None);
             }
         };
-        let now = self.clock.now().wall();
-        let has_tokens = contents.tokens.as_ref().is_some_and(|tokens| tokens.may_serve(now));
-        if write.rank == Rank::Yields && has_tokens {
-            return Ok(Some(Written::Overruled(there)));
-        }
-        if theirs < ours {
-            return Ok(None);
-        }
-        if theirs == ours && there.payload() == write.record.payload() {
+        let is_ours = theirs == ours && there.payload() == write.record.payload();
+        if is_ours && !there.is_tombstone() {
             return Ok(Some(Written::Stored(ours))); // only the answer was lost
         }
-        if write.rank == Rank::Overrules {
-            let wall = self.clock.now().wall_millis();
-            write.record = write.record.with_order(theirs.next_epoch(wall));
+        let now = self.clock.now();
+        if write.raises_epoch() {
+            if theirs >= ours {
+                write.record = write.record.with_order(theirs.next_epoch(now.wall_millis()));
+            }
             return Ok(None);
         }
         let stored = contents.tokens.as_ref().and_then(|tokens| tokens.refresh_token());
-        if write.spent.as_ref().zip(stored).is_some_and(|(spent, stored)| spent.ct_eq(stored)) {
-            write.record = write.record.with_order(theirs.next_generation());
-            return Ok(None);
+        let is_behind =
+            write.spent.as_ref().zip(stored).is_some_and(|(spent, stored)| spent.ct_eq(stored));
+        if !is_behind && winner(write.claim(now), contents.claim(&there, now)) != Winner::Ours {
+            return Ok(Some(Written::Overruled(there)));
         }
-        Ok(Some(Written::Overruled(there)))
+        if theirs >= ours {
+            write.record = write.record.with_order(theirs.next_generation());
+        }
+        Ok(None)
     }
 
     /// The error for a record that cannot be used and must stay.
@@ -306,5 +327,3 @@ pub(crate) fn storage_failed(call: &'static str, mut failed: Failed) -> Failed {
     failed.events.push(EventKind::StorageFailed { call, error });
     failed
 }
-
-const MOST_CONFLICTS: usize = 8; // each one means that somebody else made progress

@@ -13,12 +13,13 @@ use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::access_token::AccessToken;
-use crate::clock::{from_unix_millis, unix_millis};
+use crate::clock::{Now, from_unix_millis, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::oauth_error::OAuthError;
 use crate::record::{Order, TokenRecord};
 use crate::scopes::Scopes;
 use crate::secret::Secret;
+use crate::store::conflict::{Claim, Holding};
 use crate::token_set::TokenSet;
 
 /// What a record says, once it is read.
@@ -55,6 +56,18 @@ impl Unreadable {
 impl Contents {
     pub(crate) fn of_tokens(tokens: TokenSet) -> Self {
         Self { tokens: Some(tokens), rejected: None }
+    }
+
+    /// What a record with these contents puts forward against another.
+    pub(crate) fn claim(&self, record: &TokenRecord, now: Now) -> Claim {
+        let serves = |tokens: &TokenSet| tokens.may_serve(now.wall());
+        let holding = match &self.tokens {
+            None if record.is_tombstone() => Holding::Logout,
+            None => Holding::Nothing,
+            Some(tokens) if tokens.refresh_token().is_some() => Holding::RefreshToken,
+            Some(tokens) => Holding::AccessToken { serves: serves(tokens) },
+        };
+        Claim { order: record.order(), holding, is_provisional: false }
     }
 
     pub(crate) fn to_record(&self, order: Order) -> Result<TokenRecord, Error> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::rig::{MILLISECOND, Rig, login_elsewhere, poll_once, seconds, until};
+use crate::support::rig::{
+    MILLISECOND, Rig, login_elsewhere, pass_with_renewals, poll_once, seconds, until,
+};
 use tokenkeeper::{Error, ErrorKind, EventKind, Recovery, TokenState};
 use tokenkeeper_testkit::{ScriptedProvider, StorageFault, StorageOperation};
 
@@ -118,7 +120,7 @@ async fn a_failed_write_is_repeated_after_one_second_to_sixty_until_it_succeeds(
         let token = rig.manager.token().await.unwrap();
         rig.manager.flush().await.unwrap_err(); // the exchange is over, its lease released
         for (repetition, pause) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
-            let next = || rig.clock.next_wake() == Some(seconds(pause));
+            let next = || rig.clock.next_wake() == Some(seconds(pause.min(10)));
             until("the next repetition is due in time", next).await;
             assert_eq!(rig.storage.calls(rig.write()), 2 + repetition);
             assert!(rig.manager.status().unpersisted().is_some());
@@ -126,12 +128,12 @@ async fn a_failed_write_is_repeated_after_one_second_to_sixty_until_it_succeeds(
             if pause == 60 {
                 break;
             }
-            rig.clock.advance(seconds(pause));
+            pass_with_renewals(&rig, pause).await;
         }
         assert!(Arc::ptr_eq(&rig.manager.token().await.unwrap(), &token));
         assert!(rig.stored().is_none());
         rig.storage.heal();
-        rig.clock.advance(seconds(60));
+        pass_with_renewals(&rig, 60).await;
 
         until("it is stored", || rig.manager.status().unpersisted().is_none()).await;
         until("somebody told of it", || rig.count(recovered) == 1).await;

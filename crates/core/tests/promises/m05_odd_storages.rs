@@ -1,6 +1,6 @@
 //! M5: what storages cost that hang, or that somebody else writes nonsense into.
 
-use crate::support::rig::{Rig, login_elsewhere, seconds, until};
+use crate::support::rig::{Rig, login_elsewhere, pass_with_renewals, seconds, until};
 use crate::support::waiting::settled;
 use tokenkeeper::{Order, TokenRecord, TokenStorage};
 use tokenkeeper_testkit::{ScriptedProvider, Step, StorageFault};
@@ -21,9 +21,10 @@ async fn a_write_that_an_unreadable_record_keeps_out_is_repeated_ever_more_rarel
         rig.storage.reset_calls();
 
         for (repetitions, pause) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
-            until("the next one is due", || rig.clock.next_wake() == Some(seconds(pause))).await;
+            let first = seconds(pause.min(10));
+            until("the next one is due", || rig.clock.next_wake() == Some(first)).await;
             assert_eq!(rig.storage.calls(rig.read()), repetitions);
-            rig.clock.advance(seconds(pause));
+            pass_with_renewals(&rig, pause).await;
         }
 
         rig.manager.flush().await.unwrap_err();

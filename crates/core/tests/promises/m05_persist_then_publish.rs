@@ -19,7 +19,7 @@ fn callers(rig: &Rig) -> JoinSet<Arc<AccessToken>> {
         callers.spawn(async move {
             let token = match n % 3 {
                 0 => manager.token().await,
-                1 => manager.force_refresh().await,
+                1 => manager.force_refresh().await.map(tokenkeeper::Refreshed::into_token),
                 _ => manager.token_valid_for(seconds(60)).await,
             };
             token.unwrap()

@@ -140,10 +140,12 @@ async fn install_if_absent_never_revokes_the_tokens_that_it_yields_to() {
 
 /// T4
 #[tokio::test]
-async fn a_yielding_write_that_is_repeated_yields_to_whatever_tokens_came() {
+async fn a_conditional_login_that_could_not_be_written_leaves_nothing_behind() {
     let rig = Rig::shared(&ScriptedProvider::new("svc"));
     rig.storage.fault_next(CompareAndSet, 1, StorageFault::Fail);
-    assert!(rig.manager.install_if_absent(login_elsewhere()).await.unwrap());
+    rig.manager.install_if_absent(login_elsewhere()).await.unwrap_err();
+    assert!(!rig.manager.status().has_refresh_token());
+    assert!(rig.manager.status().unpersisted().is_none());
     sibling(&rig).token().await.unwrap(); // an exchange: the lowest epoch
     rig.manager.flush().await.unwrap();
     assert!(rig.manager.status().unpersisted().is_none(), "flush said Ok, but it is unpersisted");

@@ -5,7 +5,7 @@ use crate::support::rig::{Rig, seconds, until};
 use crate::support::setup::manager;
 use crate::support::waiting::started;
 use tokenkeeper::{Clock, ManualClock, Order, TokenManager, TokenStorage};
-use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault};
+use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
 
 fn provider() -> ScriptedProvider {
     ScriptedProvider::new("svc")
@@ -29,9 +29,11 @@ fn fail_next_write(rig: &Rig) {
 
 fn fail_every_write(rig: &Rig) {
     rig.storage.fault_until_healed(rig.write(), StorageFault::Fail);
+    rig.storage.fault_until_healed(StorageOperation::Renew, StorageFault::Fail);
 }
 
-/// Who could not write keeps the lease; others come to their turn when it is over.
+/// A process that could not write keeps the lease; others get it when it is over, if it cannot be
+/// renewed either.
 async fn after_the_lease<T: Send + 'static>(
     rig: &Rig,
     call: impl Future<Output = T> + Send + 'static,

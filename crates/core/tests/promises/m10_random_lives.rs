@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::support::fleet::{Fleet, OVER, seconds, secret};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseResult};
-use tokenkeeper::{AccessToken, Error, Order, TokenManager, TokenSet, TokenStorage};
+use tokenkeeper::{AccessToken, Error, Order, Refreshed, TokenManager, TokenSet, TokenStorage};
 use tokenkeeper_testkit::{Gate, ScriptedProvider, Step, StorageFault, StorageOperation};
 
 /// What can happen to a fleet. A number names a process.
@@ -102,12 +102,16 @@ struct Life {
     gate: Gate,
 }
 
+async fn forced(manager: &TokenManager) -> Result<Arc<AccessToken>, Error> {
+    manager.force_refresh().await.map(Refreshed::into_token)
+}
+
 impl Life {
     async fn act(&mut self, act: &Act) -> TestCaseResult {
         let managers = self.fleet.managers.clone();
         match *act {
             Act::Token(at) => self.wait(self.judge(at, managers[at].token())).await?,
-            Act::Force(at) => self.wait(self.judge(at, managers[at].force_refresh())).await?,
+            Act::Force(at) => self.wait(self.judge(at, forced(&managers[at]))).await?,
             Act::Login(at) => self.wait(self.judge(at, managers[at].login())).await?,
             Act::AllToken => {
                 self.gate.hold();

@@ -322,6 +322,7 @@ async fn a_flight_that_a_logout_overtook_does_not_give_away_the_lease_of_a_faile
     fleet.flush().await;
     fleet.clock.advance(DUE);
     fleet.storage.fault_until_healed(StorageOperation::CompareAndSet, StorageFault::Fail);
+    fleet.storage.fault_until_healed(StorageOperation::Renew, StorageFault::Fail);
     fleet.managers[0].force_refresh().await.unwrap();
     fleet.clock.advance(SPACING);
     settle().await;

@@ -27,6 +27,7 @@ mod m05_persist_then_publish;
 mod m05_unreadable_records;
 mod m06_odd_lifetimes;
 mod m06_two_thresholds;
+mod m07_doubtful_refresh;
 mod m07_failures;
 mod m07_pauses;
 mod m07_shared_verdicts;

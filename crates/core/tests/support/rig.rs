@@ -136,6 +136,17 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     assert!(tokio::time::timeout(seconds(60), wait).await.is_ok(), "never: {what}");
 }
 
+/// Lets the pause before a write that is repeated pass. The lease is renewed in it every 10 s.
+pub async fn pass_with_renewals(rig: &Rig, pause: u64) {
+    let mut left = pause;
+    while left > 0 {
+        let step = left.min(10);
+        until("it waits", || rig.clock.next_wake() == Some(seconds(step))).await;
+        rig.clock.advance(seconds(step));
+        left -= step;
+    }
+}
+
 /// Does something on another thread, and fails instead of hanging.
 pub fn finishes(work: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
