@@ -12,12 +12,12 @@ use crate::support::rig::Rig;
 use crate::support::waiting::settled;
 
 /// A manager whose driver is the runtime of the test.
-pub fn rig(provider: &ScriptedProvider, is_shared: bool) -> Rig {
+pub(crate) fn rig(provider: &ScriptedProvider, is_shared: bool) -> Rig {
     Rig::with(provider, is_shared, |builder| builder.driver(Handle::current()))
 }
 
 /// Waits for `work`, and moves the clock on to the next timer when nothing else is left to wait for.
-pub async fn finish<T>(clock: &ManualClock, work: impl Future<Output = T>) -> T {
+pub(crate) async fn finish<T>(clock: &ManualClock, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     for _ in 0..MOST_STEPS {
         tokio::select! {
@@ -25,13 +25,13 @@ pub async fn finish<T>(clock: &ManualClock, work: impl Future<Output = T>) -> T 
             done = &mut work => return done,
             () = settled() => {}
         }
-        clock.advance(clock.next_wake().expect("it waits, and for no time"));
+        clock.advance(clock.next_wake().unwrap_or_else(|| panic!("it waits, and for no time")));
     }
     panic!("it never ends");
 }
 
 /// Lets so much time pass, and every timer on the way ring when it is due.
-pub async fn pass(clock: &ManualClock, time: Duration) {
+pub(crate) async fn pass(clock: &ManualClock, time: Duration) {
     let mut left = time;
     settled().await;
     while !left.is_zero() {
