@@ -171,7 +171,7 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<(), BoxError> {
 }
 
 fn is_worth_showing(line: &str) -> bool {
-    let names = ["tokenkeeper_token_requests_total{", "tokenkeeper_token_requests_total{"];
+    let names = ["tokenkeeper_token_requests_total{", "tokenkeeper_token_calls_total{"];
     names.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0")
 }
 

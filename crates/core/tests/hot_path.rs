@@ -87,7 +87,7 @@ fn a_recorder_that_counts_fresh_tokens_makes_nothing_allocate() {
     let warm = metrics::with_local_recorder(&recorder, || Warm::new(SystemClock));
     assert!(warm.token_at_first_poll().is_some());
     let labels = [("tokenkeeper_service", "svc"), ("result", "fresh")];
-    let counted = || recorder.count("tokenkeeper_token_requests_total", &labels);
+    let counted = || recorder.count("tokenkeeper_token_calls_total", &labels);
     let before = counted();
 
     let allocations = measure(|| {

@@ -47,7 +47,7 @@ impl Counted {
 
     fn requests(&self) -> [u64; 5] {
         ["fresh", "due", "waited", "failed", "dropped"]
-            .map(|result| self.count("tokenkeeper_token_requests_total", &[("result", result)]))
+            .map(|result| self.count("tokenkeeper_token_calls_total", &[("result", result)]))
     }
 
     fn exchanges(&self, exchange: &str, outcome: &str) -> u64 {
@@ -312,7 +312,7 @@ fn managers_of_a_map_are_counted_together_and_have_no_gauges() {
     });
 
     let waited = of_service(&[("result", "waited")]);
-    assert_eq!(recorder.count("tokenkeeper_token_requests_total", &waited), 2);
+    assert_eq!(recorder.count("tokenkeeper_token_calls_total", &waited), 2);
     let names: BTreeSet<_> = recorder.series().into_iter().map(|(name, _)| name).collect();
     let is_gauge = |name: &&String| name.contains("timestamp") || name.contains("unpersisted");
     assert_eq!((names.len(), names.iter().find(is_gauge)), (6, None));

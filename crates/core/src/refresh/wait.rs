@@ -126,10 +126,10 @@ impl Core {
         if let Some(flight) = starts {
             self.depart(&flight);
         }
-        match decision {
-            Decision::Fail(error) => Err(error.at_service(&self.service_name)),
-            decision => Ok(decision),
-        }
+        Ok(match decision {
+            Decision::Fail(error) => Decision::Fail(error.at_service(&self.service_name)),
+            decision => decision,
+        })
     }
 
     /// Whether a token is over, although its token request is so long ago that another may be made.

@@ -23,7 +23,7 @@ use crate::observer::EventKind;
 ///
 /// | metric | labels beside `tokenkeeper_service` | what |
 /// |---|---|---|
-/// | `tokenkeeper_token_requests_total` | `result` | calls of `token`, `token_valid_for`, and `replace_rejected` where exchanges are not paused: answered at once with a `fresh` token or one that is `due` for renewal, answered after they `waited`, `failed`, or `dropped` by a caller who gave up waiting |
+/// | `tokenkeeper_token_calls_total` | `result` | calls of `token`, `token_valid_for`, and `replace_rejected` where exchanges are not paused: answered at once with a `fresh` token or one that is `due` for renewal, answered after they `waited`, `failed`, or `dropped` by a caller who gave up waiting |
 /// | `tokenkeeper_token_wait_seconds` | | histogram: how long those that waited did so, in vain too |
 /// | `tokenkeeper_token_requests_total` | `exchange`, `outcome` | `fetch` or `refresh`; `success`, or [`ErrorKind::as_str`] |
 /// | `tokenkeeper_token_request_duration_seconds` | `exchange` | histogram: how long the provider took, whatever came of it |
@@ -54,7 +54,7 @@ use crate::observer::EventKind;
 /// // then: build managers
 /// ```
 pub fn describe_metrics() {
-    describe_counter!(REQUESTS, Unit::Count, "Calls for a token, by how they were answered.");
+    describe_counter!(CALLS, Unit::Count, "Calls for a token, by how they were answered.");
     describe_histogram!(WAIT, Unit::Seconds, "How long callers waited for a token.");
     describe_counter!(EXCHANGES, Unit::Count, "Exchanges, by call and outcome.");
     describe_histogram!(EXCHANGE_DURATION, Unit::Seconds, "How long exchanges took.");
@@ -112,7 +112,7 @@ impl Metrics {
     pub(super) fn new(service_name: &Arc<str>, has_gauges: bool) -> Self {
         let service = || SharedString::from(Arc::clone(service_name));
         let requests =
-            |result: &'static str| counter!(REQUESTS, SERVICE => service(), "result" => result);
+            |result: &'static str| counter!(CALLS, SERVICE => service(), "result" => result);
         let exchanges = |kind: TokenRequestKind| {
             let kind = kind.as_str();
             let count = |outcome: &'static str| counter!(EXCHANGES, SERVICE => service(), "exchange" => kind, "outcome" => outcome);
@@ -255,7 +255,7 @@ impl Drop for Tally<'_> {
 
 const SERVICE: &str = "tokenkeeper_service"; // Prometheus gives targets a label `service`
 
-const REQUESTS: &str = "tokenkeeper_token_requests_total";
+const CALLS: &str = "tokenkeeper_token_calls_total";
 const WAIT: &str = "tokenkeeper_token_wait_seconds";
 const EXCHANGES: &str = "tokenkeeper_token_requests_total";
 const EXCHANGE_DURATION: &str = "tokenkeeper_token_request_duration_seconds";
