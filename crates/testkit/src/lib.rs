@@ -48,7 +48,7 @@
 //! # People who log in
 //!
 //! The server plays the browser and the person too, so a login is tested in one process, and so is
-//! what happens when somebody declines or an attacker sends the answer:
+//! what happens when a person declines or an attacker sends the answer:
 //! [`FakeAuthServer`](FakeAuthServer#a-login-without-a-person) shows how. Devices wait for
 //! [`approve_device`](FakeAuthServer::approve_device).
 //!
@@ -56,7 +56,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `signatures` | off | the fake server checks signatures that were made with a private key, at the price of a crypto library |
+//! | `signatures` | off | the fake server checks signatures that were made with a private key, and signs ID tokens with keys of its own (RS256, ES256, `EdDSA`), at the price of a crypto library |
 //!
 //! # Callers at once
 //!
@@ -109,7 +109,8 @@ mod step;
 
 pub use auth_server::{
     Browser, ClientAuth, Decision, EchoForm, Endpoint, FakeAuthServer, FakeAuthServerBuilder,
-    Fault, HeldRequests, Page, ReceivedRequest, RetryAfter, Stats, TokenAnswer,
+    Fault, HeldRequests, IdTokenSigning, Page, Pkce, ReceivedRequest, RetryAfter, Stats,
+    TokenAnswer,
 };
 pub use faulty_storage::{FaultyStorage, StorageFault, StorageOperation};
 pub use gate::Gate;

@@ -37,7 +37,7 @@ impl Answer {
 
     /// An error object (RFC 6749 §5.2).
     pub(super) fn oauth_error(status: StatusCode, code: &str, description: &str) -> Self {
-        Self::json(status, &json!({"error": code, "error_description": description}))
+        Self::json(status, &json!({"error": code, "error_description": sayable(description)}))
     }
 
     /// 400 with an error object.
@@ -89,6 +89,12 @@ impl Answer {
         let body = AnswerBody { chunks: VecDeque::from([self.body]), filler, end: End::Whole };
         response(self.status, self.headers, None, body)
     }
+}
+
+/// What an error description may hold (RFC 6749 §5.2, RFC 6750 §3).
+pub(super) fn sayable(text: &str) -> String {
+    let is_sayable = |c: &char| (' '..='~').contains(c) && !['"', '\\'].contains(c);
+    text.chars().map(|c| if is_sayable(&c) { c } else { '?' }).collect()
 }
 
 fn response(

@@ -1,42 +1,19 @@
 //! The authorization endpoint (RFC 6749 §3.1) and the one where requests are pushed (RFC 9126).
 
-use std::collections::HashMap;
-
 use http::{StatusCode, header};
 use serde_json::json;
-use tokenkeeper::{Now, Scopes};
+use tokenkeeper::Scopes;
 
 use super::answer::Answer;
+use super::codes::{Code, Pushed};
+use super::config::Config;
 use super::dpop::Place;
 use super::form::Form;
 use super::login_request::{LoginRefusal, LoginRequest};
 use super::people::Decision;
 use super::received_request::ReceivedRequest;
-use super::state::{Config, State};
+use super::state::State;
 use super::token_book::{contains_all, has_ended, random_token};
-
-/// Logins that a code stands for, or a `request_uri` announced.
-#[derive(Default)]
-pub(super) struct Logins {
-    pub(super) codes: HashMap<String, Code>,
-    pushed: HashMap<String, Pushed>,
-}
-
-/// What a code can be exchanged for.
-pub(super) struct Code {
-    pub(super) request: LoginRequest,
-    pub(super) username: String,
-    pub(super) scopes: Scopes,
-    pub(super) issued_at: Now,
-    pub(super) ends: Now,
-    /// What was issued for it, once it was.
-    pub(super) family: Option<usize>,
-}
-
-struct Pushed {
-    request: LoginRequest,
-    ends: Now,
-}
 
 /// The browser comes with a request, the person decides, and the browser is sent back.
 pub(super) fn authorization(
@@ -44,7 +21,7 @@ pub(super) fn authorization(
     state: &mut State,
     request: &ReceivedRequest,
 ) -> Answer {
-    let form = match Form::of_query(request) {
+    let form = match Form::of_login(request) {
         Ok(form) => form,
         Err(refusal) => return refusal,
     };
@@ -77,12 +54,17 @@ pub(super) fn pushed_authorization(
             let what = "a pushed request cannot point to another";
             return Err(Answer::refusal("invalid_request", what));
         }
+        form.require("client_id")?;
         let mut request = LoginRequest::check(config, &client, &form).map_err(|r| r.answer())?;
         let key = state.proofs.check(config, Place::Server, received, None);
         let key = key.map_err(|refusal| Answer::refusal(refusal.code, refusal.what))?;
+        if request.key.is_some() && key.is_some() && request.key != key {
+            let what = "dpop_jkt is not the key of the proof";
+            return Err(Answer::refusal("invalid_dpop_proof", what));
+        }
         request.key = key.or(request.key);
         let ends = config.clock.now().after(config.login.code_lifetime);
-        let uri = format!("urn:ietf:params:oauth:request_uri:{}", random_token("par"));
+        let uri = REQUEST_URI.to_owned() + &random_token("par");
         state.logins.pushed.insert(uri.clone(), Pushed { request, ends });
         let expires_in = config.login.code_lifetime.as_secs();
         let body = json!({ "request_uri": uri, "expires_in": expires_in });
@@ -99,9 +81,9 @@ fn requested(
 ) -> Result<LoginRequest, LoginRefusal> {
     let refuse = |what| LoginRefusal::without_redirect("invalid_request", what);
     let id = form.get("client_id").ok_or_else(|| refuse("client_id is missing"))?;
-    let client = state.clients.registered.iter().find(|client| client.id == id);
-    let client = client.ok_or_else(|| refuse("the client is unknown"))?;
-    let Some(uri) = form.get("request_uri") else {
+    let client = state.clients.find(id).ok_or_else(|| refuse("the client is unknown"))?;
+    let pushed = form.get("request_uri").filter(|uri| uri.starts_with(REQUEST_URI));
+    let Some(uri) = pushed else {
         let request = LoginRequest::check(config, client, form)?;
         if config.login.requests_must_be_pushed {
             return Err(refuse("authorization requests must be pushed"));
@@ -205,3 +187,5 @@ impl Callback {
         Answer::empty(StatusCode::FOUND).with(header::LOCATION, &self.uri)
     }
 }
+
+const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";

@@ -1,21 +1,25 @@
 //! How a server is set up.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokenkeeper::{Clock, Scopes, Secret, SystemClock};
+use tokenkeeper::{Clock, Scopes, Secret};
 
-use super::FakeAuthServer;
-use super::authorization::Logins;
-use super::clients::{Client, ClientAuth, Clients};
-use super::device::Devices;
-use super::dpop::{DpopSettings, Proofs};
+use super::client::{Client, ClientAuth};
+use super::clients::Clients;
+use super::codes::Logins;
+use super::config::Config;
+use super::devices::Devices;
+use super::dpop::Proofs;
 use super::listener::Listener;
-use super::login_settings::LoginSettings;
 use super::people::People;
-use super::state::{Config, DEFAULT_LIFETIME, Shared, State};
+use super::server::FakeAuthServer;
+use super::signing::SigningKeys;
+use super::state::{Shared, State};
 use super::stats::Stats;
 use super::token_book::{Terms, TokenBook};
 
@@ -29,6 +33,9 @@ use super::token_book::{Terms, TokenBook};
 #[must_use = "a builder does nothing until it is started"]
 pub struct FakeAuthServerBuilder {
     clients: Vec<Client>,
+    changes: Vec<(String, Change)>,
+    tokens_of: Option<Arc<Shared>>,
+    address: SocketAddr,
     users: HashMap<String, Secret>,
     terms: Terms,
     pub(super) config: Config,
@@ -39,6 +46,9 @@ impl FakeAuthServerBuilder {
     pub(super) fn new() -> Self {
         Self {
             clients: Vec::new(),
+            changes: Vec::new(),
+            tokens_of: None,
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
             users: HashMap::new(),
             terms: Terms {
                 lifetime: DEFAULT_LIFETIME,
@@ -46,34 +56,14 @@ impl FakeAuthServerBuilder {
                 rotates: true,
                 reuse_grace: Duration::ZERO,
             },
-            config: Config {
-                token_path: "/token".to_owned(),
-                revocation_path: "/revoke".to_owned(),
-                resource_prefix: "/api".to_owned(),
-                public_paths: Vec::new(),
-                tokens_of: None,
-                url: String::new(),
-                issuer_path: String::new(),
-                redirect_uris: Vec::new(),
-                login: LoginSettings::default(),
-                allowed_resources: None,
-                dpop: DpopSettings::default(),
-                trusted_issuers: Vec::new(),
-                public_keys: Vec::new(),
-                states_lifetime: true,
-                issues_refresh_tokens: true,
-                refreshes_client_credentials: false,
-                allowed_scopes: None,
-                extra: Map::new(),
-                clock: Arc::new(SystemClock),
-            },
+            config: Config::default(),
             person: "alice".to_owned(),
         }
     }
 
     /// Adds a client. The first one takes the place of the default client.
     pub fn client(mut self, id: &str, secret: &str, auth: ClientAuth) -> Self {
-        self.clients.push(Client { id: id.to_owned(), secret: secret.into(), auth });
+        self.clients.push(Client::new(id, secret, auth));
         self
     }
 
@@ -160,7 +150,7 @@ impl FakeAuthServerBuilder {
     /// The resource takes the tokens that `issuer` issued, and not those of this server: an API on
     /// another origin than its authorization server.
     pub fn accept_tokens_of(mut self, issuer: &FakeAuthServer) -> Self {
-        self.config.tokens_of = Some(Arc::clone(&issuer.shared));
+        self.tokens_of = Some(Arc::clone(&issuer.shared));
         self
     }
 
@@ -176,19 +166,67 @@ impl FakeAuthServerBuilder {
         self
     }
 
+    /// Where the server listens; any free port of 127.0.0.1 by default.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Scheme, host and port as clients see them, where something stands before the server: a proxy
+    /// that speaks TLS, or the name of a container. The documents, issuers and proofs go by it.
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.config.url = url.trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// Lets scripts of every origin read the answers, pages aside.
+    pub fn cors(mut self) -> Self {
+        self.config.allows_cors = true;
+        self
+    }
+
+    /// Changes a client when the server starts, so that the order of calls does not matter.
+    pub(super) fn change(
+        mut self,
+        client_id: &str,
+        change: impl FnOnce(&mut Client) + Send + 'static,
+    ) -> Self {
+        self.changes.push((client_id.to_owned(), Box::new(change)));
+        self
+    }
+
     /// Starts the server.
     ///
     /// # Panics
     ///
-    /// If no port of 127.0.0.1 or no thread is to be had.
+    /// If the address is taken, no thread is to be had, or a client was changed that was not added.
     #[must_use]
-    pub fn start(mut self) -> FakeAuthServer {
+    pub fn start(self) -> FakeAuthServer {
+        #[expect(clippy::expect_used, reason = "a test without its server cannot go on")]
+        self.try_start().expect("FakeAuthServer could not be started")
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    ///
+    /// If the address is taken, no thread is to be had, or a client was changed that was not added.
+    pub fn try_start(mut self) -> io::Result<FakeAuthServer> {
         if self.clients.is_empty() {
             self = self.client("client", "secret", ClientAuth::Any);
         }
         if self.users.is_empty() {
             self = self.user("alice", "wonderland");
         }
+        for (id, change) in self.changes {
+            let client = self.clients.iter_mut().find(|client| client.id == id);
+            change(client.ok_or_else(|| {
+                io::Error::other(format!("there is no client `{id}`; add it to the builder"))
+            })?);
+        }
+        let mut keys = SigningKeys::default();
+        let signing = self.clients.iter().map(|client| client.signing(&self.config));
+        signing.for_each(|signing| keys.prepare(signing));
         let clients = Clients { registered: self.clients, ..Clients::default() };
         let state = State {
             clients,
@@ -203,19 +241,40 @@ impl FakeAuthServerBuilder {
             logins: Logins::default(),
             devices: Devices::default(),
             proofs: Proofs::default(),
+            keys,
             id_token_claims: Map::new(),
             metadata: Map::new(),
         };
-        let started = Listener::bind().and_then(|(socket, address)| {
+        let (socket, address) = Listener::bind(self.address)?;
+        if self.config.url.is_empty() {
             self.config.url = format!("http://{address}");
-            let shared = Arc::new(Shared::new(self.config, state));
-            let listener = Listener::start(socket, address, Arc::clone(&shared))?;
-            Ok(FakeAuthServer { shared, listener })
-        });
-        #[expect(clippy::expect_used, reason = "a test without its server cannot go on")]
-        started.expect("FakeAuthServer could not be started")
+        }
+        let shared = Arc::new(Shared::new(self.config, self.tokens_of, state));
+        let listener = Listener::start(socket, address, Arc::clone(&shared))?;
+        Ok(FakeAuthServer::new(shared, listener))
     }
 }
+
+impl FakeAuthServer {
+    /// A server as [`FakeAuthServerBuilder`] describes its defaults.
+    ///
+    /// # Panics
+    ///
+    /// If no port of 127.0.0.1 or no thread is to be had.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// Sets up a server.
+    pub fn builder() -> FakeAuthServerBuilder {
+        FakeAuthServerBuilder::new()
+    }
+}
+
+type Change = Box<dyn FnOnce(&mut Client) + Send>;
+
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(900);
 
 impl std::fmt::Debug for FakeAuthServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

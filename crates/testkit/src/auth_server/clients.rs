@@ -1,4 +1,4 @@
-//! Who may ask, and how a client proves who it is (RFC 6749 §2.3).
+//! The clients that are registered, and how one proves that it is the one (RFC 6749 §2.3).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -6,75 +6,14 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{StatusCode, header};
-use tokenkeeper::Secret;
 
 use super::answer::Answer;
-use super::assertion::UsedAssertions;
+use super::assertion::{Expected, UsedAssertions};
+use super::client::{Client, ClientAuth};
+use super::config::Config;
 use super::form::Form;
 use super::jwt::Jwt;
 use super::received_request::ReceivedRequest;
-use super::state::Config;
-
-/// How a client must prove who it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ClientAuth {
-    /// Any way in which the secret is sent once: as a Basic header in either spelling, or in the
-    /// body.
-    #[default]
-    Any,
-    /// `client_secret_basic`: id and secret are form-encoded, then put into a Basic header
-    /// (RFC 6749 §2.3.1). Both `+` and `%20` are a blank.
-    Basic,
-    /// A Basic header of id and secret as they are, which is all that some servers take.
-    RawBasic,
-    /// `client_secret_post`: id and secret are in the body.
-    Post,
-    /// `none`: a public client, the id is in the body. It cannot use client credentials.
-    None,
-    /// `private_key_jwt` and the like (RFC 7523 §2.2): a `client_assertion` in the body. Nothing
-    /// about it is checked but that it comes only once.
-    Assertion,
-    /// `private_key_jwt` (RFC 7523 §2.2): a `client_assertion` whose `iss` and `sub` are the
-    /// client, whose `aud` is the issuer, the token endpoint or the endpoint that is asked, with
-    /// `exp` and a `jti` of its own. The signature is checked if the client has a
-    #[cfg_attr(
-        feature = "signatures",
-        doc = "[public key](crate::FakeAuthServerBuilder::public_key)."
-    )]
-    #[cfg_attr(not(feature = "signatures"), doc = "public key (feature `signatures`).")]
-    PrivateKeyJwt,
-    /// `client_secret_jwt`: the same, signed with the secret by HS256. The signature is checked.
-    ClientSecretJwt,
-}
-
-#[derive(Clone)]
-pub(super) struct Client {
-    pub(super) id: String,
-    pub(super) secret: Secret,
-    pub(super) auth: ClientAuth,
-}
-
-impl Client {
-    /// Whoever comes without a name.
-    pub(super) fn unnamed() -> Self {
-        Self { id: String::new(), secret: "".into(), auth: ClientAuth::None }
-    }
-
-    pub(super) fn is_public(&self) -> bool {
-        self.auth == ClientAuth::None
-    }
-
-    /// The secret, unless it has none to keep.
-    pub(super) fn own_secret(&self) -> Option<&str> {
-        let secret = self.secret.expose_secret();
-        (!secret.is_empty() && !self.is_public()).then_some(secret)
-    }
-
-    fn has_secret(&self, secret: &str) -> bool {
-        self.secret.expose_secret() == secret
-    }
-}
 
 #[derive(Default)]
 pub(super) struct Clients {
@@ -84,6 +23,10 @@ pub(super) struct Clients {
 }
 
 impl Clients {
+    pub(super) fn find(&self, id: &str) -> Option<&Client> {
+        self.registered.iter().find(|client| client.id == id)
+    }
+
     /// The client that the request comes from, or the answer that refuses it.
     pub(super) fn authenticate(
         &mut self,
@@ -98,17 +41,22 @@ impl Clients {
             let what = "the client authenticates in more than one way";
             return Err(Answer::refusal("invalid_request", what));
         }
-        let client = match header {
-            Some(header) => self.by_header(header, form)?,
-            None => self.by_body(config, request, form),
+        if let Some(header) = header {
+            return self.by_header(header, form);
+        }
+        let client = match form.get("client_assertion") {
+            Some(assertion) => self.by_assertion(assertion, config, request, form),
+            None => self.by_body(form),
         };
-        client.ok_or_else(unknown_client)
+        client.map_err(|why| invalid_client(&why))
     }
 
-    fn by_header(&self, header: &str, form: &Form) -> Result<Option<Client>, Answer> {
-        let Some((raw_id, raw_secret)) = raw_basic(header) else { return Ok(None) };
-        let id = form_decode(&raw_id);
-        let secret = form_decode(&raw_secret);
+    fn by_header(&self, header: &str, form: &Form) -> Result<Client, Answer> {
+        let Some((raw_id, raw_secret)) = raw_basic(header) else {
+            let why = "the Authorization header is not Basic with an id and a secret";
+            return Err(invalid_client(why));
+        };
+        let (id, secret) = (form_decode(&raw_id), form_decode(&raw_secret));
         let found = self.registered.iter().find(|client| {
             let raw = client.id == raw_id && client.has_secret(&raw_secret);
             let encoded = client.id == id && client.has_secret(&secret);
@@ -124,27 +72,36 @@ impl Clients {
                 let what = "client_id differs from the Authorization header";
                 Err(Answer::refusal("invalid_request", what))
             }
-            (found, _) => Ok(found.cloned()),
+            (Some(client), _) => Ok(client.clone()),
+            (None, _) => {
+                let why = match self.find(&id).or_else(|| self.find(&raw_id)) {
+                    None => no_client(&id),
+                    Some(client) => match client.auth {
+                        ClientAuth::Any | ClientAuth::Basic | ClientAuth::RawBasic => {
+                            "client_secret is wrong, or encoded in another way".to_owned()
+                        }
+                        _ => other_method(client),
+                    },
+                };
+                Err(invalid_client(&why))
+            }
         }
     }
 
-    fn by_body(
-        &mut self,
-        config: &Config,
-        request: &ReceivedRequest,
-        form: &Form,
-    ) -> Option<Client> {
-        if let Some(assertion) = form.get("client_assertion") {
-            return self.by_assertion(assertion, config, request, form);
+    fn by_body(&self, form: &Form) -> Result<Client, String> {
+        let id = form.get("client_id").ok_or_else(|| {
+            "there is no client authentication: no Authorization header, no client_id".to_owned()
+        })?;
+        let client = self.find(id).ok_or_else(|| no_client(id))?;
+        match (client.auth, form.get("client_secret")) {
+            (ClientAuth::Any | ClientAuth::Post, Some(secret)) if !client.has_secret(secret) => {
+                Err("client_secret is wrong".to_owned())
+            }
+            (ClientAuth::Any | ClientAuth::Post, Some(_)) | (ClientAuth::None, None) => {
+                Ok(client.clone())
+            }
+            _ => Err(other_method(client)),
         }
-        let id = form.get("client_id")?;
-        let client = self.registered.iter().find(|client| client.id == id)?;
-        let proven = match (client.auth, form.get("client_secret")) {
-            (ClientAuth::Any | ClientAuth::Post, Some(secret)) => client.has_secret(secret),
-            (ClientAuth::None, None) => true,
-            _ => false,
-        };
-        proven.then(|| client.clone())
     }
 
     fn by_assertion(
@@ -153,28 +110,56 @@ impl Clients {
         config: &Config,
         request: &ReceivedRequest,
         form: &Form,
-    ) -> Option<Client> {
+    ) -> Result<Client, String> {
+        let refuse = |why: &str| Err(why.to_owned());
         if form.get("client_assertion_type") != Some(JWT_BEARER) {
-            return None;
+            return Err(format!("client_assertion_type is not {JWT_BEARER}"));
         }
         let jwt = Jwt::parse(assertion);
         let subject = jwt.as_ref().and_then(|jwt| jwt.claim("sub"));
-        let id = subject.or(form.get("client_id"))?;
-        let client = self.registered.iter().find(|client| client.id == id)?.clone();
+        let id = match (subject, form.get("client_id")) {
+            (Some(subject), Some(id)) if subject != id => {
+                return refuse("client_id is not the sub of the assertion");
+            }
+            (Some(id), _) | (None, Some(id)) => id,
+            (None, None) if jwt.is_none() => return refuse("the client_assertion is no JWT"),
+            (None, None) => return refuse("the assertion has no sub"),
+        };
+        let client = self.find(id).ok_or_else(|| no_client(id))?.clone();
         let secret = match client.auth {
             ClientAuth::Assertion => {
-                let is_new = self.used_words.insert(assertion.to_owned());
-                return is_new.then_some(client);
+                if !self.used_words.insert(assertion.to_owned()) {
+                    return refuse("the assertion was used before");
+                }
+                return Ok(client);
             }
             ClientAuth::PrivateKeyJwt => None,
             ClientAuth::ClientSecretJwt => Some(client.secret.expose_secret()),
-            _ => return None,
+            _ => {
+                let methods = client.auth.methods().join(" or ");
+                return Err(format!(
+                    "the client `{id}` does not authenticate by assertion but by {methods}"
+                ));
+            }
         };
-        subject?;
-        let path = request.path();
-        self.used_assertions.take(&jwt?, &client.id, secret, config, path).ok()?;
-        Some(client)
+        let Some(jwt) = &jwt else { return refuse("the client_assertion is no JWT") };
+        if subject.is_none() {
+            return refuse("the assertion has no sub");
+        }
+        let keys = config.keys_of(id).chain(&client.keys).collect();
+        let expected = Expected { issuer: id, secret, keys, endpoint: request.path() };
+        self.used_assertions.take(jwt, &expected, config)?;
+        Ok(client)
     }
+}
+
+fn no_client(id: &str) -> String {
+    format!("no client `{id}` is registered")
+}
+
+fn other_method(client: &Client) -> String {
+    let methods = client.auth.methods().join(" or ");
+    format!("the client `{}` authenticates by `{methods}`, and this request does not", client.id)
 }
 
 /// User and password of a Basic header as they are (RFC 7617 §2).
@@ -193,13 +178,9 @@ fn form_decode(text: &str) -> String {
     percent_encoding::percent_decode_str(&blanks).decode_utf8_lossy().into_owned()
 }
 
-fn unknown_client() -> Answer {
-    Answer::oauth_error(
-        StatusCode::UNAUTHORIZED,
-        "invalid_client",
-        "the client is unknown or could not be authenticated",
-    )
-    .with(header::WWW_AUTHENTICATE, "Basic realm=\"fake-auth-server\"")
+fn invalid_client(why: &str) -> Answer {
+    Answer::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", why)
+        .with(header::WWW_AUTHENTICATE, "Basic realm=\"fake-auth-server\"")
 }
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

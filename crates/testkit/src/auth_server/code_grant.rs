@@ -1,12 +1,12 @@
 //! The code of a login becomes tokens (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
 use super::answer::Answer;
-use super::authorization::Code;
+use super::codes::Code;
 use super::jwt::{base64_url, sha256};
 use super::token_book::{Family, Grant, SignIn, has_ended};
-use super::token_endpoint::Exchange;
+use super::token_endpoint::TokenRequest;
 
-impl Exchange<'_> {
+impl TokenRequest<'_> {
     pub(super) fn authorization_code(&mut self) -> Result<Answer, Answer> {
         let text = self.form.require("code")?.to_owned();
         let refuse = |what| Answer::refusal("invalid_grant", what);
@@ -20,10 +20,12 @@ impl Exchange<'_> {
         if has_ended(&code.ends, &self.now) {
             return Err(refuse("the code has expired"));
         }
-        if self.form.get("redirect_uri") != Some(&code.request.redirect_uri) {
+        let named = self.form.get("redirect_uri");
+        let is_same = named.is_some_and(|uri| uri == code.request.redirect_uri);
+        if !is_same && (named.is_some() || code.request.names_redirect_uri) {
             return Err(refuse("redirect_uri is not the one that the code was sent to"));
         }
-        if !proves(self.form.get("code_verifier").unwrap_or_default(), code) {
+        if !proves(self.form.get("code_verifier"), code) {
             return Err(refuse("code_verifier does not match the code_challenge"));
         }
         if code.request.key.is_some() && code.request.key != self.key {
@@ -52,10 +54,17 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether the verifier is one, and the one that the challenge was made of.
-fn proves(verifier: &str, code: &Code) -> bool {
+/// Whether the verifier is one, and the one that the challenge was made of. A verifier without a
+/// challenge is an attack or a mistake (RFC 9700 §2.1.1).
+fn proves(verifier: Option<&str>, code: &Code) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    (43..=128).contains(&verifier.len())
-        && verifier.bytes().all(allowed)
-        && base64_url(sha256(verifier)) == code.request.challenge
+    match (verifier, &code.request.challenge) {
+        (None, challenge) => challenge.is_none(),
+        (Some(_), None) => false,
+        (Some(verifier), Some(challenge)) => {
+            (43..=128).contains(&verifier.len())
+                && verifier.bytes().all(allowed)
+                && base64_url(sha256(verifier)) == *challenge
+        }
+    }
 }

@@ -1,57 +1,20 @@
 //! A device without a browser asks, and a person approves it elsewhere (RFC 8628).
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use tokenkeeper::{Now, Scopes};
 
 use super::answer::Answer;
+use super::config::Config;
+use super::devices::{Device, DeviceState};
+use super::endpoint::DEVICE_PAGE_PATH;
 use super::form::Form;
 use super::received_request::ReceivedRequest;
-use super::state::{Config, State};
+use super::requested;
+use super::state::State;
 use super::token_book::{Family, Grant, SignIn, has_ended, random_token};
-use super::token_endpoint::{self, Exchange};
-
-/// Devices that wait for their person, by device code.
-#[derive(Default)]
-pub(super) struct Devices(HashMap<String, Device>);
-
-struct Device {
-    client_id: String,
-    user_code: String,
-    scopes: Scopes,
-    resources: Vec<String>,
-    ends: Now,
-    interval: Duration,
-    polled_at: Option<Now>,
-    state: DeviceState,
-}
-
-enum DeviceState {
-    Waiting,
-    Approved { username: String, at: Now },
-    Denied,
-    Served,
-}
-
-impl Devices {
-    /// Says what the person makes of this code. Gives whether a device waits for it.
-    pub(super) fn settle(&mut self, user_code: &str, approved_by: Option<&str>, now: &Now) -> bool {
-        let wanted = letters_of(user_code);
-        let mut waiting = self.0.values_mut().filter(|device| {
-            let waits = matches!(device.state, DeviceState::Waiting);
-            waits && !has_ended(&device.ends, now) && letters_of(&device.user_code) == wanted
-        });
-        let Some(device) = waiting.next() else { return false };
-        device.state = match approved_by {
-            Some(username) => DeviceState::Approved { username: username.to_owned(), at: *now },
-            None => DeviceState::Denied,
-        };
-        true
-    }
-}
+use super::token_endpoint::{DEVICE_CODE, TokenRequest};
 
 /// The device authorization endpoint (RFC 8628 §3.1).
 pub(super) fn device_authorization(
@@ -61,9 +24,13 @@ pub(super) fn device_authorization(
 ) -> Answer {
     let answer = Form::of_request(request).and_then(|form| {
         let client = state.clients.authenticate(config, request, &form)?;
-        let scopes = token_endpoint::granted_scopes(config, &form);
+        if !client.may_use(DEVICE_CODE) {
+            let what = "this client may not use the device grant";
+            return Err(Answer::refusal("unauthorized_client", what));
+        }
+        let scopes = requested::granted_scopes(config, &client, &form);
         let scopes = scopes.map_err(|what| Answer::refusal("invalid_scope", what))?;
-        let resources = config.resources_of(&form);
+        let resources = requested::resources(config, &form);
         let resources = resources.map_err(|what| Answer::refusal("invalid_target", what))?;
         let (lifetime, interval) = (config.login.device_lifetime, config.login.polling_interval);
         let device = Device {
@@ -76,7 +43,7 @@ pub(super) fn device_authorization(
             polled_at: None,
             state: DeviceState::Waiting,
         };
-        let page = config.url.clone() + "/device";
+        let page = config.url.clone() + DEVICE_PAGE_PATH;
         let device_code = random_token("device");
         let body = json!({
             "device_code": device_code,
@@ -92,8 +59,9 @@ pub(super) fn device_authorization(
     answer.unwrap_or_else(|refusal| refusal)
 }
 
-impl Exchange<'_> {
-    /// One poll of a device (RFC 8628 §3.4).
+impl TokenRequest<'_> {
+    /// One poll of a device (RFC 8628 §3.4). Whether it came too soon matters only while the person
+    /// has not decided: several pollers of one code would starve each other otherwise.
     pub(super) fn device_code(&mut self) -> Result<Answer, Answer> {
         let code = self.form.require("device_code")?;
         let device = self.state.devices.0.get_mut(code);
@@ -106,14 +74,15 @@ impl Exchange<'_> {
             return Err(Answer::refusal("expired_token", "the device code has expired"));
         }
         let last = device.polled_at.replace(self.now);
-        if last.is_some_and(|last| self.now.since(&last) < device.interval) {
-            device.interval += SLOW_DOWN;
-            return Err(Answer::refusal("slow_down", "the device polls too often"));
-        }
+        let is_early = last.is_some_and(|last| self.now.since(&last) < device.interval);
         let (username, at) = match &device.state {
             DeviceState::Approved { username, at } => (username.clone(), *at),
+            DeviceState::Waiting if is_early => {
+                device.interval += SLOW_DOWN;
+                return Err(Answer::refusal("slow_down", "the device polls too often"));
+            }
             DeviceState::Waiting => {
-                let what = "nobody has approved the device yet";
+                let what = "no person has approved the device yet";
                 return Err(Answer::refusal("authorization_pending", what));
             }
             DeviceState::Denied => {
@@ -138,11 +107,6 @@ impl Exchange<'_> {
         let family = self.state.book.open_family(family);
         Ok(self.answer(family, grant, true))
     }
-}
-
-/// People leave out the dash and write small letters.
-fn letters_of(user_code: &str) -> String {
-    user_code.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 /// Eight letters that are no word and look unlike digits (RFC 8628 §6.1).

@@ -2,22 +2,15 @@
 
 use std::collections::HashSet;
 
-use http::HeaderName;
+use http::{HeaderName, Uri};
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::config::Config;
 use super::jwt::{Jwt, base64_url, sha256, unix_seconds};
 use super::received_request::ReceivedRequest;
 use super::signature;
-use super::state::Config;
 use super::token_book::random_token;
-
-/// What stays as it was built.
-#[derive(Clone, Debug, Default)]
-pub(super) struct DpopSettings {
-    pub(super) required: bool,
-    pub(super) demands_nonces: bool,
-}
 
 /// Where a proof is shown. Each place has nonces of its own (RFC 9449 §8.2, §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +103,8 @@ impl Proofs {
         if jwt.claim("htm") != Some(request.method().as_str()) {
             return Err(refuse("htm is another method"));
         }
-        if jwt.claim("htu") != Some(&(config.url.clone() + request.path())) {
+        let here = config.url.clone() + request.path();
+        if !jwt.claim("htu").is_some_and(|htu| is_same_url(htu, &here)) {
             return Err(refuse("htu is another URL"));
         }
         let now = unix_seconds(config.clock.now().wall());
@@ -152,6 +146,42 @@ fn thumbprint(key: &Value) -> Option<String> {
     };
     let members: Option<Vec<String>> = members.iter().map(member).collect();
     Some(base64_url(sha256(&format!("{{{}}}", members?.join(",")))))
+}
+
+/// Whether two URLs are the same but for query, fragment and spelling (RFC 9449 §4.3,
+/// RFC 3986 §6.2.2 and §6.2.3). `localhost` is 127.0.0.1 here, because that is where this is.
+fn is_same_url(one: &str, other: &str) -> bool {
+    let parts = |url: &str| {
+        let uri: Uri = url.split('#').next().unwrap_or_default().parse().ok()?;
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let host = uri.host()?.to_ascii_lowercase();
+        let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
+        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        Some((scheme, host, port, without_needless_encoding(uri.path())))
+    };
+    parts(one).is_some_and(|one| Some(one) == parts(other))
+}
+
+/// Unreserved characters as they are, and all else in capital letters.
+fn without_needless_encoding(path: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        plain.push_str(before);
+        let code = after.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let Some(byte) = code else {
+            plain.push('%');
+            rest = after;
+            continue;
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            plain.push(char::from(byte));
+        } else {
+            plain.push_str(&format!("%{byte:02X}"));
+        }
+        rest = after.get(2..).unwrap_or_default();
+    }
+    plain + rest
 }
 
 const WINDOW: u64 = 300; // seconds on either side

@@ -1,8 +1,6 @@
-//! The parts of the server, and which path leads to which.
+//! The parts of the server, and their paths.
 
 use std::fmt;
-
-use super::state::Config;
 
 /// A part of the server that faults and gates can be set for on their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,34 +22,12 @@ pub enum Endpoint {
     Introspection,
     /// The `UserInfo` endpoint (OpenID Connect Core §5.3).
     UserInfo,
+    /// The page where a person enters the code of a device (RFC 8628 §3.3).
+    DevicePage,
+    /// The client registration endpoint (RFC 7591 §3).
+    Registration,
     /// Both documents about the server (RFC 8414 §3, OpenID Connect Discovery §4), and its keys.
     Metadata,
-}
-
-impl Endpoint {
-    /// The part of the server that this path belongs to, if it belongs to one.
-    pub(super) fn of_path(path: &str, config: &Config) -> Option<Self> {
-        if path == config.token_path {
-            return Some(Self::Token);
-        }
-        if path == config.revocation_path {
-            return Some(Self::Revocation);
-        }
-        let below = path.strip_prefix(config.resource_prefix.as_str());
-        if below.is_some_and(|below| below.is_empty() || below.starts_with('/')) {
-            return Some(Self::Resource);
-        }
-        match path {
-            AUTHORIZATION_PATH => Some(Self::Authorization),
-            PAR_PATH => Some(Self::PushedAuthorization),
-            DEVICE_PATH => Some(Self::DeviceAuthorization),
-            INTROSPECTION_PATH => Some(Self::Introspection),
-            USER_INFO_PATH => Some(Self::UserInfo),
-            KEYS_PATH => Some(Self::Metadata),
-            _ if config.metadata_paths().iter().any(|known| known == path) => Some(Self::Metadata),
-            _ => None,
-        }
-    }
 }
 
 /// The name in a sentence.
@@ -66,6 +42,8 @@ impl fmt::Display for Endpoint {
             Self::DeviceAuthorization => "device authorization",
             Self::Introspection => "introspection",
             Self::UserInfo => "user info",
+            Self::DevicePage => "device page",
+            Self::Registration => "registration",
             Self::Metadata => "metadata",
         })
     }
@@ -77,3 +55,5 @@ pub(super) const DEVICE_PATH: &str = "/device_authorization";
 pub(super) const INTROSPECTION_PATH: &str = "/introspect";
 pub(super) const KEYS_PATH: &str = "/jwks";
 pub(super) const USER_INFO_PATH: &str = "/userinfo";
+pub(super) const DEVICE_PAGE_PATH: &str = "/device";
+pub(super) const REGISTRATION_PATH: &str = "/register";

@@ -158,7 +158,8 @@ pub(super) fn echo(form: EchoForm, request: &ReceivedRequest) -> Answer {
             said.extend(request.param(name).map(|secret| form.write(name, &secret)));
         }
     }
-    Answer::refusal("invalid_request", &said.join(" "))
+    let body = json!({ "error": "invalid_request", "error_description": said.join(" ") });
+    Answer::json(StatusCode::BAD_REQUEST, &body)
 }
 
 fn retry_after(answer: Answer, after: Option<RetryAfter>, now: &Now) -> Answer {

@@ -34,17 +34,21 @@ impl Form {
         Self::of_fields(request.form())
     }
 
-    /// Checks that the request is a GET, and takes its query.
-    pub(super) fn of_query(request: &ReceivedRequest) -> Result<Self, Answer> {
-        if request.method() != Method::GET {
-            let what = "this endpoint takes only GET";
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            return Err(
-                Answer::oauth_error(status, "invalid_request", what).with(header::ALLOW, "GET")
-            );
+    /// The query of a GET, or the form of a POST (RFC 6749 §3.1).
+    pub(super) fn of_login(request: &ReceivedRequest) -> Result<Self, Answer> {
+        match *request.method() {
+            Method::POST => Self::of_request(request),
+            Method::GET => {
+                let query = request.query().unwrap_or_default();
+                Self::of_fields(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+            }
+            _ => {
+                let what = "this endpoint takes only GET and POST";
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                let answer = Answer::oauth_error(status, "invalid_request", what);
+                Err(answer.with(header::ALLOW, "GET, POST"))
+            }
         }
-        let query = request.query().unwrap_or_default();
-        Self::of_fields(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
     fn of_fields(fields: Vec<(String, String)>) -> Result<Self, Answer> {

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 use tokenkeeper::Now;
 
-use super::clients::Client;
-use super::jwt::{Jwt, base64_url, sha256, unix_seconds};
-use super::state::Config;
+use super::claims;
+use super::client::Client;
+use super::config::Config;
+use super::jwt::{self, half_hash, unix_seconds};
+use super::signing::SigningKeys;
 use super::token_book::Family;
-use super::{metadata, user_info};
 
 /// What an ID token is about.
 pub(super) struct IdToken<'a> {
@@ -20,24 +21,28 @@ pub(super) struct IdToken<'a> {
 }
 
 impl IdToken<'_> {
-    /// Signed with the secret of the client (OpenID Connect Core §10.1), or not at all where it has
-    /// none. `changes` take the place of claims; null takes a claim away.
-    pub(super) fn write(&self, config: &Config, changes: &Map<String, Value>) -> Option<String> {
+    /// `changes` take the place of claims; null takes a claim away.
+    pub(super) fn write(
+        &self,
+        config: &Config,
+        changes: &Map<String, Value>,
+        keys: &mut SigningKeys,
+    ) -> Option<String> {
         let sign_in = self.family.sign_in.as_ref()?;
-        let mut claims = user_info::claims(self.family)?;
+        let mut claims = claims::of_person(self.family)?;
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", config.issuer().into());
         put("aud", self.client.id.as_str().into());
         put("iat", unix_seconds(self.now.wall()).into());
         put("exp", unix_seconds(self.now.after(self.lifetime).wall()).into());
         put("auth_time", unix_seconds(sign_in.at.wall()).into());
-        let hash = sha256(self.access_token);
-        let (half, _) = hash.split_at(hash.len() / 2);
-        put("at_hash", base64_url(half).into());
+        let (signing, secret) = (self.client.signing(config), self.client.own_secret());
+        let by_sha512 = signing.algorithm(secret.is_some()) == "EdDSA";
+        put("at_hash", half_hash(self.access_token, by_sha512).into());
         if let Some(nonce) = self.nonce {
             put("nonce", nonce.into());
         }
-        metadata::change(&mut claims, changes);
-        Some(Jwt::write(&claims, self.client.own_secret()))
+        jwt::change(&mut claims, changes);
+        Some(keys.write("JWT", &claims, signing, secret))
     }
 }

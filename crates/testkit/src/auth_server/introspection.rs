@@ -4,13 +4,15 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use super::config::Config;
 use super::form::Form;
 use super::jwt::unix_seconds;
 use super::received_request::ReceivedRequest;
-use super::state::{Config, State};
+use super::state::State;
 use super::token_book::LiveToken;
 
-/// Tells any client with credentials of its own what a token is good for (RFC 7662 §2).
+/// Tells any client with credentials of its own what a token is good for (RFC 7662 §2), signed where
+/// that is set up and asked for (RFC 9701).
 pub(super) fn introspection(
     config: &Config,
     state: &mut State,
@@ -23,7 +25,18 @@ pub(super) fn introspection(
             return Err(Answer::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", what));
         }
         let token = form.require("token")?;
-        Ok(Answer::json(StatusCode::OK, &Value::Object(describe(config, state, token))))
+        let members = describe(config, state, token);
+        let accepts_signed = request.header("accept").is_some_and(|types| types.contains(SIGNED));
+        if !(config.signs_introspection && accepts_signed) {
+            return Ok(Answer::json(StatusCode::OK, &Value::Object(members)));
+        }
+        let mut claims = Map::new();
+        claims.insert("iss".to_owned(), config.issuer().into());
+        claims.insert("aud".to_owned(), client.id.as_str().into());
+        claims.insert("iat".to_owned(), unix_seconds(config.clock.now().wall()).into());
+        claims.insert("token_introspection".to_owned(), members.into());
+        let signed = state.sign(config, &client.id, "token-introspection+jwt", &claims);
+        Ok(Answer::new(StatusCode::OK, SIGNED, signed))
     });
     answer.unwrap_or_else(|refusal| refusal)
 }
@@ -71,3 +84,5 @@ fn describe(config: &Config, state: &State, token: &str) -> Map<String, Value> {
     put("client_id", family.client_id.into());
     members
 }
+
+const SIGNED: &str = "application/token-introspection+jwt";

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256, Sha512};
 
 /// A token that was taken apart. Nothing about it is checked yet.
 pub(super) struct Jwt {
@@ -31,16 +31,10 @@ impl Jwt {
         })
     }
 
-    /// A token signed with HS256, or not signed at all (`none`) where there is no secret.
-    pub(super) fn write(claims: &Map<String, Value>, secret: Option<&str>) -> String {
-        let algorithm = if secret.is_some() { "HS256" } else { "none" };
-        let header = json!({ "alg": algorithm, "typ": "JWT" }).to_string();
-        let claims = Value::Object(claims.clone()).to_string();
-        let signed = format!("{}.{}", base64_url(header), base64_url(claims));
-        let signature = secret.and_then(|secret| mac(secret, &signed));
-        let signature =
-            signature.map(|mac| base64_url(mac.finalize().into_bytes())).unwrap_or_default();
-        format!("{signed}.{signature}")
+    /// Header and claims as they are signed: the token without its signature.
+    pub(super) fn unsigned(header: &Value, claims: &Map<String, Value>) -> String {
+        let claims = Value::Object(claims.clone());
+        format!("{}.{}", base64_url(header.to_string()), base64_url(claims.to_string()))
     }
 
     /// Whether it is signed with HS256 and this secret.
@@ -65,6 +59,11 @@ impl Jwt {
     }
 }
 
+/// A signature by HS256.
+pub(super) fn hs256(secret: &str, signed: &str) -> Option<Vec<u8>> {
+    Some(mac(secret, signed)?.finalize().into_bytes().to_vec())
+}
+
 fn mac(secret: &str, signed: &str) -> Option<Hmac<Sha256>> {
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
     Some(mac.chain_update(signed))
@@ -80,6 +79,25 @@ pub(super) fn base64_url(bytes: impl AsRef<[u8]>) -> String {
 
 pub(super) fn sha256(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
+}
+
+/// The left half of a hash of this token, as `at_hash` has it: by SHA-512 for `EdDSA`, by SHA-256
+/// for all others here (OpenID Connect Core §3.1.3.6).
+pub(super) fn half_hash(token: &str, by_sha512: bool) -> String {
+    let hash =
+        if by_sha512 { Sha512::digest(token).to_vec() } else { Sha256::digest(token).to_vec() };
+    let (half, _) = hash.split_at(hash.len() / 2);
+    base64_url(half)
+}
+
+/// Puts members in, or takes those away that are null.
+pub(super) fn change(members: &mut Map<String, Value>, changes: &Map<String, Value>) {
+    for (name, value) in changes {
+        match value {
+            Value::Null => members.remove(name),
+            value => members.insert(name.clone(), value.clone()),
+        };
+    }
 }
 
 /// Seconds since 1970.

@@ -4,7 +4,7 @@
 //! middle, or not there at all.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -23,13 +23,15 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, AnswerBody, Cut};
+use super::cors;
 use super::endpoint::{Endpoint, KEYS_PATH};
 use super::fault::{self, Fault};
 use super::received_request::ReceivedRequest;
 use super::state::Shared;
 use super::token_answer::TokenAnswer;
 use super::{
-    authorization, device, introspection, metadata, resource, revocation, token_endpoint, user_info,
+    authorization, device, device_page, introspection, metadata, registration, resource,
+    revocation, token_endpoint, user_info,
 };
 
 /// Serves until it is dropped.
@@ -42,9 +44,9 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// A free port of 127.0.0.1, where connections queue until the server starts.
-    pub(super) fn bind() -> io::Result<(StdListener, SocketAddr)> {
-        let socket = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    /// This address, where connections queue until the server starts; port 0 is any free one.
+    pub(super) fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+        let socket = StdListener::bind(address)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         Ok((socket, address))
@@ -119,7 +121,10 @@ async fn respond(
     shared: Arc<Shared>,
     request: ReceivedRequest,
 ) -> Result<Response<AnswerBody>, Cut> {
-    let endpoint = Endpoint::of_path(request.path(), &shared.config);
+    let endpoint = shared.config.endpoint_of(request.path());
+    if let Some(answer) = cors::preflight(&shared.config, endpoint, &request) {
+        return Ok(answer.whole());
+    }
     let received_at = shared.config.clock.now();
     shared.state.lock().receive(endpoint, &request);
     let Some(endpoint) = endpoint else {
@@ -137,6 +142,7 @@ async fn respond(
         let same_access_token = matches!(fault, Some(Fault::SameAccessToken));
         act(&shared, endpoint, &request, same_access_token)
     });
+    let answer = cors::allow(&shared.config, endpoint, answer);
     let lost = matches!(fault, Some(Fault::LostResponse | Fault::TruncatedBody));
     {
         let mut state = shared.state.lock();
@@ -184,7 +190,9 @@ fn act(
             device::device_authorization(config, &mut state(), request)
         }
         Endpoint::Introspection => introspection::introspection(config, &mut state(), request),
-        Endpoint::Metadata if request.path() == KEYS_PATH => metadata::keys(),
+        Endpoint::DevicePage => device_page::page(config, &mut state(), request),
+        Endpoint::Registration => registration::registration(config, &mut state(), request),
+        Endpoint::Metadata if request.path() == KEYS_PATH => metadata::keys(&state()),
         Endpoint::Metadata => metadata::metadata(config, &state()),
     }
 }

@@ -1,40 +1,11 @@
-//! How logins are set up: the part of [`FakeAuthServerBuilder`] about people.
+//! How logins are set up: the part of the builder about people.
 
 use std::time::Duration;
 
 use super::builder::FakeAuthServerBuilder;
 
-/// What stays as it was built, about logins.
-#[derive(Clone, Debug)]
-pub(super) struct LoginSettings {
-    pub(super) code_lifetime: Duration,
-    pub(super) requests_must_be_pushed: bool,
-    pub(super) device_lifetime: Duration,
-    pub(super) polling_interval: Duration,
-}
-
-impl Default for LoginSettings {
-    fn default() -> Self {
-        Self {
-            code_lifetime: Duration::from_secs(60),
-            requests_must_be_pushed: false,
-            device_lifetime: Duration::from_secs(600),
-            polling_interval: Duration::from_secs(5),
-        }
-    }
-}
-
 /// # Logins
 impl FakeAuthServerBuilder {
-    /// Registers a redirect URI of a client. It must be asked for exactly so, except that
-    /// `http://127.0.0.1` and `http://[::1]` may have any port (RFC 8252 §7.3).
-    ///
-    /// A client without one cannot send a browser to the authorization endpoint.
-    pub fn redirect_uri(mut self, client_id: &str, redirect_uri: &str) -> Self {
-        self.config.redirect_uris.push((client_id.to_owned(), redirect_uri.to_owned()));
-        self
-    }
-
     /// Who sits at the browser and approves devices; `alice` by default. They need no password
     /// here.
     pub fn person(mut self, name: &str) -> Self {

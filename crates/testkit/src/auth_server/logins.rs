@@ -1,11 +1,11 @@
-//! The part of [`FakeAuthServer`] about people who log in.
+//! The part of the server about people who log in.
 
 use serde_json::Value;
 
-use super::FakeAuthServer;
 use super::browser::Browser;
 use super::endpoint::{AUTHORIZATION_PATH, DEVICE_PATH, PAR_PATH};
 use super::people::Decision;
+use super::server::FakeAuthServer;
 
 /// # Logins
 impl FakeAuthServer {

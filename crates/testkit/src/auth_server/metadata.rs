@@ -4,12 +4,15 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
-use super::clients::{Client, ClientAuth};
+use super::config::Config;
 use super::endpoint::{
-    AUTHORIZATION_PATH, DEVICE_PATH, INTROSPECTION_PATH, KEYS_PATH, PAR_PATH, USER_INFO_PATH,
+    AUTHORIZATION_PATH, DEVICE_PATH, INTROSPECTION_PATH, KEYS_PATH, PAR_PATH, REGISTRATION_PATH,
+    USER_INFO_PATH,
 };
-use super::state::{Config, State};
-use super::token_endpoint::GRANTS;
+use super::jwt;
+use super::login_request::PROMPTS;
+use super::state::State;
+use super::token_endpoint::{GRANTS, JWT_BEARER};
 
 /// The same document at both places (RFC 8414 §3.2, OpenID Connect Discovery §4.2).
 pub(super) fn metadata(config: &Config, state: &State) -> Answer {
@@ -27,13 +30,15 @@ pub(super) fn metadata(config: &Config, state: &State) -> Answer {
         "jwks_uri": url(KEYS_PATH),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": GRANTS,
+        "grant_types_supported": grants(config, state),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "claims_parameter_supported": false,
+        "prompt_values_supported": PROMPTS,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["HS256", "none"],
-        "token_endpoint_auth_methods_supported": auth_methods(&state.clients.registered),
-        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "id_token_signing_alg_values_supported": signing(config, state),
         "dpop_signing_alg_values_supported": ALGORITHMS,
     });
     let Value::Object(mut document) = document else { return Answer::empty(StatusCode::OK) };
@@ -41,42 +46,74 @@ pub(super) fn metadata(config: &Config, state: &State) -> Answer {
         let scopes: Vec<&str> = scopes.iter().collect();
         document.insert("scopes_supported".to_owned(), scopes.into());
     }
-    change(&mut document, &state.metadata);
+    for endpoint in ["token", "revocation", "introspection"] {
+        put_auth_methods(&mut document, endpoint, state);
+    }
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    if config.registration.is_some() {
+        put("registration_endpoint", url(REGISTRATION_PATH).into());
+    }
+    if config.signs_user_info {
+        put("userinfo_signing_alg_values_supported", signing(config, state).into());
+    }
+    if config.signs_introspection {
+        put("introspection_signing_alg_values_supported", signing(config, state).into());
+    }
+    jwt::change(&mut document, &state.metadata);
     Answer::json(StatusCode::OK, &Value::Object(document))
 }
 
-/// None, because nothing here is signed with a key that others may know.
-pub(super) fn keys() -> Answer {
-    Answer::json(StatusCode::OK, &json!({ "keys": [] }))
+/// What tokens may be verified with (RFC 7517 §5); nothing where no key of the server signs any.
+pub(super) fn keys(state: &State) -> Answer {
+    Answer::json(StatusCode::OK, &json!({ "keys": state.keys.published() }))
 }
 
-/// Puts members in, or takes those away that are null.
-pub(super) fn change(members: &mut Map<String, Value>, changes: &Map<String, Value>) {
-    for (name, value) in changes {
-        match value {
-            Value::Null => members.remove(name),
-            value => members.insert(name.clone(), value.clone()),
-        };
+/// How clients authenticate at this endpoint, and with which algorithms where they sign for it.
+fn put_auth_methods(document: &mut Map<String, Value>, endpoint: &str, state: &State) {
+    let clients = state.clients.registered.iter();
+    let methods = clients.flat_map(|client| client.auth.methods()).copied();
+    // Public clients may not ask about tokens.
+    let methods = sorted(methods.filter(|method| endpoint != "introspection" || *method != "none"));
+    let mut algorithms = Vec::new();
+    if methods.contains(&"private_key_jwt") {
+        algorithms.extend(ALGORITHMS);
+    }
+    if methods.contains(&"client_secret_jwt") {
+        algorithms.push("HS256");
+    }
+    let name = format!("{endpoint}_endpoint_auth_methods_supported");
+    document.insert(name, methods.into());
+    if !algorithms.is_empty() {
+        let name = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+        document.insert(name, algorithms.into());
     }
 }
 
-fn auth_methods(clients: &[Client]) -> Vec<&'static str> {
-    let mut methods: Vec<_> =
-        clients.iter().flat_map(|client| names(client.auth)).copied().collect();
-    methods.sort_unstable();
-    methods.dedup();
-    methods
+/// The grants that some client may use.
+fn grants(config: &Config, state: &State) -> Vec<&'static str> {
+    let registers = config.registration.is_some();
+    let is_used =
+        |grant: &str| registers || state.clients.registered.iter().any(|c| c.may_use(grant));
+    let has_issuer = !config.trusted_issuers.is_empty();
+    let grants = GRANTS.into_iter().filter(|grant| has_issuer || *grant != JWT_BEARER);
+    grants.filter(|grant| is_used(grant)).collect()
 }
 
-const fn names(auth: ClientAuth) -> &'static [&'static str] {
-    match auth {
-        ClientAuth::Any => &["client_secret_basic", "client_secret_post"],
-        ClientAuth::Basic | ClientAuth::RawBasic => &["client_secret_basic"],
-        ClientAuth::Post => &["client_secret_post"],
-        ClientAuth::None => &["none"],
-        ClientAuth::Assertion | ClientAuth::PrivateKeyJwt => &["private_key_jwt"],
-        ClientAuth::ClientSecretJwt => &["client_secret_jwt"],
-    }
+/// What signs for the clients that there are, and for those that come.
+fn signing(config: &Config, state: &State) -> Vec<&'static str> {
+    let clients = state.clients.registered.iter();
+    let used = clients.map(|c| c.signing(config).algorithm(c.own_secret().is_some()));
+    let to_come = config.registration.iter().map(|_| config.id_tokens.algorithm(true));
+    sorted(used.chain(to_come))
 }
 
-const ALGORITHMS: [&str; 5] = ["ES256", "ES384", "EdDSA", "PS256", "RS256"];
+fn sorted(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Those of key pairs that are checked.
+const ALGORITHMS: [&str; 9] =
+    ["ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"];

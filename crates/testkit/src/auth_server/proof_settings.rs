@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::FakeAuthServer;
 use super::builder::FakeAuthServerBuilder;
 use super::endpoint::{INTROSPECTION_PATH, USER_INFO_PATH};
+use super::server::FakeAuthServer;
 
 /// # Proofs and assertions
 impl FakeAuthServerBuilder {

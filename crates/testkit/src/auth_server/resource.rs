@@ -3,10 +3,11 @@
 use http::{StatusCode, header};
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::{Answer, sayable};
+use super::config::Config;
 use super::dpop::Place;
 use super::received_request::ReceivedRequest;
-use super::state::{Config, Shared};
+use super::state::Shared;
 use super::token_book::{Family, Grant, LiveToken};
 
 /// Everything below the prefix asks for a live token (RFC 6750 §3), public paths aside, and
@@ -17,7 +18,7 @@ pub(super) fn resource(shared: &Shared, request: &ReceivedRequest) -> Answer {
     if is_public && !request.headers().contains_key(header::AUTHORIZATION) {
         return Answer::json(StatusCode::OK, &json!({ "path": request.path() }));
     }
-    let issuer = config.tokens_of.as_deref().unwrap_or(shared);
+    let issuer = shared.tokens_of.as_deref().unwrap_or(shared);
     let answer = presented(shared, issuer, request).and_then(|(family, grant)| {
         let below = request.path().strip_prefix(config.resource_prefix.as_str());
         match below.unwrap_or_default().strip_prefix("/scoped/") {
@@ -52,28 +53,38 @@ pub(super) fn presented(
     let challenge = Challenge::of(config, request);
     let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
     let (header, another) = (headers.next(), headers.next());
+    let unauthorized =
+        |code, why: &str| challenge.refuse(StatusCode::UNAUTHORIZED, Some((code, why)));
     if another.is_some() {
-        return Err(challenge.refuse(StatusCode::BAD_REQUEST, Some("invalid_request")));
+        let why = "there is more than one Authorization header";
+        return Err(challenge.refuse(StatusCode::BAD_REQUEST, Some(("invalid_request", why))));
     }
-    let unauthorized = |error| challenge.refuse(StatusCode::UNAUTHORIZED, error);
     let credentials = header.and_then(|value| value.to_str().ok()?.split_once(' '));
-    let (scheme, token) = credentials.ok_or_else(|| unauthorized(None))?;
+    let anonymous = || challenge.refuse(StatusCode::UNAUTHORIZED, None);
+    let (scheme, token) = credentials.ok_or_else(anonymous)?;
     let token = token.trim();
     let key = if scheme.eq_ignore_ascii_case("dpop") {
         let mut state = shared.state.lock();
         let key = state.proofs.check(config, Place::Resource, request, Some(token));
-        let key = key.map_err(|refusal| unauthorized(Some(refusal.code)))?;
-        Some(key.ok_or_else(|| unauthorized(Some("invalid_dpop_proof")))?)
+        let key = key.map_err(|refusal| unauthorized(refusal.code, refusal.what))?;
+        Some(key.ok_or_else(|| unauthorized("invalid_dpop_proof", "there is no proof"))?)
     } else if scheme.eq_ignore_ascii_case("bearer") {
         None
     } else {
-        return Err(unauthorized(None));
+        return Err(anonymous());
     };
     let now = issuer.config.clock.now();
-    match issuer.state.lock().book.present(token, &now) {
-        Some(LiveToken { family, grant, .. }) if grant.key == key => Ok((family, grant)),
-        _ => Err(unauthorized(Some("invalid_token"))),
-    }
+    let state = issuer.state.lock();
+    let why = match state.book.present(token, &now) {
+        None => state.book.why_not(token),
+        Some(LiveToken { family, grant, .. }) => match (&grant.key, &key) {
+            (bound, proven) if bound == proven => return Ok((family, grant)),
+            (Some(_), None) => "the token is bound to a key",
+            (None, _) => "the token is bound to no key",
+            (Some(_), Some(_)) => "the token is bound to another key",
+        },
+    };
+    Err(unauthorized("invalid_token", why))
 }
 
 /// How a resource refuses, in the words of the scheme that it was asked with.
@@ -87,23 +98,31 @@ impl Challenge {
         Self(if is_dpop || config.dpop.required { "DPoP" } else { "Bearer" })
     }
 
-    /// Without a token it names no error (RFC 6750 §3.1).
-    fn refuse(&self, status: StatusCode, error: Option<&str>) -> Answer {
+    /// An error code and why; without a token there is neither (RFC 6750 §3.1).
+    fn refuse(&self, status: StatusCode, error: Option<(&str, &str)>) -> Answer {
         self.answer(status, error, None)
     }
 
     pub(super) fn refuse_scope(&self, scope: &str) -> Answer {
-        self.answer(StatusCode::FORBIDDEN, Some("insufficient_scope"), Some(scope))
+        let why = format!("the token has not the scope {scope}");
+        self.answer(StatusCode::FORBIDDEN, Some(("insufficient_scope", &why)), Some(scope))
     }
 
-    fn answer(&self, status: StatusCode, error: Option<&str>, scope: Option<&str>) -> Answer {
+    fn answer(
+        &self,
+        status: StatusCode,
+        error: Option<(&str, &str)>,
+        scope: Option<&str>,
+    ) -> Answer {
         let mut challenge = format!("{} realm=\"fake-auth-server\"", self.0);
-        if let Some(error) = error {
-            challenge.push_str(&format!(", error=\"{error}\""));
+        if let Some((code, why)) = error {
+            let why = sayable(why);
+            challenge.push_str(&format!(", error=\"{code}\", error_description=\"{why}\""));
         }
         if let Some(scope) = scope {
             challenge.push_str(&format!(", scope=\"{scope}\""));
         }
-        Answer::json(status, &json!({ "error": error })).with(header::WWW_AUTHENTICATE, &challenge)
+        let body = json!({ "error": error.map(|(code, _)| code) });
+        Answer::json(status, &body).with(header::WWW_AUTHENTICATE, &challenge)
     }
 }

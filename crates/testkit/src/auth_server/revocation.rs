@@ -3,9 +3,10 @@
 use http::StatusCode;
 
 use super::answer::Answer;
+use super::config::Config;
 use super::form::Form;
 use super::received_request::ReceivedRequest;
-use super::state::{Config, State};
+use super::state::State;
 
 /// The revocation endpoint (RFC 7009 §2).
 pub(super) fn revocation(config: &Config, state: &mut State, request: &ReceivedRequest) -> Answer {

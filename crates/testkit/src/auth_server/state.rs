@@ -2,57 +2,31 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use tokenkeeper::{Clock, Scopes, Secret};
+use tokenkeeper::Secret;
 
-use super::authorization::Logins;
+use super::client::Client;
 use super::clients::Clients;
-use super::device::Devices;
-use super::dpop::{DpopSettings, Proofs};
+use super::codes::Logins;
+use super::config::Config;
+use super::devices::Devices;
+use super::dpop::Proofs;
 use super::endpoint::Endpoint;
 use super::fault::Fault;
-use super::form::Form;
-use super::login_settings::LoginSettings;
 use super::people::People;
 use super::received_request::ReceivedRequest;
+use super::signing::SigningKeys;
 use super::stats::Stats;
 use super::token_answer::TokenAnswer;
 use super::token_book::{Terms, TokenBook};
 use crate::gate::Gate;
 
-/// What stays as it was built.
-#[derive(Clone)]
-pub(super) struct Config {
-    pub(super) token_path: String,
-    pub(super) revocation_path: String,
-    pub(super) resource_prefix: String,
-    pub(super) public_paths: Vec<String>,
-    /// Whose tokens the resource takes, if not its own.
-    pub(super) tokens_of: Option<Arc<Shared>>,
-    /// Scheme, host and port.
-    pub(super) url: String,
-    pub(super) issuer_path: String,
-    /// By client.
-    pub(super) redirect_uris: Vec<(String, String)>,
-    pub(super) login: LoginSettings,
-    pub(super) allowed_resources: Option<Vec<String>>,
-    pub(super) dpop: DpopSettings,
-    pub(super) trusted_issuers: Vec<String>,
-    /// By client or issuer.
-    pub(super) public_keys: Vec<(String, Value)>,
-    pub(super) states_lifetime: bool,
-    pub(super) issues_refresh_tokens: bool,
-    pub(super) refreshes_client_credentials: bool,
-    pub(super) allowed_scopes: Option<Scopes>,
-    pub(super) extra: Map<String, Value>,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
 pub(super) struct Shared {
     pub(super) config: Config,
+    /// Whose tokens the resource takes, if not those of this server.
+    pub(super) tokens_of: Option<Arc<Self>>,
     pub(super) state: Mutex<State>,
     pub(super) hung: Gate,
     gates: Mutex<HashMap<Endpoint, Gate>>,
@@ -71,6 +45,7 @@ pub(super) struct State {
     pub(super) logins: Logins,
     pub(super) devices: Devices,
     pub(super) proofs: Proofs,
+    pub(super) keys: SigningKeys,
     /// What tests changed about all ID tokens.
     pub(super) id_token_claims: Map<String, Value>,
     /// What tests changed about the documents.
@@ -78,48 +53,13 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, state: State) -> Self {
-        Self { config, state: Mutex::new(state), hung: Gate::closed(), gates: Mutex::default() }
+    pub(super) fn new(config: Config, tokens_of: Option<Arc<Self>>, state: State) -> Self {
+        let (state, hung, gates) = (Mutex::new(state), Gate::closed(), Mutex::default());
+        Self { config, tokens_of, state, hung, gates }
     }
 
     pub(super) fn gate(&self, endpoint: Endpoint) -> Gate {
         self.gates.lock().entry(endpoint).or_insert_with(Gate::open).clone()
-    }
-}
-
-impl Config {
-    pub(super) fn issuer(&self) -> String {
-        self.url.clone() + &self.issuer_path
-    }
-
-    pub(super) fn token_url(&self) -> String {
-        self.url.clone() + &self.token_path
-    }
-
-    pub(super) fn keys_of(&self, party: &str) -> impl Iterator<Item = &Value> {
-        self.public_keys.iter().filter(move |(owner, _)| owner == party).map(|(_, key)| key)
-    }
-
-    /// RFC 8414 §3.1 puts the path of the issuer last, OpenID Connect Discovery §4 first.
-    pub(super) fn metadata_paths(&self) -> [String; 2] {
-        let path = &self.issuer_path;
-        [
-            format!("/.well-known/oauth-authorization-server{path}"),
-            format!("{path}/.well-known/openid-configuration"),
-        ]
-    }
-
-    /// The resources that a request names (RFC 8707 §2).
-    pub(super) fn resources_of(&self, form: &Form) -> Result<Vec<String>, &'static str> {
-        let resources = form.all("resource");
-        if resources.iter().any(|uri| uri.contains('#') || !uri.contains(':')) {
-            return Err("a resource is no absolute URI without a fragment");
-        }
-        let allowed = self.allowed_resources.as_ref();
-        if allowed.is_some_and(|allowed| resources.iter().any(|uri| !allowed.contains(uri))) {
-            return Err("a resource is unknown");
-        }
-        Ok(resources.to_vec())
     }
 }
 
@@ -135,6 +75,19 @@ impl State {
             self.log.pop_front();
         }
         self.log.push_back(request.clone());
+    }
+
+    /// Signed for this client as its ID tokens are.
+    pub(super) fn sign(
+        &mut self,
+        config: &Config,
+        client_id: &str,
+        typ: &str,
+        claims: &Map<String, Value>,
+    ) -> String {
+        let client = self.clients.find(client_id);
+        let signing = client.map_or(config.id_tokens, |client| client.signing(config));
+        self.keys.write(typ, claims, signing, client.and_then(Client::own_secret))
     }
 
     pub(super) fn next_fault(&mut self, endpoint: Endpoint) -> Option<Fault> {
@@ -174,5 +127,3 @@ impl State {
 
 /// How many requests the log keeps; a runaway client shall not eat the memory of the test.
 const LONGEST_LOG: usize = 10_000;
-
-pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_secs(900);

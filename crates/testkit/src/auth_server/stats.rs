@@ -49,6 +49,18 @@ impl Stats {
         self.answers.get(&(endpoint, status)).copied().unwrap_or(0)
     }
 
+    /// Every count at once: the `grant_type` of a token request or the name of another endpoint,
+    /// the status, and how many requests came to it.
+    #[must_use]
+    pub fn answered(&self) -> Vec<(String, u16, usize)> {
+        let grants = self.by_grant.iter();
+        let grants = grants.map(|((grant, status), count)| (grant.clone(), *status, *count));
+        let others = self.answers.iter();
+        let others =
+            others.map(|((endpoint, status), count)| (endpoint.to_string(), *status, *count));
+        grants.chain(others).collect()
+    }
+
     /// Requests to the revocation endpoint that came to this status.
     #[must_use]
     pub fn revocations(&self, status: u16) -> usize {

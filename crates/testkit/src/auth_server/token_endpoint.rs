@@ -2,16 +2,18 @@
 
 use http::{StatusCode, header};
 use serde_json::{Map, Value};
-use tokenkeeper::{Now, Scopes};
+use tokenkeeper::Now;
 
 use super::answer::Answer;
-use super::clients::Client;
+use super::client::Client;
+use super::config::Config;
 use super::dpop::Place;
 use super::form::Form;
 use super::id_token::IdToken;
 use super::received_request::ReceivedRequest;
-use super::state::{Config, State};
-use super::token_book::{Family, Grant, Spending, contains_all};
+use super::requested;
+use super::state::State;
+use super::token_book::{Family, Grant, Spending};
 
 /// The token endpoint (RFC 6749 §3.2).
 pub(super) fn token(
@@ -28,7 +30,7 @@ pub(super) fn token(
         };
         let key = proven_key(config, state, request)?;
         let now = config.clock.now();
-        Exchange { config, state, form, client, same_access_token, nonce: None, key, now }.run()
+        TokenRequest { config, state, form, client, same_access_token, nonce: None, key, now }.run()
     });
     let answer = answer.unwrap_or_else(|refusal| refusal);
     state.proofs.with_nonce(config, Place::Server, answer)
@@ -57,7 +59,7 @@ fn proven_key(
 }
 
 /// One request to the token endpoint whose client is known.
-pub(super) struct Exchange<'a> {
+pub(super) struct TokenRequest<'a> {
     pub(super) config: &'a Config,
     pub(super) state: &'a mut State,
     pub(super) form: Form,
@@ -70,9 +72,14 @@ pub(super) struct Exchange<'a> {
     pub(super) now: Now,
 }
 
-impl Exchange<'_> {
+impl TokenRequest<'_> {
     fn run(mut self) -> Result<Answer, Answer> {
-        match self.form.require("grant_type")? {
+        let grant = self.form.require("grant_type")?;
+        if GRANTS.contains(&grant) && !self.client.may_use(grant) {
+            let what = format!("the client `{}` may not use the grant {grant}", self.client.id);
+            return Err(Answer::refusal("unauthorized_client", &what));
+        }
+        match grant {
             "client_credentials" => self.client_credentials(),
             "password" => self.password(),
             "refresh_token" => self.refresh_token(),
@@ -110,7 +117,7 @@ impl Exchange<'_> {
     /// RFC 6749 §6.
     fn refresh_token(&mut self) -> Result<Answer, Answer> {
         let token = self.form.require("refresh_token")?;
-        let wanted = wanted_scopes(&self.form);
+        let wanted = requested::wanted_scopes(&self.form);
         let wanted = wanted.map_err(|what| Answer::refusal("invalid_scope", what))?;
         let family = self.state.book.family_of_refresh(token);
         if family.is_some_and(|family| family.key.is_some() && family.key != self.key) {
@@ -146,7 +153,7 @@ impl Exchange<'_> {
         &mut self,
         username: Option<String>,
     ) -> Result<(usize, Grant), Answer> {
-        let scopes = granted_scopes(self.config, &self.form);
+        let scopes = requested::granted_scopes(self.config, &self.client, &self.form);
         let scopes = scopes.map_err(|what| Answer::refusal("invalid_scope", what))?;
         let resources = self.narrowed_resources(&[])?;
         let client_id = self.client.id.clone();
@@ -162,7 +169,7 @@ impl Exchange<'_> {
     /// others than those (RFC 8707 §2.2).
     pub(super) fn narrowed_resources(&self, granted: &[String]) -> Result<Vec<String>, Answer> {
         let refuse = |what| Answer::refusal("invalid_target", what);
-        let wanted = self.config.resources_of(&self.form).map_err(refuse)?;
+        let wanted = requested::resources(self.config, &self.form).map_err(refuse)?;
         if wanted.is_empty() {
             return Ok(granted.to_vec());
         }
@@ -190,7 +197,7 @@ impl Exchange<'_> {
         grant: Grant,
         with_refresh_token: bool,
     ) -> Map<String, Value> {
-        let State { book, terms, id_token_claims, .. } = &mut *self.state;
+        let State { book, terms, id_token_claims, keys, .. } = &mut *self.state;
         let mut body = self.config.extra.clone();
         let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
         let last = if self.same_access_token {
@@ -204,7 +211,7 @@ impl Exchange<'_> {
         let token_type = grant.token_type();
         let is_openid = grant.scopes.contains("openid");
         let access = last.unwrap_or_else(|| book.issue_access(family, grant, terms, &self.now));
-        if let Some(family) = book.family(family).filter(|_| is_openid) {
+        let id_token = book.family(family).filter(|_| is_openid).and_then(|family| {
             let token = IdToken {
                 client: &self.client,
                 family,
@@ -213,38 +220,25 @@ impl Exchange<'_> {
                 lifetime: terms.lifetime,
                 now: self.now,
             };
-            if let Some(token) = token.write(self.config, id_token_claims) {
-                put("id_token", token.into());
-            }
+            token.write(self.config, id_token_claims, keys)
+        });
+        if let Some(token) = id_token {
+            book.remember_id_token(&token);
+            put("id_token", token.into());
         }
         put("access_token", access.into());
         put("token_type", token_type.into());
         if self.config.states_lifetime {
             put("expires_in", terms.lifetime.as_secs().into());
         }
-        if with_refresh_token && self.config.issues_refresh_tokens {
+        let may_refresh = self.config.issues_refresh_tokens && self.client.may_use("refresh_token");
+        if with_refresh_token && may_refresh {
             put("refresh_token", book.issue_refresh(family, terms, &self.now).into());
             if let Some(lifetime) = terms.refresh_lifetime {
                 put("refresh_expires_in", lifetime.as_secs().into());
             }
         }
         body
-    }
-}
-
-pub(super) fn wanted_scopes(form: &Form) -> Result<Option<Scopes>, &'static str> {
-    let parse = |text| Scopes::parse(text).map_err(|_| "scope is malformed");
-    form.get("scope").map(parse).transpose()
-}
-
-/// What was asked for, or all that is allowed.
-pub(super) fn granted_scopes(config: &Config, form: &Form) -> Result<Scopes, &'static str> {
-    match (wanted_scopes(form)?, &config.allowed_scopes) {
-        (Some(wanted), Some(allowed)) if !contains_all(allowed, &wanted) => {
-            Err("a scope is not allowed")
-        }
-        (Some(wanted), _) => Ok(wanted),
-        (None, allowed) => Ok(allowed.clone().unwrap_or_default()),
     }
 }
 
@@ -258,6 +252,6 @@ pub(super) const GRANTS: [&str; 7] = [
     JWT_BEARER,
     TOKEN_EXCHANGE,
 ];
-const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -89,3 +89,44 @@ fn a_device_learns_that_it_was_declined_or_forgotten() {
     assert!(!server.approve_device(&forgotten.text("user_code")));
     assert_eq!(poll(&server, "stranger").text("error"), "invalid_grant");
 }
+
+#[test]
+fn an_approved_device_gets_its_tokens_however_soon_it_polls() {
+    let server = server(&ManualClock::new());
+    let begun = begin(&server);
+    let code = begun.text("device_code");
+    let (first, second) = (poll(&server, &code), poll(&server, &code));
+
+    server.approve_device(&begun.text("user_code"));
+
+    assert_eq!(first.text("error"), "authorization_pending");
+    assert_eq!(second.text("error"), "slow_down", "while the person has not decided");
+    assert_eq!(poll(&server, &code).status, 200);
+    let declined = begin(&server);
+    poll(&server, &declined.text("device_code"));
+    server.deny_device(&declined.text("user_code"));
+    assert_eq!(poll(&server, &declined.text("device_code")).text("error"), "access_denied");
+}
+
+#[test]
+fn a_person_approves_or_denies_a_device_on_its_page() {
+    let server = server(&ManualClock::new());
+    let page = server.url() + "/device";
+    let [approved, denied] = [begin(&server), begin(&server)];
+    let decide = |begun: &Reply, decision: &str| {
+        post(&page, &[], &format!("user_code={}&decision={decision}", begun.text("user_code")))
+    };
+
+    let shown = server.browser().open(&approved.text("verification_uri_complete"));
+    assert_eq!(shown.status(), 200);
+    assert!(shown.body().contains(&approved.text("user_code")) && shown.body().contains("films"));
+    assert_eq!(decide(&approved, "approve").status, 200);
+    assert_eq!(decide(&denied, "deny").status, 200);
+
+    assert_eq!(poll(&server, &approved.text("device_code")).status, 200);
+    assert_eq!(poll(&server, &denied.text("device_code")).text("error"), "access_denied");
+    assert_eq!(decide(&approved, "approve").status, 404, "it waits no more");
+    let planted = server.browser().open(&format!("{page}?user_code=%3Cscript%3E"));
+    assert!(planted.status() == 404 && !planted.body().contains("<script>"));
+    assert_eq!(server.stats().answers(Endpoint::DevicePage, 200), 3);
+}

@@ -5,8 +5,11 @@ mod wire;
 
 mod answers;
 mod assertions;
+mod clients;
 mod devices;
 mod faults;
 mod logins;
 mod proofs_of_possession;
+mod signing;
+mod strictness;
 mod tokens;
