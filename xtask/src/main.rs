@@ -18,6 +18,7 @@ mod arrows;
 mod book;
 mod browser;
 mod cargo_steps;
+mod clients;
 mod fleet;
 mod interop;
 mod interop_table;

@@ -20,10 +20,12 @@ use crate::steps::now;
 use crate::workspace::Workspace;
 
 pub(crate) mod client_keys;
+pub(crate) mod fake_server;
 pub(crate) mod glewlwyd;
 mod http;
 pub(crate) mod node;
 pub(crate) mod oidc_provider;
+pub(crate) mod python;
 pub(crate) mod redis;
 pub(crate) mod session_bus;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{arrows, book, browser, cargo_steps, fleet, interop, keyring, release, tools};
+use crate::{arrows, book, browser, cargo_steps, clients, fleet, interop, keyring, release, tools};
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -30,6 +30,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "book", about: "the book builds, and its links lead somewhere", check: book::check },
     Step { name: "workflows", about: "the workflow files are well-formed", check: tools::workflows },
     Step { name: "deny", about: "licences, sources and bans of dependencies", check: tools::deny },
+    Step { name: "clients", about: "clients of other projects at the fake server", check: clients::check },
     Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },
     Step { name: "interop", about: "tests against real servers, and what works at which", check: interop::check },
     Step { name: "browser", about: "a login in a real browser", check: browser::check },
