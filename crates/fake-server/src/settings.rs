@@ -151,7 +151,6 @@ impl Settings {
 
     /// How the server is set up that clients see at this port.
     pub(crate) fn builder(&self, port: u16) -> Result<FakeAuthServerBuilder> {
-        let seconds = Duration::from_secs;
         let mut builder = FakeAuthServer::builder().id_tokens(signing(&self.id_tokens)?);
         if let Some(url) = self.url(port) {
             builder = builder.public_url(&url);
@@ -168,6 +167,15 @@ impl Settings {
         if let Some(resources) = &self.resources {
             builder = builder.allowed_resources(resources.iter().map(String::as_str));
         }
+        for user in &self.users {
+            builder = builder.user(&user.name, &user.password);
+        }
+        let builder = self.switch(self.time(builder));
+        self.clients.iter().try_fold(builder, |builder, client| client.add(builder))
+    }
+
+    /// Whatever is in seconds.
+    fn time(&self, builder: FakeAuthServerBuilder) -> FakeAuthServerBuilder {
         type Set = fn(FakeAuthServerBuilder, Duration) -> FakeAuthServerBuilder;
         let times: [(Option<u64>, Set); 5] = [
             (self.token_lifetime, FakeAuthServerBuilder::token_lifetime),
@@ -176,12 +184,14 @@ impl Settings {
             (self.device_code_lifetime, FakeAuthServerBuilder::device_code_lifetime),
             (self.polling_interval, FakeAuthServerBuilder::polling_interval),
         ];
-        for (time, set) in times {
-            builder = match time {
-                Some(time) => set(builder, seconds(time)),
-                None => builder,
-            };
-        }
+        times.into_iter().fold(builder, |builder, (seconds, set)| match seconds {
+            Some(seconds) => set(builder, Duration::from_secs(seconds)),
+            None => builder,
+        })
+    }
+
+    /// Whatever is on or off.
+    fn switch(&self, builder: FakeAuthServerBuilder) -> FakeAuthServerBuilder {
         type Switch = fn(FakeAuthServerBuilder) -> FakeAuthServerBuilder;
         let switches: [(bool, Switch); 8] = [
             (self.cors, FakeAuthServerBuilder::cors),
@@ -196,13 +206,7 @@ impl Settings {
                 FakeAuthServerBuilder::require_pushed_authorization_requests,
             ),
         ];
-        for (is_on, switch) in switches {
-            builder = if is_on { switch(builder) } else { builder };
-        }
-        for user in &self.users {
-            builder = builder.user(&user.name, &user.password);
-        }
-        self.clients.iter().try_fold(builder, |builder, client| client.add(builder))
+        switches.into_iter().filter(|(is_on, _)| *is_on).fold(builder, |b, (_, set)| set(b))
     }
 
     /// The host of the URL that clients see, where one is set.

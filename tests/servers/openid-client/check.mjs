@@ -54,7 +54,8 @@ for (const [id, authentication] of Object.entries(authentications)) {
   assert.notEqual(renewed.refresh_token, tokens.refresh_token);
   assert.equal(renewed.claims().sub, 'alice');
   await client.tokenRevocation(config, renewed.refresh_token);
-  await assert.rejects(client.refreshTokenGrant(config, renewed.refresh_token), /invalid_grant/i);
+  const revoked = client.refreshTokenGrant(config, renewed.refresh_token);
+  await assert.rejects(revoked, { error: 'invalid_grant' });
   console.log(`openid-client: ${id} logs in, verifies the ID token, refreshes, revokes`);
 }
 
@@ -77,7 +78,7 @@ console.log('openid-client: client credentials, introspection');
 await order('decisions', { decision: 'decline' });
 await assert.rejects(logIn(config), { error: 'access_denied' });
 await order('decisions', { decision: 'wrong_issuer' });
-await assert.rejects(logIn(config), /issuer|iss/i);
+await assert.rejects(logIn(config), { code: 'OAUTH_INVALID_RESPONSE' });
 console.log('openid-client: a login that is declined, and one of another issuer');
 
 const device = await client.initiateDeviceAuthorization(config, { scope: 'openid' });

@@ -71,13 +71,13 @@ fn flags_go_before_the_file() {
 fn settings_that_mean_nothing_are_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fake.toml");
-    std::fs::write(&file, "prot = 9000\n").unwrap();
+    std::fs::write(&file, "listen = 9000\n").unwrap();
 
     let misspelled = refused(&["--config", file.to_str().unwrap()]);
     let signing = refused(&["--id-tokens", "RS999"]);
     let stranger = refused(&["--redirect-uri", "ghost=https://app.example/"]);
 
-    assert!(misspelled.contains("prot"), "{misspelled}");
+    assert!(misspelled.contains("listen"), "{misspelled}");
     assert!(signing.contains("RS999"), "{signing}");
     assert!(stranger.contains("ghost"), "{stranger}");
     let server = Running::start(&[]);
@@ -143,11 +143,11 @@ fn the_admin_endpoint_says_what_it_did_not_understand() {
     let server = Running::start(&[]);
 
     let unknown = server.command("explode", &json!({}));
-    let misspelled = server.command("clock", &json!({ "advanse": 1 }));
+    let misspelled = server.command("clock", &json!({ "forward": 1 }));
     let from_a_page = server.admin("POST", "/heal", &[("content-type", "text/plain")], "{}");
 
     assert_eq!(unknown.0, 404);
-    assert!(misspelled.0 == 400 && misspelled.1.to_string().contains("advanse"));
+    assert!(misspelled.0 == 400 && misspelled.1.to_string().contains("forward"));
     assert_eq!(from_a_page.0, 415, "a page in a browser may send this");
 }
 
