@@ -76,7 +76,7 @@ impl SigningKeys {
     #[cfg(feature = "signatures")]
     fn key(&mut self, signing: IdTokenSigning) -> Option<&SigningKey> {
         if !self.current.iter().any(|key| key.signing() == signing) {
-            self.current.push(SigningKey::generate(signing)?);
+            self.current.push(SigningKey::first(signing)?);
         }
         self.current.iter().find(|key| key.signing() == signing)
     }

@@ -6,6 +6,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
     RsaKeyPair,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::config::IdTokenSigning;
@@ -25,7 +27,23 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// `None` where no key is needed.
+    /// The key that a server begins with; `None` where none is needed.
+    ///
+    /// The RSA key is a fixed one, because to make one takes a second and more in a debug build, and
+    /// every server of every test would wait for it. Its id is of this server alone.
+    #[expect(clippy::expect_used, reason = "the key is in the source")]
+    pub(super) fn first(signing: IdTokenSigning) -> Option<Self> {
+        if signing != IdTokenSigning::Rs256 {
+            return Self::generate(signing);
+        }
+        let lines = TEST_KEY.lines().skip_while(|line| !line.starts_with("-----")).skip(1);
+        let base64: String = lines.take_while(|line| !line.starts_with("-----")).collect();
+        let der = STANDARD.decode(base64).expect("a PEM file is base64");
+        let pair = RsaKeyPair::from_pkcs8(&der).expect("the test key is an RSA key");
+        Some(Self { id: random_token("key"), signing, pair: Pair::Rsa(pair) })
+    }
+
+    /// A new key; `None` where none is needed.
     #[expect(clippy::expect_used, reason = "a test without its keys cannot go on")]
     pub(super) fn generate(signing: IdTokenSigning) -> Option<Self> {
         let made = match signing {
@@ -93,3 +111,5 @@ impl SigningKey {
         key
     }
 }
+
+static TEST_KEY: &str = include_str!("test_rsa_key.pem");

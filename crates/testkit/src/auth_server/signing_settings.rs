@@ -21,7 +21,8 @@ let server = FakeAuthServer::builder().id_tokens(IdTokenSigning::Rs256).start();
 server.rotate_signing_keys(); // and who has cached the keys must fetch them again
 ```
 
-Keys are made when the server starts, by random: there is none that others know."
+The first RSA key is one that everybody may know, since making one takes a second in a debug build;
+all other keys are made by random."
     )]
     pub fn id_tokens(mut self, signing: IdTokenSigning) -> Self {
         self.config.id_tokens = signing;
