@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::signed::{self, ONE, base64_url};
+use crate::signed::{ONE, base64_url};
 use crate::wire::{self, Reply, get, post};
 use serde_json::{Value, json};
 use tokenkeeper::{Clock, ManualClock};
@@ -121,7 +121,7 @@ fn an_assertion_signed_with_the_secret_is_checked() {
 #[cfg(feature = "signatures")]
 fn with_a_public_key_the_signature_is_checked() {
     let clock = ManualClock::new();
-    let one_key = || server(&clock).public_key("job", &signed::TWO.jwk().to_string());
+    let one_key = || server(&clock).public_key("job", &crate::signed::TWO.jwk().to_string());
     let (strict, both) = (one_key().start(), one_key().public_key("job", &ONE.jwk().to_string()));
     let both = both.start();
 
@@ -129,7 +129,7 @@ fn with_a_public_key_the_signature_is_checked() {
     assert_eq!(by_client(&strict, &sign(&forged)).status, 401);
     assert_eq!(by_client(&strict, &sign_with_secret(&forged, "")).status, 401);
     assert_eq!(
-        by_client(&strict, &signed::TWO.sign(&json!({ "alg": "EdDSA" }), &forged)).status,
+        by_client(&strict, &crate::signed::TWO.sign(&json!({ "alg": "EdDSA" }), &forged)).status,
         200
     );
     assert_eq!(by_client(&both, &sign(&claims(&clock, "job", &both, "1"))).status, 200);
