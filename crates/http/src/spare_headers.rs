@@ -84,3 +84,44 @@ impl fmt::Debug for HeaderCopy {
 
 const MOST: usize = 64; // requests under way at once that are copied without an allocation
 const LARGEST: usize = 256; // headers; a freak is not kept
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(count: usize) -> HeaderMap {
+        let name = |at| HeaderName::from_bytes(format!("x-{at}").as_bytes()).unwrap();
+        (0..count).map(|at| (name(at), HeaderValue::from_static("a"))).collect()
+    }
+
+    #[test]
+    fn a_copy_has_the_headers_and_its_map_is_used_again_empty() {
+        let (spare, original) = (SpareHeaders::new(), headers(3));
+
+        let copy = spare.copy_of(&original);
+        assert_eq!(copy.headers(), &original);
+        assert_eq!(format!("{spare:?} {copy:?}"), "SpareHeaders(0) HeaderCopy(3)");
+        drop(copy);
+        assert_eq!(spare.maps.lock().iter().map(HeaderMap::len).collect::<Vec<_>>(), [0]);
+        let copy = spare.copy_of(&original);
+        assert!(spare.maps.lock().is_empty());
+
+        assert_eq!(copy.into_headers(), original);
+        assert!(spare.maps.lock().is_empty());
+    }
+
+    #[test]
+    fn no_more_than_a_few_maps_are_kept_and_none_that_is_huge() {
+        let spare = SpareHeaders::new();
+
+        let copies: Vec<_> = (0..MOST + 1).map(|_| spare.copy_of(&headers(1))).collect();
+        drop(copies);
+        assert_eq!(spare.maps.lock().len(), MOST);
+
+        let spare = SpareHeaders::new();
+        drop(spare.copy_of(&headers(2 * LARGEST)));
+        assert!(spare.maps.lock().is_empty());
+    }
+}

@@ -156,17 +156,6 @@ impl TokenRoutes {
         self.route_of(target).is_some()
     }
 
-    /// Whether requests to both targets belong to one route: whether a
-    /// [`TokenChoice::Of`] that was meant for one of them holds for the other, to which it was
-    /// redirected.
-    #[must_use]
-    pub fn on_one_route(&self, one: &Target<'_>, other: &Target<'_>) -> bool {
-        match (self.route_of(one), self.route_of(other)) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        }
-    }
-
     /// For integrations that see neither whether redirects are followed nor which request a redirect
     /// has asked for: an error where a client that followed this one would be given a token that the
     /// rules of [`RedirectChain`](crate::RedirectChain) deny. `from` is where the request went,

@@ -174,3 +174,16 @@ async fn a_presenter_is_asked_about_refusals_alone() {
         assert_eq!(reaction(&first, status, None), Reaction::GiveUp);
     }
 }
+
+#[tokio::test]
+async fn a_replay_may_be_made_a_first_attempt_again() {
+    let routes = api(manager(&ScriptedProvider::new("svc"), &ManualClock::new()));
+    let again = attached(&routes).await.renew(Reaction::ReplaceToken).await.unwrap();
+    assert_eq!(reaction(&again, 401, None), Reaction::GiveUp);
+    assert!(format!("{again:?}").contains("svc"));
+
+    let again = again.into_first_attempt();
+
+    assert!(again.may_replay());
+    assert_eq!(reaction(&again, 401, None), Reaction::ReplaceToken);
+}

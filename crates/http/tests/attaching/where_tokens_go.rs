@@ -172,6 +172,8 @@ fn what_is_no_origin_is_refused_at_construction() {
         "https://:planted@api.example.com",
         "https://*.example.com",
         "https://api.example.com\n",
+        " https://api.example.com",
+        "\u{1}https://api.example.com",
         "ftp://api.example.com",
         "https://api.example.com:99999",
     ] {
@@ -222,6 +224,20 @@ fn routes_that_contradict_each_other_or_say_nothing_are_refused() {
         let shown = format!("{routes:?}");
         assert_eq!(TokenRoutes::new(routes).unwrap_err().kind(), ErrorKind::Config, "{shown}");
     }
+}
+
+#[test]
+fn routes_know_their_origins_and_say_in_debug_what_they_are() {
+    let routes = api(some_manager("svc"));
+    let knows = |url: &str| {
+        let (method, uri) = get(url);
+        routes.knows(&Target::of(&method, &uri).unwrap())
+    };
+
+    assert!(knows("https://api.example.com/a") && !knows("https://evil.example/a"));
+    let route = Route::new(some_manager("svc")).origin(API).exclude_path("/health");
+    let shown = format!("{:?}", TokenRoutes::new([route]).unwrap());
+    assert!(shown.contains(API) && shown.contains("/health"), "{shown}");
 }
 
 #[tokio::test]
