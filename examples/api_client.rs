@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn tour(out: &mut (impl Write + ?Sized)) -> Result<(), Box<dyn Error>> {
     let server = FakeAuthServer::start();
     let provider = ClientCredentialsProvider::builder("billing", &server.token_url())
-        .client("my-client", ClientAuth::basic("secret"))
+        .client("client", ClientAuth::basic("secret"))
         .build()?;
     let manager = TokenManager::new(provider);
 
