@@ -23,6 +23,7 @@ mod fleet;
 mod interop;
 mod interop_table;
 mod keyring;
+mod lives;
 mod logins;
 mod release;
 mod servers;
@@ -46,6 +47,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((command, rest)) if command == "test" => test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench(&workspace, rest),
+        Some((command, rest)) if command == "lives" => lives::command(&workspace, rest),
         Some((command, [])) if command == "interop" => interop::table(&workspace, false),
         Some((command, [flag])) if command == "interop" && flag == "--write" => {
             interop::table(&workspace, true)
@@ -91,4 +93,6 @@ const USAGE: &str = "usage:
   cargo xtask test --list           the steps
   cargo xtask interop               which feature works at which server; compares docs/interop.md
   cargo xtask interop --write       the same, and writes it into docs/interop.md
+  cargo xtask lives [--minutes N] [--seed N]
+                                    random lives of managers, judged by a model; a minute without it
   cargo xtask bench [ARGUMENT]...   runs the benchmarks of benches/";

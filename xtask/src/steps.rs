@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{arrows, book, browser, cargo_steps, clients, fleet, interop, keyring, release, tools};
+use crate::{
+    arrows, book, browser, cargo_steps, clients, fleet, interop, keyring, lives, release, tools,
+};
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -41,6 +43,7 @@ pub(crate) const STEPS: &[Step] = &[
 /// not every network has.
 #[rustfmt::skip]
 pub(crate) const FURTHER_STEPS: &[Step] = &[
+    Step { name: "lives", about: "a minute of random lives of managers, judged by a model", check: lives::check },
     Step { name: "advisories", about: "no dependency has a known vulnerability", check: tools::advisories },
     Step { name: "package", about: "every crate can be packaged", check: release::package },
     Step { name: "minimal-versions", about: "the oldest dependencies that are allowed compile", check: release::minimal_versions },
