@@ -49,50 +49,42 @@ impl Client {
     }
 
     /// [`new`](Self::new), with options.
-    #[must_use]
     pub fn builder(base_url: &str, manager: TokenManager) -> ClientBuilder {
         ClientBuilder::new(base_url, manager)
     }
 
     /// A GET request for a path below the base URL, which may have a query: `/users?page=2`. A whole
     /// URL will do too, such as that of the next page, if it is of the same origin.
-    #[must_use]
     pub fn get(&self, path: &str) -> ClientRequest {
         self.request(Method::GET, path)
     }
 
     /// A POST request, as [`get`](Self::get).
-    #[must_use]
     pub fn post(&self, path: &str) -> ClientRequest {
         self.request(Method::POST, path)
     }
 
     /// A PUT request, as [`get`](Self::get).
-    #[must_use]
     pub fn put(&self, path: &str) -> ClientRequest {
         self.request(Method::PUT, path)
     }
 
     /// A PATCH request, as [`get`](Self::get).
-    #[must_use]
     pub fn patch(&self, path: &str) -> ClientRequest {
         self.request(Method::PATCH, path)
     }
 
     /// A DELETE request, as [`get`](Self::get).
-    #[must_use]
     pub fn delete(&self, path: &str) -> ClientRequest {
         self.request(Method::DELETE, path)
     }
 
     /// A HEAD request, as [`get`](Self::get).
-    #[must_use]
     pub fn head(&self, path: &str) -> ClientRequest {
         self.request(Method::HEAD, path)
     }
 
     /// A request with any method, as [`get`](Self::get).
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> ClientRequest {
         ClientRequest {
             request: self.http.request(method, self.url(path)),
@@ -102,7 +94,6 @@ impl Client {
     }
 
     /// The URL below which paths are.
-    #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.base_url
     }

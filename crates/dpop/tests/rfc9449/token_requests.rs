@@ -120,7 +120,7 @@ impl SingleUse {
     async fn wait_for_all(&self) {
         let waiting = self.all_arrived.notified();
         let number = self.arrived.fetch_add(1, Ordering::SeqCst) + 1;
-        if number % REQUESTS == 0 {
+        if number.is_multiple_of(REQUESTS) {
             self.all_arrived.notify_waiters();
         } else if number < 2 * REQUESTS {
             waiting.await;

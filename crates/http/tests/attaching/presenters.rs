@@ -197,6 +197,16 @@ fn pointers_forward_every_method() {
             to.insert(self.0.clone(), "probe".parse().unwrap());
             Ok(())
         }
+        fn present_again(
+            &self,
+            _: &AccessToken,
+            _: &Target<'_>,
+            _: &HeaderMap,
+            to: &mut HeaderMap,
+        ) -> Result<(), Error> {
+            to.insert(self.0.clone(), "again".parse().unwrap());
+            Ok(())
+        }
         fn on_challenge(&self, _: &Target<'_>, _: StatusCode, _: &HeaderMap) -> Reaction {
             Reaction::Represent
         }
@@ -216,6 +226,9 @@ fn pointers_forward_every_method() {
         assert_eq!(pointer.header(), "x-probe");
         assert_eq!(pointer.further_headers(), ["x-probe"]);
         assert_eq!(presented(pointer, &token).unwrap()["x-probe"], "probe");
+        let mut headers = HeaderMap::new();
+        pointer.present_again(&token, &target, &HeaderMap::new(), &mut headers).unwrap();
+        assert_eq!(headers["x-probe"], "again");
         let reaction = pointer.on_challenge(&target, StatusCode::BAD_REQUEST, &HeaderMap::new());
         assert_eq!(reaction, Reaction::Represent);
         pointer.on_answer(&target, StatusCode::OK, &HeaderMap::new());

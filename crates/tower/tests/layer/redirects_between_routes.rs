@@ -145,7 +145,7 @@ mod with_the_policy {
             .layer(FollowRedirectLayer::with_policy(policy))
             .layer(TokenLayer::new(routes.clone()))
             .service(world);
-        client.oneshot(request(method, urls[0], choice)).await.unwrap();
+        client.oneshot(request(method, urls.first().unwrap(), choice)).await.unwrap();
         visits
     }
 
