@@ -112,7 +112,8 @@ impl ErrorKind {
     /// | `invalid_client` | `CredentialsRejected` | `CredentialsRejected` |
     /// | `login_required`, `interaction_required`, `consent_required` | `LoginRequired` | `LoginRequired` |
     /// | `invalid_grant` | `CredentialsRejected` | `RefreshRejected` |
-    /// | `unauthorized_client`, `access_denied` | `CredentialsRejected` | `RefreshDoubtful` |
+    /// | `unauthorized_client` with 401 | `CredentialsRejected` | `CredentialsRejected` |
+    /// | `unauthorized_client`, `access_denied` otherwise | `CredentialsRejected` | `RefreshDoubtful` |
     /// | any other code | `RequestRejected` | `RefreshDoubtful` |
     /// | 2xx without a token and without a code | `InvalidResponse` | `InvalidResponse` |
     /// | 400 or 401 with an empty body or JSON without a code | `RequestRejected` | `RefreshDoubtful` |
@@ -135,6 +136,10 @@ impl ErrorKind {
         }
         let refreshes = request == TokenRequestKind::Refresh;
         match body {
+            // A wrong secret, as Keycloak says it; with 400 it may be about the grant.
+            AnswerBody::Coded("unauthorized_client") if status == StatusCode::UNAUTHORIZED => {
+                Self::CredentialsRejected
+            }
             AnswerBody::Coded(code) => Self::of_code(code, refreshes),
             _ if status.is_success() => Self::InvalidResponse,
             AnswerBody::Empty | AnswerBody::Uncoded
@@ -248,10 +253,21 @@ mod tests {
         for (code, on_fetch, on_refresh) in table {
             for status in [200, 400, 401, 403, 404, 422] {
                 let body = AnswerBody::Coded(code);
+                if (code, status) == ("unauthorized_client", 401) {
+                    continue; // the next test
+                }
                 assert_eq!(kind(Fetch, status, body), on_fetch, "fetch {status} {code}");
                 assert_eq!(kind(Refresh, status, body), on_refresh, "refresh {status} {code}");
             }
         }
+    }
+
+    #[test]
+    fn an_unauthorized_client_with_401_is_about_the_secret_also_on_a_refresh() {
+        let body = AnswerBody::Coded("unauthorized_client");
+
+        assert_eq!(kind(Refresh, 401, body), ErrorKind::CredentialsRejected);
+        assert_eq!(kind(Fetch, 401, body), ErrorKind::CredentialsRejected);
     }
 
     #[test]

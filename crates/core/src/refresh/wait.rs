@@ -239,7 +239,8 @@ impl Core {
     }
 
     fn is_replacement(&self, token: &AccessToken, rejected: &AccessToken) -> bool {
-        !same_token(token, rejected) && !self.state.lock().is_rejected(token)
+        let is_refused = || self.state.lock().is_rejected(token);
+        !same_token(token, rejected) && !self.has_ended(token) && !is_refused()
     }
 
     pub(crate) fn superseded(&self) -> Error {

@@ -65,6 +65,13 @@ impl Backoff {
             _ => 1,
         };
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        if pace == Pace::Transient && self.wants_person().is_some() {
+            // A storage that failed does not change what the service said.
+            let pause = transient_pause(1, asked, policy);
+            let error = error.with_retry_after(pause);
+            self.empty_lookup = Some((now.after(pause), error.clone()));
+            return error;
+        }
         let pause = match pace {
             Pace::Transient => Some(transient_pause(streak, asked, policy)),
             Pace::Verdict => {
