@@ -58,10 +58,17 @@ pub(crate) async fn tour(out: &mut impl Write) -> Result<()> {
     let exchanges = server.count(TOKEN_EXCHANGE, 200);
     writeln!(out, "   {exchanges} exchanges, and a new token: {}.", replaced.is_some())?;
 
-    writeln!(out, "3. Her login is revoked, and the gateway was not told.")?;
+    writeln!(out, "3. Her access token is taken back, and the gateway was not told.")?;
     server.revoke_access(hers.secret().expose_secret());
     clock.advance(std::time::Duration::from_secs(900));
-    let error = billing.token().await.err().ok_or("her token should be refused")?;
+    billing.token().await?; // refused, then bought with the token that her login is renewed to
+    let exchanges = server.count(TOKEN_EXCHANGE, 200);
+    writeln!(out, "   {exchanges} exchanges: her login was renewed, and the exchange repeated.")?;
+
+    writeln!(out, "4. She logs out.")?;
+    login.clear().await?;
+    clock.advance(std::time::Duration::from_secs(900));
+    let error = billing.token().await.err().ok_or("nothing should be bought for her")?;
     writeln!(out, "   {error}")?;
     Ok(())
 }

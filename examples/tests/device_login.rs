@@ -16,7 +16,8 @@ async fn a_device_login_is_approved_declined_and_forgotten() {
         "and the service takes it: true",
         "says that the device login was declined (HTTP 400, access_denied: the person declined); \
          begin a new login",
-        "the device login was not approved before its code expired; begin a new login",
+        "says that the code of the device login has expired (HTTP 400, expired_token: the device code \
+         has expired); begin a new login",
     ] {
         assert!(said.contains(line), "{line:?} is missing in\n{said}");
     }

@@ -14,8 +14,8 @@ async fn a_gateway_has_one_token_for_each_service_and_says_why_it_gets_no_other(
     for line in [
         "2 exchanges; neither service ever sees her login",
         "3 exchanges, and a new token: true",
-        "refused the exchange, perhaps the subject token or the actor token (HTTP 400, \
-         invalid_request: subject_token is not valid)",
+        "4 exchanges: her login was renewed, and the exchange repeated",
+        "login: there is no refresh token, and this provider cannot log in without a person; log in",
     ] {
         assert!(said.contains(line), "{line:?} is missing in\n{said}");
     }
