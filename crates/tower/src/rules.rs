@@ -19,7 +19,7 @@ pub(crate) struct Rules {
 
 /// Among a request's extensions: whatever follows its redirects keeps the rules.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "follow-redirect"), expect(dead_code, reason = "only that one sets it"))]
+#[cfg_attr(not(feature = "follow-redirect"), allow(dead_code, reason = "only that one sets it"))]
 pub(crate) struct RedirectsAreJudged;
 
 /// What has to be known of a request when the answer is a redirect: a layer outside may follow it.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
+#[cfg(feature = "reqwest")]
 mod auth_check;
 mod credentials;
 mod logging_in;

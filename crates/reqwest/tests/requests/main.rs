@@ -6,6 +6,8 @@
 #[cfg(feature = "middleware")]
 #[path = "../setup/mod.rs"]
 mod setup;
+#[cfg(any(feature = "middleware", feature = "transport"))]
+#[allow(dead_code, reason = "each feature uses a part of it")]
 mod tls;
 
 #[cfg(feature = "middleware")]

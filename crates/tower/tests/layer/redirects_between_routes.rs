@@ -64,6 +64,7 @@ fn request(method: Method, url: &str, choice: TokenChoice) -> Sent {
     request.extension(choice).body(Full::default()).unwrap()
 }
 
+#[cfg(feature = "follow-redirect")]
 /// The value of `Authorization` at every URL that was asked for.
 fn tokens(visits: &Visits) -> Vec<Option<String>> {
     let value = |headers: &HeaderMap| headers.get(header::AUTHORIZATION).cloned();
