@@ -14,7 +14,6 @@ pages! {
     ReadmeOfReqwest: "../../crates/reqwest/README.md";
     ReadmeOfLoopback: "../../crates/loopback/README.md";
     ReadmeOfJwt: "../../crates/jwt/README.md";
-    ReadmeOfMangadex: "../../crates/mangadex/README.md";
     ReadmeOfFileStorage: "../../crates/storage-file/README.md";
     ReadmeOfRedisStorage: "../../crates/storage-redis/README.md";
     ReadmeOfTestkit: "../../crates/testkit/README.md";

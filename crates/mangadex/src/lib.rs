@@ -131,3 +131,8 @@ pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// What the service is called in errors, logs and identities.
 const SERVICE_NAME: &str = "MangaDex";
+
+/// The program in the README is a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -151,7 +151,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LoginRequired`] in an anonymous session, before anything is sent or read; else
+    /// [`ErrorKind::LoginRequired`](tokenkeeper::ErrorKind::LoginRequired) in an anonymous session, before anything is sent or read; else
     /// as [`TokenManager::token`]. Where a login would help, [`Unauthorized`] is the source.
     pub async fn require(&self, method: Method, path: &str) -> Result<Arc<AccessToken>, Error> {
         let manager = self.require_manager(method.clone(), path)?;
@@ -163,7 +163,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LoginRequired`] with [`Unauthorized`] as its source in an anonymous session.
+    /// [`ErrorKind::LoginRequired`](tokenkeeper::ErrorKind::LoginRequired) with [`Unauthorized`] as its source in an anonymous session.
     ///
     /// # Examples
     ///
@@ -196,7 +196,7 @@ impl Session {
     }
 
     /// What a request ends with that the API answered 401 to, after all that could be done about
-    /// it: why there is no better token, or [`ErrorKind::LoginRequired`] if that is not known. Where
+    /// it: why there is no better token, or [`ErrorKind::LoginRequired`](tokenkeeper::ErrorKind::LoginRequired) if that is not known. Where
     /// a login would help, [`Unauthorized`] is the source.
     #[must_use]
     pub fn refused(&self, method: Method, path: &str) -> Error {

@@ -12,7 +12,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`TokenManager::revoke`]. If MangaDex could not be told, nothing has changed.
+    /// As [`TokenManager::revoke`](tokenkeeper::TokenManager::revoke). If MangaDex could not be told, nothing has changed.
     pub async fn revoke(&self) -> Result<(), Error> {
         match self.manager() {
             Some(manager) => manager.revoke().await,
@@ -24,7 +24,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`TokenManager::clear`]: memory is empty all the same.
+    /// As [`TokenManager::clear`](tokenkeeper::TokenManager::clear): memory is empty all the same.
     pub async fn clear(&self) -> Result<(), Error> {
         match self.manager() {
             Some(manager) => manager.clear().await,
@@ -56,7 +56,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`TokenManager::clear`]: the session is anonymous all the same, and the storage is
+    /// As [`TokenManager::clear`](tokenkeeper::TokenManager::clear): the session is anonymous all the same, and the storage is
     /// written later.
     pub async fn forget(&self) -> Result<(), Error> {
         let login = self.login.write().take();

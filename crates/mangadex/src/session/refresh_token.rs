@@ -7,7 +7,7 @@ use crate::SERVICE_NAME;
 
 impl Session {
     /// The refresh token as it is now, for programs that keep it somewhere of their own; see
-    /// [`TokenManager::tokens`].
+    /// [`TokenManager::tokens`](tokenkeeper::TokenManager::tokens).
     ///
     /// # Errors
     ///

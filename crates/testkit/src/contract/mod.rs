@@ -133,6 +133,7 @@ macro_rules! shared_storage_contract {
 ///     # use super::open_in;
 ///     tokenkeeper_testkit::shared_backend_contract!(folder => open_in(folder));
 /// }
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! shared_backend_contract {
