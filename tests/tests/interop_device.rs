@@ -14,32 +14,36 @@ use tokenkeeper_tests::{Glewlwyd, Person, Wire, server_url};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// The real clock, but the first sleeps are over at once.
+/// The real clock, but the first sleeps are over at once: it moves forward by them.
 #[derive(Clone, Debug)]
 struct Impatient {
     skips: Arc<AtomicUsize>,
+    skipped: Arc<Mutex<Duration>>,
+    /// Whole seconds, rounded: a pause is what is left of an interval.
     pauses: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Impatient {
     fn skipping(count: usize) -> Self {
-        Self { skips: Arc::new(AtomicUsize::new(count)), pauses: Arc::default() }
+        let skips = Arc::new(AtomicUsize::new(count));
+        Self { skips, skipped: Arc::default(), pauses: Arc::default() }
     }
 }
 
 #[async_trait]
 impl Clock for Impatient {
     fn now(&self) -> Now {
-        SystemClock.now()
+        SystemClock.now().after(*self.skipped.lock())
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.pauses.lock().push(duration.as_secs());
+        self.pauses.lock().push((duration + Duration::from_millis(500)).as_secs());
         let left = self
             .skips
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if left.is_err() {
-            SystemClock.sleep(duration).await;
+        match left {
+            Ok(_) => *self.skipped.lock() += duration,
+            Err(_) => SystemClock.sleep(duration).await,
         }
     }
 }
