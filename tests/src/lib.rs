@@ -15,6 +15,9 @@ pub mod fleet;
 mod glewlwyd;
 #[cfg(feature = "interop")]
 pub mod interop_table;
+#[cfg(feature = "interop")]
+mod keycloak;
+mod keycloak_pages;
 mod keyring_daemon;
 mod managed;
 mod oidc_provider;
@@ -25,6 +28,8 @@ mod redis_server;
 mod wire;
 
 pub use glewlwyd::Glewlwyd;
+#[cfg(feature = "interop")]
+pub use keycloak::Keycloak;
 pub use keyring_daemon::KeyringDaemon;
 pub use managed::{Managed, SPACING, at_once, errors_of_a_hundred_callers, fetch, refresh};
 pub use oidc_provider::OidcProvider;

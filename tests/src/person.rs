@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use tokenkeeper_providers::{BundledTransport, HttpTransport, TransportOptions};
 use url::{Position, Url};
 
-/// Somebody with an account at `oidc-provider` and at glewlwyd, and a cookie jar of their own, so that
-/// they stay logged in. What they are asked for the second time may be less.
+use crate::keycloak_pages::{self, DEVICE_LET_IN, DEVICE_TURNED_AWAY};
+
+/// A user of `oidc-provider`, glewlwyd and Keycloak, with a cookie jar of their own, so that they stay
+/// logged in. What they are asked for the second time may be less.
 #[derive(Debug)]
 pub struct Person {
     name: &'static str,
@@ -105,6 +107,10 @@ impl Person {
             End::Page(page) if page.contains("request was interrupted") => {
                 assert_eq!(wish, Wish::Decline)
             }
+            End::Page(page) if page.contains(DEVICE_LET_IN) => assert_eq!(wish, Wish::Consent),
+            End::Page(page) if page.contains(DEVICE_TURNED_AWAY) => {
+                assert_eq!(wish, Wish::Decline)
+            }
             End::Page(page) if page == DEVICE_COMPLETE => assert_eq!(wish, Wish::Consent),
             other => panic!("this is not the end of a device login: {other:?}"),
         }
@@ -136,7 +142,13 @@ impl Person {
             } else if url.path().starts_with("/interaction/") {
                 answer = self.interacts(&mut url, &text(&answer), wish).await;
             } else {
-                return End::Page(text(&answer));
+                let (page, consents) = (text(&answer), wish == Wish::Consent);
+                let form = keycloak_pages::filled_in(&page, self.name, self.password, consents);
+                let Some(form) = form else { return End::Page(page) };
+                url = url.join(&form.action).expect("a URL to send a form to");
+                let fields: Vec<_> =
+                    form.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                answer = self.sends_form(&url, &fields).await;
             }
         }
         panic!("this leads nowhere: {}", &url[..Position::AfterPath]);

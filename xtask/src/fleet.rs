@@ -1,6 +1,6 @@
 //! The step that lets fleets of processes share a storage, and kills and stops them.
 //!
-//! The tests are those of `tokenkeeper-tests` whose names begin with `fleet_`, one at a time, because
+//! The tests are those of `tokenkeeper-tests` in `tests/tests/fleet/`, one at a time, because
 //! each of them fills the machine with processes. They start their storages and most of their
 //! authorization servers themselves. What they count is shown: it is what a reader comes for.
 
@@ -16,7 +16,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let oidc_provider = oidc_provider::start_with(workspace, &short_lived)?;
 
     let mut tests = workspace.cargo(&["test", "--locked", "--package", "tokenkeeper-tests"]);
-    tests.args(["--features", "fleet", "--test", "fleet_*"]);
+    tests.args(["--features", "fleet", "--test", "fleet"]);
     tests.args(["--", "--nocapture", "--test-threads=1"]);
     tests.env("TOKENKEEPER_OIDC_PROVIDER_URL", oidc_provider.url());
     tests.env("TOKENKEEPER_REDIS_SERVER", redis::program()?);

@@ -1,14 +1,16 @@
 //! The step that starts real servers and runs the tests that talk to them.
 //!
-//! The tests are those of `tokenkeeper-tests` whose names begin with `interop_`, and the cells of the
-//! table of `docs/interop.md`. They find a server by an environment variable and panic without it.
+//! The tests are those of `tokenkeeper-tests` in `interop` and the folders whose names begin with
+//! `interop_`, and the cells of the table of `docs/interop.md`. They find a server by an environment
+//! variable and panic without it.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::interop_table;
+use crate::interop_table::{self, Servers};
+use crate::keycloak::KeycloakRealms;
 use crate::servers::client_keys::ClientKeys;
 use crate::servers::redis::RedisServers;
 use crate::servers::{Server, glewlwyd, oidc_provider};
@@ -19,7 +21,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let redis = RedisServers::start(workspace)?;
 
     let mut tests = workspace.cargo(&["test", "--locked", "--package", "tokenkeeper-tests"]);
-    tests.args(["--features", "interop", "--test", "interop_*"]);
+    tests.args(["--features", "interop", "--test", "interop*"]);
     servers.name_to(&mut tests);
     redis.name_to(&mut tests);
     run(&mut tests).inspect_err(|_| {
@@ -32,11 +34,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 /// Runs the cells of the table alone, and shows it or writes it into its document.
 pub(crate) fn table(workspace: &Workspace, write: bool) -> Result<()> {
     let servers = AuthorizationServers::start(workspace)?;
-    if write {
-        interop_table::write(workspace, &servers)
-    } else {
-        interop_table::check(workspace, &servers)
-    }
+    let keycloak = KeycloakRealms::start(workspace)?;
+    interop_table::all(workspace, &[&servers, &keycloak], write)
 }
 
 /// The authorization servers, with the keys of the clients that sign.
@@ -60,15 +59,21 @@ impl AuthorizationServers {
             client_keys,
         })
     }
+}
 
-    pub(crate) fn name_to(&self, tests: &mut Command) {
+impl Servers for AuthorizationServers {
+    fn columns(&self) -> &'static [&'static str] {
+        &["oidc_provider", "glewlwyd", "fake_server"]
+    }
+
+    fn name_to(&self, tests: &mut Command) {
         tests.env("TOKENKEEPER_OIDC_PROVIDER_URL", self.oidc_provider.url());
         tests.env("TOKENKEEPER_OIDC_PROVIDER_NONCE_URL", self.oidc_provider_with_nonces.url());
         tests.env("TOKENKEEPER_GLEWLWYD_URL", self.glewlwyd.url());
         tests.env("TOKENKEEPER_CLIENT_KEYS", self.client_keys.folder());
     }
 
-    pub(crate) fn print_logs(&self) {
+    fn print_logs(&self) {
         for server in [&self.oidc_provider, &self.oidc_provider_with_nonces, &self.glewlwyd] {
             server.print_log();
         }

@@ -1,92 +1,126 @@
 //! The table of `docs/interop.md`: which feature works at which server, as it was run.
 //!
-//! A row is a feature, a column a server. A cell is a test, named after the row, in the test file of
-//! the column, or a reason why the server does not offer that. A cell that is neither, a test that is
-//! no cell, and a document that says anything but what was run are errors.
+//! A row is a feature, a column a server. A cell is a test, named after the row, in the module of the
+//! column (`tests/tests/table/`), or a reason why the server does not offer that. A cell that is
+//! neither, a test that is no cell, and a document that says anything but what was run are errors.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::interop::AuthorizationServers;
 use crate::workspace::Workspace;
 
 mod rows;
 
-use rows::{COLUMNS, ROWS, Row};
+use rows::{COLUMNS, Column, ROWS, Row};
 
-/// Runs every cell, shows the table, and holds the document against it.
-pub(crate) fn check(workspace: &Workspace, servers: &AuthorizationServers) -> Result<()> {
-    let table = run(workspace, servers)?;
+/// Servers that columns of the table are about.
+pub(crate) trait Servers {
+    /// The modules of the columns.
+    fn columns(&self) -> &'static [&'static str];
+
+    /// Tells tests where the servers are.
+    fn name_to(&self, tests: &mut Command);
+
+    /// Shows what the servers wrote.
+    fn print_logs(&self);
+}
+
+/// Runs every cell of these servers, and holds the document against the table.
+pub(crate) fn check(workspace: &Workspace, servers: &dyn Servers) -> Result<()> {
+    run(workspace, servers)?;
     let document = document(workspace)?;
     ensure!(
-        with_table(&document, &table)? == document,
+        with_table(&document, &table(ROWS, COLUMNS)?)? == document,
         "{DOCUMENT} is not what was run; `cargo xtask interop --write` puts it right"
     );
     Ok(())
 }
 
-/// Runs every cell, shows the table, and writes it into the document.
-pub(crate) fn write(workspace: &Workspace, servers: &AuthorizationServers) -> Result<()> {
-    let table = run(workspace, servers)?;
-    let updated = with_table(&document(workspace)?, &table)?;
-    fs::write(workspace.root().join(DOCUMENT), updated).context("cannot write the table")
+/// Runs every cell of all servers, shows the table, and writes it into the document or holds the
+/// document against it.
+pub(crate) fn all(workspace: &Workspace, servers: &[&dyn Servers], write: bool) -> Result<()> {
+    for servers in servers {
+        run(workspace, *servers)?;
+    }
+    let table = table(ROWS, COLUMNS)?;
+    println!("{table}");
+    let document = document(workspace)?;
+    let updated = with_table(&document, &table)?;
+    if write {
+        return fs::write(workspace.root().join(DOCUMENT), updated)
+            .context("cannot write the table");
+    }
+    ensure!(
+        updated == document,
+        "{DOCUMENT} is not what was run; `cargo xtask interop --write` puts it right"
+    );
+    Ok(())
 }
 
-fn run(workspace: &Workspace, servers: &AuthorizationServers) -> Result<String> {
-    let mut runs = Vec::new();
-    for column in COLUMNS {
+/// Runs the cells of these servers, which must be those that the table has.
+fn run(workspace: &Workspace, servers: &dyn Servers) -> Result<()> {
+    let wanted = servers.columns();
+    for column in COLUMNS.iter().filter(|column| wanted.contains(&column.module)) {
+        let module = format!("{}::", column.module);
         let mut cargo = workspace.cargo(&["test", "--locked", "--package", "tokenkeeper-tests"]);
-        cargo.args(["--features", "interop", "--test", column.test_file]);
+        cargo.args(["--features", "interop", "--test", "table", "--", &module]);
         servers.name_to(&mut cargo);
         let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = output.with_context(|| format!("cannot run {}", column.test_file))?;
+        let output = output.with_context(|| format!("cannot run the column {}", column.name))?;
         let report = String::from_utf8_lossy(&output.stdout);
         println!("{report}");
         if !output.status.success() {
             servers.print_logs();
             bail!("a cell of {} failed", column.name);
         }
-        runs.push(passed(&report));
+        compare(ROWS, column, &passed(&report, &module))?;
     }
-    let table = table(ROWS, &runs)?;
-    println!("{table}");
-    Ok(table)
+    Ok(())
 }
 
-/// The tests that libtest says are ok. One that is ignored is not.
-fn passed(report: &str) -> Vec<String> {
+/// The tests of this module that libtest says are ok. One that is ignored is not.
+fn passed(report: &str, module: &str) -> Vec<String> {
     let tests = report.lines().filter_map(|line| line.strip_prefix("test "));
-    tests.filter_map(|test| test.strip_suffix(" ... ok")).map(str::to_owned).collect()
+    let tests = tests.filter_map(|test| test.strip_suffix(" ... ok")?.strip_prefix(module));
+    tests.map(str::to_owned).collect()
 }
 
-/// Of each column, which tests passed.
-fn table(rows: &[Row], runs: &[Vec<String>]) -> Result<String> {
-    let columns = || COLUMNS.iter().zip(runs);
-    for (column, passed) in columns() {
-        if let Some(stray) = passed.iter().find(|test| rows.iter().all(|row| row.test != **test)) {
-            bail!("the test `{stray}` of {} is not a row of the table", column.test_file);
+/// Complains about a cell that is neither a test that passed nor a reason, or is both.
+fn compare(rows: &[Row], column: &Column, passed: &[String]) -> Result<()> {
+    let module = column.module;
+    if let Some(stray) = passed.iter().find(|test| rows.iter().all(|row| row.test != **test)) {
+        bail!("the test `{stray}` of `{module}` is not a row of the table");
+    }
+    for row in rows {
+        let was_run = passed.iter().any(|name| name == row.test);
+        match (was_run, row.reason(column)) {
+            (true, None) | (false, Some(_)) => {}
+            (false, None) => bail!("`{module}` has no test `{}`, and nothing says why", row.test),
+            (true, Some(_)) => {
+                bail!("`{module}` has the test `{}` of what is not offered", row.test)
+            }
         }
     }
+    Ok(())
+}
+
+/// The table as it is when every cell without a reason was run.
+fn table(rows: &[Row], columns: &[Column]) -> Result<String> {
     let mut text = "| feature | specification |".to_owned();
-    columns().for_each(|(column, _)| text.push_str(&format!(" {} |", column.name)));
-    text.push_str(&format!("\n|---|---|{}", "---|".repeat(COLUMNS.len())));
+    columns.iter().for_each(|column| text.push_str(&format!(" {} |", column.name)));
+    text.push_str(&format!("\n|---|---|{}", "---|".repeat(columns.len())));
     let mut notes = Vec::new();
     for row in rows {
         write!(text, "\n| {} | {} |", row.feature, row.specification)?;
-        for (column, passed) in columns() {
-            let (test, file) = (row.test, column.test_file);
-            let was_run = passed.iter().any(|name| name == test);
-            let reason = row.not_offered.iter().find(|(name, _)| *name == column.name);
-            match (was_run, reason) {
-                (true, None) => text.push_str(" yes |"),
-                (false, Some((_, reason))) => {
+        for column in columns {
+            match row.reason(column) {
+                None => text.push_str(" yes |"),
+                Some(reason) => {
                     write!(text, " not offered by this server ({}) |", note(&mut notes, reason))?;
                 }
-                (false, None) => bail!("{file} has no test `{test}`, and nothing says why"),
-                (true, Some(_)) => bail!("{file} has the test `{test}` of what is not offered"),
             }
         }
     }
@@ -127,42 +161,44 @@ mod tests {
     const OFFERED: Row =
         Row { feature: "Tea", specification: "RFC 7168", test: "tea", not_offered: &[] };
     const NOT_BY_GLEWLWYD: Row = Row { not_offered: &[("glewlwyd", "It has none.")], ..OFFERED };
+    const GLEWLWYD: Column = Column { name: "glewlwyd", module: "glewlwyd" };
+    const OTHER: Column = Column { name: "other", module: "other" };
 
     #[test]
     fn a_cell_was_run_or_has_a_reason() {
-        let table = table(&[NOT_BY_GLEWLWYD], &runs([&["tea"], &[], &["tea"]])).unwrap();
+        compare(&[NOT_BY_GLEWLWYD], &GLEWLWYD, &[]).unwrap();
+        compare(&[NOT_BY_GLEWLWYD], &OTHER, &names(&["tea"])).unwrap();
 
-        assert!(
-            table.contains("| yes | not offered by this server (1) | yes |\n\n1. It has none.\n")
-        );
+        let table = table(&[NOT_BY_GLEWLWYD], &[OTHER, GLEWLWYD]).unwrap();
+
+        assert!(table.contains("| yes | not offered by this server (1) |\n\n1. It has none.\n"));
     }
 
     #[test]
     fn a_cell_that_is_neither_is_an_error() {
-        let error = table(&[OFFERED], &runs([&["tea"], &[], &["tea"]])).unwrap_err();
+        let error = compare(&[OFFERED], &GLEWLWYD, &[]).unwrap_err();
 
         assert!(error.to_string().contains("no test `tea`"), "{error}");
     }
 
     #[test]
     fn a_cell_that_is_both_is_an_error() {
-        assert!(table(&[NOT_BY_GLEWLWYD], &runs([&["tea"], &["tea"], &["tea"]])).is_err());
+        assert!(compare(&[NOT_BY_GLEWLWYD], &GLEWLWYD, &names(&["tea"])).is_err());
     }
 
     #[test]
     fn a_test_without_a_row_is_an_error() {
-        let coffee: &[&str] = &["tea", "coffee"];
-
-        let error = table(&[OFFERED], &runs([&["tea"], coffee, &["tea"]])).unwrap_err();
+        let error = compare(&[OFFERED], &OTHER, &names(&["tea", "coffee"])).unwrap_err();
 
         assert!(error.to_string().contains("`coffee`"), "{error}");
     }
 
     #[test]
-    fn what_libtest_ignored_or_failed_was_not_run() {
-        let report = "test tea ... ok\ntest water ... ignored\ntest milk ... FAILED\n";
+    fn what_libtest_ignored_or_failed_or_is_of_another_server_was_not_run() {
+        let report = "test pot::tea ... ok\ntest pot::water ... ignored\n\
+                      test pot::milk ... FAILED\ntest cup::sugar ... ok\n";
 
-        assert_eq!(passed(report), ["tea"]);
+        assert_eq!(passed(report, "pot::"), ["tea"]);
     }
 
     #[test]
@@ -175,8 +211,7 @@ mod tests {
         assert!(second.starts_with("a ") && second.ends_with(" b"));
     }
 
-    fn runs(passed: [&[&str]; 3]) -> Vec<Vec<String>> {
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        passed.into_iter().map(owned).collect()
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
     }
 }

@@ -22,6 +22,7 @@ mod clients;
 mod fleet;
 mod interop;
 mod interop_table;
+mod keycloak;
 mod keyring;
 mod lives;
 mod logins;

@@ -23,6 +23,7 @@ pub(crate) mod client_keys;
 pub(crate) mod fake_server;
 pub(crate) mod glewlwyd;
 mod http;
+pub(crate) mod keycloak;
 pub(crate) mod node;
 pub(crate) mod oidc_provider;
 pub(crate) mod python;
@@ -51,8 +52,19 @@ impl Server {
     /// Starts `command` in `folder`, which is the server's own and goes away with it, and waits until
     /// it is ready.
     fn start(command: &Command, folder: PathBuf, port: u16, ready: Ready) -> Result<Self> {
+        Self::start_within(READY_WITHIN, command, folder, port, ready)
+    }
+
+    /// The same for a server that takes its time.
+    fn start_within(
+        limit: Duration,
+        command: &Command,
+        folder: PathBuf,
+        port: u16,
+        ready: Ready,
+    ) -> Result<Self> {
         let server = Self { kept: Kept::start(command, folder)?, port };
-        server.wait_until(ready).inspect_err(|_| server.print_log())?;
+        server.wait_until(ready, limit).inspect_err(|_| server.print_log())?;
         Ok(server)
     }
 
@@ -65,13 +77,13 @@ impl Server {
         self.kept.print_log();
     }
 
-    fn wait_until(&self, ready: Ready) -> Result<()> {
+    fn wait_until(&self, ready: Ready, limit: Duration) -> Result<()> {
         let start = now();
         loop {
             match ready.look(self.port) {
                 Ok(()) => return Ok(()),
-                Err(last) if start.elapsed() > READY_WITHIN => {
-                    bail!("port {} is not ready after {READY_WITHIN:?}: {last:#}", self.port);
+                Err(last) if start.elapsed() > limit => {
+                    bail!("port {} is not ready after {limit:?}: {last:#}", self.port);
                 }
                 Err(_) => thread::sleep(Duration::from_millis(20)),
             }
@@ -185,7 +197,7 @@ fn url(port: u16) -> String {
 }
 
 const LOG: &str = "log";
-const READY_WITHIN: Duration = Duration::from_secs(30); // each takes under a second on an idle machine
+const READY_WITHIN: Duration = Duration::from_secs(30); // most take under a second on an idle machine
 
 /// `$1` is the folder, the rest the server. Killed at once: it holds nothing worth saving.
 const KEEPER: &str = r#"

@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
 use crate::{
-    arrows, book, browser, cargo_steps, clients, fleet, interop, keyring, lives, release, tools,
+    arrows, book, browser, cargo_steps, clients, fleet, interop, keycloak, keyring, lives, release,
+    tools,
 };
 
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clients", about: "clients of other projects at the fake server", check: clients::check },
     Step { name: "keyring", about: "the keyring storage against a real keyring", check: keyring::check },
     Step { name: "interop", about: "tests against real servers, and what works at which", check: interop::check },
+    Step { name: "keycloak", about: "MangaDex's realm and every grant at a real Keycloak", check: keycloak::check },
     Step { name: "browser", about: "a login in a real browser", check: browser::check },
     Step { name: "fleet", about: "32 processes on one storage, calm and in chaos", check: fleet::check },
 ];

@@ -113,12 +113,13 @@ pub async fn revocation(server: &dyn InteropServer) {
     let managed = Managed::new(alice(server).await);
     let tokens = fetch(&alice(server).await).await.expect("tokens");
     managed.manager.install(tokens.clone()).await.expect("a storage");
-    let both = [access_token(&tokens), refresh_token(&tokens)];
-    assert!(takes(server, both[0]).await && takes(server, both[1]).await);
+    assert!(takes(server, access_token(&tokens)).await);
 
     managed.manager.revoke().await.expect("a revocation");
 
-    assert!(!takes(server, both[0]).await && !takes(server, both[1]).await);
+    assert!(!takes(server, access_token(&tokens)).await);
+    let refused = refresh(&alice(server).await, &tokens).await.expect_err("a dead refresh token");
+    assert!(refused.needs_login(), "{refused}");
 }
 
 /// What the server says of a token that is good, and of one that it never issued.

@@ -15,6 +15,7 @@ mod asking_clock;
 mod devices;
 mod fake_server;
 mod glewlwyd;
+mod keycloak;
 mod logins;
 mod machines;
 mod oidc_provider;
@@ -27,6 +28,7 @@ pub use devices::{
 };
 pub use fake_server::FakeServerColumn;
 pub use glewlwyd::GlewlwydColumn;
+pub use keycloak::KeycloakColumn;
 pub use logins::{
     authorization_code_with_pkce, checks_of_the_id_token, issuer_in_the_callback,
     pushed_authorization_request, resource_indicator, user_info,
@@ -58,6 +60,16 @@ pub trait InteropServer: Debug + Send + Sync {
 
     /// A client with a secret, which may do everything.
     fn client(&self) -> Client;
+
+    /// The client that people log in to by code, if it is not that one.
+    fn login_client(&self) -> Client {
+        self.client()
+    }
+
+    /// A client whose logins people can decline, if that one's cannot be.
+    fn declinable_client(&self) -> Client {
+        self.login_client()
+    }
 
     /// The client with the key of this algorithm.
     fn signing_client(&self, algorithm: &str) -> &'static str;

@@ -22,12 +22,12 @@ pub(super) fn login_of(
     of_client(server, login.issuer(metadata.issuer().expect("an issuer")))
 }
 
-/// With the client that may do everything.
+/// With the client that people log in to.
 pub(super) fn of_client(
     server: &dyn InteropServer,
     login: AuthorizationCodeLoginBuilder,
 ) -> AuthorizationCodeLoginBuilder {
-    let Client { id, auth } = server.client();
+    let Client { id, auth } = server.login_client();
     login
         .client(id, auth)
         .redirect_uri(REDIRECT_URI)

@@ -2,9 +2,9 @@
 
 use tokenkeeper::ErrorKind;
 
-use super::InteropServer;
 use super::logins::copy;
 use super::people::{callback, login, refused};
+use super::{Client, InteropServer};
 
 /// The callback of another login, of another tab say.
 pub async fn refuses_another_state(server: &dyn InteropServer) {
@@ -63,7 +63,8 @@ pub async fn refuses_a_plain_challenge(server: &dyn InteropServer) {
 
 /// A person who said no.
 pub async fn refuses_a_declined_login(server: &dyn InteropServer) {
-    let login = login(server).await.build().expect("settings");
+    let Client { id, auth } = server.declinable_client();
+    let login = login(server).await.client(id, auth).build().expect("settings");
     let pending = login.begin().await.expect("a login");
 
     let back = server.declines(pending.authorization_url()).await;

@@ -3,7 +3,7 @@
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: &'static str,
-    pub(super) test_file: &'static str,
+    pub(super) module: &'static str,
 }
 
 #[derive(Debug)]
@@ -17,13 +17,15 @@ pub(super) struct Row {
 }
 
 pub(super) const COLUMNS: &[Column] = &[
-    Column { name: OIDC_PROVIDER, test_file: "table_oidc_provider" },
-    Column { name: GLEWLWYD, test_file: "table_glewlwyd" },
-    Column { name: "fake server", test_file: "table_fake_server" },
+    Column { name: OIDC_PROVIDER, module: "oidc_provider" },
+    Column { name: GLEWLWYD, module: "glewlwyd" },
+    Column { name: KEYCLOAK, module: "keycloak" },
+    Column { name: "fake server", module: "fake_server" },
 ];
 
 const OIDC_PROVIDER: &str = "oidc-provider";
 const GLEWLWYD: &str = "glewlwyd";
+const KEYCLOAK: &str = "Keycloak";
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -33,7 +35,8 @@ pub(super) const ROWS: &[Row] = &[
     row("Authorization code with PKCE", "RFC 6749 §4.1, RFC 7636", "authorization_code_with_pkce"),
     row("Issuer in the callback", "RFC 9207", "issuer_in_the_callback"),
     row("Pushed authorization request", "RFC 9126", "pushed_authorization_request"),
-    row("Resource indicator", "RFC 8707", "resource_indicator"),
+    row("Resource indicator", "RFC 8707", "resource_indicator")
+        .not_offered(&[(KEYCLOAK, "Its support is experimental, and a token for one API can be asked about by that API alone.")]),
     row("Device login", "RFC 8628", "device_login"),
     row("Device told to slow down", "RFC 8628 §3.5", "device_told_to_slow_down")
         .not_offered(&[(OIDC_PROVIDER, "It lets devices poll as often as they like.")]),
@@ -50,7 +53,8 @@ pub(super) const ROWS: &[Row] = &[
         .not_offered(&[(GLEWLWYD, "It has the document of OpenID Connect alone.")]),
     row("Discovery by OpenID Connect", "OpenID Connect Discovery", "openid_discovery"),
     row("DPoP", "RFC 9449", "dpop"),
-    row("DPoP with nonces of the server", "RFC 9449 §8", "dpop_with_nonces"),
+    row("DPoP with nonces of the server", "RFC 9449 §8", "dpop_with_nonces")
+        .not_offered(&[(KEYCLOAK, "It asks for no nonces.")]),
     row("Checks of the id token", "OpenID Connect Core §3.1.3.7", "checks_of_the_id_token"),
     row("Refuses a callback with another `state`", "RFC 6749 §10.12", "refuses_another_state"),
     row("Refuses a callback with another `iss`", "RFC 9207 §2.4", "refuses_another_iss"),
@@ -71,6 +75,12 @@ const fn row(feature: &'static str, specification: &'static str, test: &'static 
 }
 
 impl Row {
+    /// Why the server of this column does not offer this.
+    pub(super) fn reason(&self, column: &Column) -> Option<&'static str> {
+        let reasons = self.not_offered.iter();
+        reasons.filter(|(name, _)| *name == column.name).map(|(_, reason)| *reason).next()
+    }
+
     const fn not_offered(mut self, columns: &'static [(&'static str, &'static str)]) -> Self {
         self.not_offered = columns;
         self

@@ -4,11 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 #![allow(clippy::future_not_send, reason = "they run where they are made")]
 
-mod leaks;
-
 use std::time::Duration;
 
-use leaks::{
+use crate::leaks::{
     Auth, CLIENT_ID, Call, Desk, Grant, PAUSE, Plants, Scene, Search, Shape, Shown, bad_days,
     known, logs, places, slow_days, spellings,
 };

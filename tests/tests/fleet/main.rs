@@ -1,0 +1,5 @@
+//! Fleets of real processes on one storage.
+
+mod file;
+mod oidc_provider;
+mod redis;

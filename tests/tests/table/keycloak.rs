@@ -1,0 +1,33 @@
+//! A column of the table in `docs/interop.md`.
+
+use tokenkeeper_tests::interop_cells;
+use tokenkeeper_tests::interop_table::KeycloakColumn;
+
+interop_cells! { KeycloakColumn:
+    client_credentials,
+    password,
+    refresh_with_rotation,
+    authorization_code_with_pkce,
+    issuer_in_the_callback,
+    pushed_authorization_request,
+    device_login,
+    device_told_to_slow_down,
+    private_key_jwt,
+    client_secret_jwt,
+    jwt_bearer_grant,
+    token_exchange,
+    revocation,
+    introspection,
+    user_info,
+    authorization_server_metadata,
+    openid_discovery,
+    dpop,
+    checks_of_the_id_token,
+    refuses_another_state,
+    refuses_another_iss,
+    refuses_a_replayed_code,
+    refuses_a_plain_challenge,
+    refuses_an_expired_device_code,
+    refuses_a_declined_login,
+    refuses_a_denied_device,
+}
