@@ -2,10 +2,9 @@
 
 #![allow(
     clippy::expect_used,
-    clippy::expect_used,
-    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "these are tests"
 )]
 
