@@ -38,6 +38,7 @@ pub(crate) fn features(workspace: &Workspace) -> Result<()> {
         ("tokenkeeper-reqwest", ""),
         ("tokenkeeper-reqwest", "middleware"),
         ("tokenkeeper-reqwest", "transport"),
+        ("tokenkeeper-tower", ""),
         ("tokenkeeper-testkit", ""),
         ("tokenkeeper-testkit", "signatures"),
     ] {
