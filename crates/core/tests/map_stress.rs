@@ -1,11 +1,12 @@
 //! Threads ask a map for everything at once while it evicts at every opportunity.
 //!
 //! `map_random_lives` does one thing at a time, so that a failure repeats. Here only what holds in
-//! every order is asserted: nobody is logged out, no refresh token is spent twice, and whoever
-//! holds a manager never meets a second one. The storage has no leases that would hide one.
+//! every order is asserted: no user is logged out, no refresh token is spent twice, and a thread
+//! that holds a manager never meets a second one. The storage has no leases that would hide one.
 //!
 //! Bounded: eight threads with 2,000 acts each. The clock moves on by milliseconds, so that no
-//! deadline runs out because a thread was not scheduled.
+//! deadline runs out because a thread was not scheduled. Tokens live longer than the minimum interval of 1 s: one that
+//! ends within it is an error until the interval is over.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -20,9 +21,9 @@ use tokenkeeper::{Clock, TokenManager, TokenSet};
 use tokenkeeper_testkit::ScriptedProvider;
 
 #[test]
-fn whatever_threads_do_at_once_nobody_has_two_managers_and_nobody_is_logged_out() {
+fn whatever_threads_do_at_once_no_user_has_two_managers_and_none_is_logged_out() {
     let service = || {
-        let lifetime = Some(Duration::from_millis(400));
+        let lifetime = Some(Duration::from_millis(1_500));
         ScriptedProvider::new("svc").attended().with_lifetime(lifetime)
     };
     let tenants = Tenants::with(Accounts::new(service), false, |builder| {
